@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# Flags and rules every folder shares. A folder's Makefile sets COMMON (where this file lies),
+# PKGS (pkg-config names) and includes this; then `build/prog: build/a.o build/log.o` is enough:
+# sources are looked for in the folder, in COMMON and wherever else `vpath %.c` says.
+# `make CFLAGS=…` changes optimisation and debugging only; what must be there is in BALLAST_*.
+
+VERSION := 0.1.0
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+endif
+
+# glibc's fortification needs the optimiser, and warns without it.
+optimised := $(if $(filter -O0,$(CFLAGS)),,$(filter -O%,$(CFLAGS)))
+BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) \
+	$(if $(optimised),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+	$(if $(PKGS),$(shell $(PKG_CONFIG) --cflags $(PKGS)))
+BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion \
+	-fPIE -fstack-protector-strong
+BALLAST_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed
+BALLAST_LDLIBS = $(if $(PKGS),$(shell $(PKG_CONFIG) --libs $(PKGS))) -lm
+
+vpath %.c $(COMMON)
+
+build/%.o: %.c
+	@mkdir -p $(@D)
+	@$(if $(Q),printf '  CC    %s\n' '$<',:)
+	$(Q)$(CC) $(BALLAST_CPPFLAGS) $(CPPFLAGS) $(BALLAST_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# $(call link): the recipe of a program whose prerequisites are its objects.
+define link
+	@$(if $(Q),printf '  LD    %s\n' '$@',:)
+	$(Q)$(CC) $(BALLAST_CFLAGS) $(CFLAGS) $(BALLAST_LDFLAGS) $(LDFLAGS) -o $@ \
+		$(filter %.o,$^) $(BALLAST_LDLIBS) $(LDLIBS)
+endef
+
+-include $(wildcard build/*.d)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A libvirt connection that outlives libvirtd: opened again with back-off when it is lost. Single
+ * threaded: libvirt's events are dispatched inside session_wait(), nowhere else.
+ */
+#ifndef BALLAST_SESSION_H
+#define BALLAST_SESSION_H
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+struct session {
+	const char *uri;
+	virConnectPtr conn;  /* NULL while there is none */
+	void (*on_open)(virConnectPtr conn, void *opaque); /* each time a connection was made; may be NULL */
+	void *opaque;
+	double retry_s;	     /* CLOCK_MONOTONIC of the next attempt */
+	double backoff_s;
+	bool lost;	     /* the close callback ran: drop conn at the next session_ready() */
+	bool woken;	     /* session_wake() was called: session_wait() returns early */
+	int timer;
+	int quit_watch;
+};
+
+/*
+ * Registers libvirt's default event loop and tick_signals(), silences libvirt's own stderr messages
+ * (callers report virGetLastErrorMessage()). Call once per process, before anything else of libvirt.
+ * Returns 0, −1 on failure.
+ */
+int session_init(struct session *s, const char *uri);
+
+/* Opens the connection. 0, or −1 with libvirt's error set. */
+int session_open(struct session *s);
+
+/*
+ * True if there is a live connection. Where it was lost, tries again once the back-off (1 s doubling
+ * to 30 s) has passed, and says so once each way.
+ */
+bool session_ready(struct session *s);
+
+/* Dispatches events until the monotonic deadline, session_wake() or a signal. */
+void session_wait(struct session *s, double deadline_s);
+
+/* For event callbacks: makes session_wait() return so that the loop looks at once. */
+void session_wake(struct session *s);
+
+/* Closes the connection; warns if references were leaked. */
+void session_close(struct session *s);
+
+#endif
