@@ -12,7 +12,10 @@
 struct session {
 	const char *uri;
 	virConnectPtr conn;  /* NULL while there is none */
-	void (*on_open)(virConnectPtr conn, void *opaque); /* each time a connection was made; may be NULL */
+	/* Each time a connection was made, and before one is given up (events registered on it hold
+	 * references, so they are deregistered here). Either may be NULL. */
+	void (*on_open)(virConnectPtr conn, void *opaque);
+	void (*on_close)(virConnectPtr conn, void *opaque);
 	void *opaque;
 	double retry_s;	     /* CLOCK_MONOTONIC of the next attempt */
 	double backoff_s;
