@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define SCENARIO_NAME_MAX 64
-#define SCENARIO_ERROR_MAX 256
+#define SCENARIO_ERROR_MAX 512
 
 enum scenario_kind {
 	SCENARIO_CPU,	 /* judged by check_cpu, runs vcpu_scheduler */

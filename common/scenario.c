@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads scenario files (inih) and fills in their guests for a host. */
+#include "scenario.h"
+
+#include "log.h"
+#include "timeline.h"
+#include "units.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUFFIX	   ".scenario"
+#define GUESTS_MAX 10000
+#define VCPUS_MAX  512
+#define PCPUS_MAX  1024
+
+/* A number that may be written relative to the pCPUs: "4", "2/pcpu". */
+struct quantity {
+	double value;
+	bool per_pcpu;
+	unsigned int line;
+};
+
+struct timeline_entry {
+	char *who;
+	struct phase phase;
+};
+
+struct scenario_parse {
+	struct quantity count, vcpus;
+	uint64_t memory_kib, maximum_kib;
+	unsigned int memory_line;
+	char *pins;
+	unsigned int pins_line;
+	bool kind_given;
+	struct timeline_entry *entries;
+	size_t nentries;
+
+	/* While reading. */
+	struct scenario *scenario;
+	FILE *file;
+	unsigned int line;
+	bool cut; /* the present line does not end where the buffer does */
+	char *error;
+};
+
+/* --- errors and growing arrays --- */
+
+static int fail_at(const struct scenario_parse *p, unsigned int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Keeps the first error only: what follows is often its consequence. Returns −1. */
+static int fail_at(const struct scenario_parse *p, unsigned int line, const char *format, ...)
+{
+	char message[SCENARIO_ERROR_MAX - 128]; /* room for path and line */
+	va_list args;
+
+	if (p->error[0])
+		return -1;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (line)
+		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s:%u: %s", p->scenario->path, line, message);
+	else
+		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s: %s", p->scenario->path, message);
+	return -1;
+}
+
+/* Room for one more element behind count of them; NULL when out of memory. */
+static void *grow(void *array, size_t count, size_t size)
+{
+	if (count & (count - 1)) /* doubles at 1, 2, 4, 8, … */
+		return array;
+	return realloc(array, (count ? count * 2 : 1) * size);
+}
+
+/* --- the sections --- */
+
+static int read_quantity(struct scenario_parse *p, const char *value, double min, double max,
+			 struct quantity *out)
+{
+	static const char suffix[] = "/pcpu";
+	char number[32];
+	size_t len = strlen(value);
+
+	out->line = p->line;
+	out->per_pcpu = len > strlen(suffix) && !strcmp(value + len - strlen(suffix), suffix);
+	if (out->per_pcpu)
+		len -= strlen(suffix);
+	if (len >= sizeof(number))
+		return -1;
+	memcpy(number, value, len);
+	number[len] = '\0';
+	if (parse_number(number, out->per_pcpu ? 0.001 : min, max, &out->value))
+		return -1;
+	return out->per_pcpu || out->value == floor(out->value) ? 0 : -1;
+}
+
+static int read_text(char **out, const char *value)
+{
+	free(*out);
+	*out = strdup(value);
+	return *out ? 0 : -1;
+}
+
+static int read_duration(const char *value, double min_s, double max_s, double *out_s)
+{
+	double seconds;
+
+	if (parse_seconds(value, &seconds) || seconds < min_s || seconds > max_s)
+		return -1;
+	*out_s = seconds;
+	return 0;
+}
+
+static int read_count(const char *value, long min, long max, unsigned int *out)
+{
+	long number;
+
+	if (parse_integer(value, min, max, &number))
+		return -1;
+	*out = (unsigned int)number;
+	return 0;
+}
+
+static int read_positive_size(const char *value, uint64_t *out_kib)
+{
+	uint64_t kib;
+
+	if (parse_size(value, &kib) || kib == 0)
+		return -1;
+	*out_kib = kib;
+	return 0;
+}
+
+static int read_kind(struct scenario_parse *p, const char *value)
+{
+	if (!strcmp(value, "cpu"))
+		p->scenario->kind = SCENARIO_CPU;
+	else if (!strcmp(value, "memory"))
+		p->scenario->kind = SCENARIO_MEMORY;
+	else
+		return fail_at(p, p->line, "kind = %.40s: it is cpu or memory", value);
+	p->kind_given = true;
+	return 0;
+}
+
+static int bad_value(struct scenario_parse *p, const char *key, const char *value, const char *right)
+{
+	return fail_at(p, p->line, "%.40s = %.60s: it is %s", key, value, right);
+}
+
+static int unknown_key(struct scenario_parse *p, const char *section, const char *key, const char *known)
+{
+	return fail_at(p, p->line, "[%s] has no key \"%.40s\"; there are %s", section, key, known);
+}
+
+static int read_scenario_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	struct scenario *s = p->scenario;
+
+	if (!strcmp(key, "kind"))
+		return read_kind(p, value);
+	if (!strcmp(key, "title"))
+		return read_text(&s->title, value);
+	if (!strcmp(key, "length"))
+		return read_duration(value, 1, 30 * 86400.0, &s->length_s) ?
+			       bad_value(p, key, value, "a duration from 1s to 30d") : 0;
+	if (!strcmp(key, "sample"))
+		return read_duration(value, 0.5, 5, &s->sample_s) ?
+			       bad_value(p, key, value, "a duration from 0.5s to 5s") : 0;
+	if (!strcmp(key, "interval"))
+		return read_duration(value, 0.1, 3600, &s->interval_s) ?
+			       bad_value(p, key, value, "a duration from 100ms to 1h") : 0;
+	return unknown_key(p, "scenario", key, "kind, title, length, sample, interval");
+}
+
+static int read_guests_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	if (!strcmp(key, "count"))
+		return read_quantity(p, value, 1, GUESTS_MAX, &p->count) ?
+			       bad_value(p, key, value, "a number of guests like 4 or 2/pcpu") : 0;
+	if (!strcmp(key, "vcpus"))
+		return read_quantity(p, value, 1, VCPUS_MAX, &p->vcpus) ?
+			       bad_value(p, key, value, "a number of vCPUs like 1 or 2/pcpu") : 0;
+	if (!strcmp(key, "memory")) {
+		p->memory_line = p->line;
+		return read_positive_size(value, &p->memory_kib) ?
+			       bad_value(p, key, value, "a size like 512M") : 0;
+	}
+	if (!strcmp(key, "maximum")) {
+		p->memory_line = p->line;
+		return read_positive_size(value, &p->maximum_kib) ?
+			       bad_value(p, key, value, "a size like 2048M") : 0;
+	}
+	if (!strcmp(key, "pins")) {
+		p->pins_line = p->line;
+		return read_text(&p->pins, value);
+	}
+	return unknown_key(p, "guests", key, "count, vcpus, memory, maximum, pins");
+}
+
+static int read_host_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	struct scenario_host *h = &p->scenario->host;
+	unsigned char map[PCPUS_MAX / 8];
+
+	if (!strcmp(key, "pcpus"))
+		return read_count(value, 1, PCPUS_MAX, &h->pcpus) ?
+			       bad_value(p, key, value, "a number from 1 to 1024") : 0;
+	if (!strcmp(key, "threads_per_core"))
+		return read_count(value, 1, 8, &h->threads_per_core) ?
+			       bad_value(p, key, value, "a number from 1 to 8") : 0;
+	if (!strcmp(key, "nodes"))
+		return read_count(value, 1, 64, &h->nodes) ?
+			       bad_value(p, key, value, "a number from 1 to 64") : 0;
+	if (!strcmp(key, "offline"))
+		return cpumap_parse(value, map, sizeof(map)) || read_text(&h->offline, value) ?
+			       bad_value(p, key, value, "a CPU list like 2-3,6") : 0;
+	if (!strcmp(key, "memory"))
+		return read_positive_size(value, &h->memory_kib) ?
+			       bad_value(p, key, value, "a size like 16G") : 0;
+	if (!strcmp(key, "swap"))
+		return parse_size(value, &h->swap_kib) ? bad_value(p, key, value, "a size like 2G") : 0;
+	if (!strcmp(key, "used"))
+		return parse_size(value, &h->used_kib) ? bad_value(p, key, value, "a size like 1G") : 0;
+	if (!strcmp(key, "load"))
+		return parse_percent(value, 100, &h->load_pct) ?
+			       bad_value(p, key, value, "a percentage from 0 to 100") : 0;
+	if (!strcmp(key, "cgroup"))
+		return read_count(value, 1, 2, &h->cgroup) ? bad_value(p, key, value, "1 or 2") : 0;
+	if (!strcmp(key, "inflate"))
+		return read_positive_size(value, &h->inflate_kib_s) ?
+			       bad_value(p, key, value, "a size per second like 900M") : 0;
+	if (!strcmp(key, "deflate"))
+		return read_positive_size(value, &h->deflate_kib_s) ?
+			       bad_value(p, key, value, "a size per second like 2G") : 0;
+	return unknown_key(p, "host", key, "pcpus, threads_per_core, nodes, offline, memory, swap, used, "
+			   "load, cgroup, inflate, deflate");
+}
+
+static int add_setting(struct scenario_setting **list, size_t *count, const char *key,
+		       const char *value, unsigned int line)
+{
+	struct scenario_setting *bigger = grow(*list, *count, sizeof(**list));
+
+	if (!bigger)
+		return -1;
+	*list = bigger;
+	bigger[*count] = (struct scenario_setting){strdup(key), strdup(value), line};
+	(*count)++;
+	return 0;
+}
+
+static int read_expect_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	static const char known[] =
+		" spread stddev balance_within moves pins pins_after_balance pinned fairness"
+		" unused near_target host_reserve release_step floor reach given_back oom similar"
+		" program_cpu program_alive ";
+	char word[64];
+
+	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))
+		return fail_at(p, p->line, "[expect] has no key \"%.40s\"; see scenario(5)", key);
+	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->line);
+}
+
+static int add_phase(struct scenario_parse *p, const char *who, const char *text)
+{
+	struct timeline_entry *bigger = grow(p->entries, p->nentries, sizeof(*bigger));
+	char error[SCENARIO_ERROR_MAX];
+	struct timeline_entry entry;
+
+	if (!bigger)
+		return -1;
+	p->entries = bigger;
+	if (phase_parse(text, &entry.phase, error))
+		return fail_at(p, p->line, "%s", error);
+	entry.phase.line = p->line;
+	entry.who = strdup(who);
+	p->entries[p->nentries++] = entry;
+	return 0;
+}
+
+static int read_timeline_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	char *copy, *save = NULL;
+	int status = 0;
+
+	if (!guests_valid(key))
+		return fail_at(p, p->line, "\"%.40s\" names no guests; all, odd, even, first-half, "
+			       "second-half, 1, 2-4 and such joined by + do", key);
+	copy = strdup(value);
+	if (!copy)
+		return -1;
+	for (char *text = strtok_r(copy, ",", &save); text && !status; text = strtok_r(NULL, ",", &save)) {
+		text += strspn(text, " \t");
+		if (*text)
+			status = add_phase(p, key, text);
+	}
+	free(copy);
+	return status;
+}
+
+/* inih's handler: 1 goes on, 0 is an error. */
+static int on_key(void *user, const char *section, const char *key, const char *value)
+{
+	struct scenario_parse *p = user;
+	int status;
+
+	if (p->error[0])
+		return 0;
+	if (!strcmp(section, "scenario"))
+		status = read_scenario_key(p, key, value);
+	else if (!strcmp(section, "guests"))
+		status = read_guests_key(p, key, value);
+	else if (!strcmp(section, "timeline"))
+		status = read_timeline_key(p, key, value);
+	else if (!strcmp(section, "expect"))
+		status = read_expect_key(p, key, value);
+	else if (!strcmp(section, "host"))
+		status = read_host_key(p, key, value);
+	else if (!strcmp(section, "faults"))
+		status = add_setting(&p->scenario->faults, &p->scenario->nfaults, key, value, p->line);
+	else
+		status = fail_at(p, p->line, "unknown section [%.40s]; there are scenario, guests, "
+				 "timeline, expect, host, faults", section);
+	return status == 0;
+}
+
+/* inih's reader: counts the lines, which inih does not tell its handler, and refuses to cut one. */
+static char *read_line(char *buf, int size, void *stream)
+{
+	struct scenario_parse *p = stream;
+	size_t len;
+
+	if (p->cut || !fgets(buf, size, p->file))
+		return NULL;
+	p->line++;
+	len = strlen(buf);
+	if (len && buf[len - 1] != '\n' && !feof(p->file)) {
+		p->cut = true;
+		fail_at(p, p->line, "the line is too long; a timeline may go on in the next line, indented");
+	}
+	return buf;
+}
+
+/* --- checks over the whole file --- */
+
+static int check_phases(struct scenario_parse *p)
+{
+	for (size_t i = 0; i < p->nentries; i++) {
+		const struct phase *phase = &p->entries[i].phase;
+
+		if (phase->at_s >= p->scenario->length_s)
+			return fail_at(p, phase->line, "%gs is not before the scenario's end at %gs",
+				       phase->at_s, p->scenario->length_s);
+		if ((phase->verb == PHASE_MEMORY || phase->verb == PHASE_CACHE || phase->verb == PHASE_SETMEM) &&
+		    phase->kib > p->maximum_kib) {
+			char size[32], maximum[32];
+
+			return fail_at(p, phase->line, "%s is more than the guest's maximum of %s",
+				       format_size(phase->kib, size, sizeof(size)),
+				       format_size(p->maximum_kib, maximum, sizeof(maximum)));
+		}
+	}
+	return 0;
+}
+
+static int check_whole(struct scenario_parse *p)
+{
+	char memory[32], maximum[32];
+
+	if (!p->kind_given)
+		return fail_at(p, 0, "[scenario] lacks kind = cpu or kind = memory");
+	if (p->memory_kib > p->maximum_kib)
+		return fail_at(p, p->memory_line, "memory %s is more than maximum %s",
+			       format_size(p->memory_kib, memory, sizeof(memory)),
+			       format_size(p->maximum_kib, maximum, sizeof(maximum)));
+	return check_phases(p);
+}
+
+/* What is not known before the kind is. */
+static void set_late_defaults(struct scenario_parse *p)
+{
+	struct scenario *s = p->scenario;
+	bool cpu = s->kind == SCENARIO_CPU;
+
+	if (s->length_s == 0)
+		s->length_s = cpu ? 30 : 180;
+	if (s->sample_s == 0)
+		s->sample_s = cpu ? 1 : 2;
+	if (p->count.value == 0)
+		p->count = (struct quantity){cpu ? 2 : 4, cpu, 0};
+}
+
+static void set_name(struct scenario *s)
+{
+	const char *base = strrchr(s->path, '/');
+	size_t len;
+
+	base = base ? base + 1 : s->path;
+	len = strlen(base);
+	if (len > strlen(SUFFIX) && !strcmp(base + len - strlen(SUFFIX), SUFFIX))
+		len -= strlen(SUFFIX);
+	snprintf(s->name, sizeof(s->name), "%.*s", (int)len, base);
+}
+
+int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])
+{
+	static const struct scenario_host host = {
+		.pcpus = 4, .threads_per_core = 1, .nodes = 1, .memory_kib = 16 * KIB_PER_GIB,
+		.used_kib = KIB_PER_GIB, .load_pct = 1, .cgroup = 2,
+		.inflate_kib_s = 9 * KIB_PER_GIB / 10, .deflate_kib_s = 21 * KIB_PER_GIB / 10,
+	};
+	struct scenario_parse *p = calloc(1, sizeof(*p));
+	int status = -1, bad_line;
+
+	memset(s, 0, sizeof(*s));
+	error[0] = '\0';
+	s->path = strdup(path);
+	s->parse = p;
+	if (!p || !s->path) {
+		snprintf(error, SCENARIO_ERROR_MAX, "%.100s: out of memory", path);
+		goto out;
+	}
+	set_name(s);
+	s->interval_s = 2;
+	s->host = host;
+	p->scenario = s;
+	p->error = error;
+	p->vcpus.value = 1;
+	p->memory_kib = 512 * KIB_PER_MIB;
+	p->maximum_kib = 2048 * KIB_PER_MIB;
+	p->file = fopen(path, "re");
+	if (!p->file) {
+		fail_at(p, 0, "%s", strerror(errno));
+		goto out;
+	}
+	bad_line = ini_parse_stream(read_line, p, on_key, p);
+	if (ferror(p->file))
+		fail_at(p, 0, "%s", strerror(errno));
+	else if (bad_line)
+		fail_at(p, (unsigned int)bad_line, "neither [section] nor key = value");
+	fclose(p->file);
+	p->file = NULL;
+	if (error[0])
+		goto out;
+	set_late_defaults(p);
+	status = check_whole(p);
+out:
+	if (status)
+		scenario_free(s);
+	else
+		p->error = NULL;
+	return status;
+}
+
+/* --- resolving --- */
+
+static void free_guests(struct scenario *s)
+{
+	for (size_t i = 0; i < s->nguests; i++) {
+		for (size_t j = 0; j < s->guests[i].nphases; j++)
+			free(s->guests[i].phases[j].text);
+		free(s->guests[i].phases);
+		free(s->guests[i].pins);
+	}
+	free(s->guests);
+	s->guests = NULL;
+	s->nguests = 0;
+}
+
+static unsigned int quantity_count(const struct quantity *q, size_t npcpus)
+{
+	double value = q->per_pcpu ? floor(q->value * (double)npcpus) : q->value;
+
+	return value < 1 ? 1 : (unsigned int)value;
+}
+
+/* The item of a comma-separated list at a position, the list being repeated; NULL if it is too long. */
+static const char *list_item(const char *list, size_t position, char *buf, size_t len)
+{
+	size_t count = 1, item_len;
+
+	for (const char *c = list; *c; c++)
+		count += *c == ',';
+	for (position %= count; position; position--)
+		list = strchr(list, ',') + 1;
+	item_len = strcspn(list, ",");
+	if (item_len >= len)
+		return NULL;
+	memcpy(buf, list, item_len);
+	buf[item_len] = '\0';
+	return buf;
+}
+
+/* The pCPU of the index-th vCPU of total, or −1: every pCPU. */
+static int initial_pin(const struct scenario_parse *p, size_t index, size_t total, const int *pcpus,
+		       size_t npcpus, int *out)
+{
+	const char *pins = p->pins ? p->pins : "none";
+	char item[16];
+	long position;
+
+	if (!strcmp(pins, "none")) {
+		*out = -1;
+	} else if (!strcmp(pins, "spread")) {
+		*out = pcpus[index % npcpus];
+	} else if (!strcmp(pins, "all-on-one")) {
+		*out = pcpus[0];
+	} else if (!strcmp(pins, "half-half")) {
+		*out = pcpus[index * 2 < total || npcpus < 2 ? 0 : 1];
+	} else {
+		if (!list_item(pins, index, item, sizeof(item)))
+			goto bad;
+		if (!strcmp(item, "-")) {
+			*out = -1;
+			return 0;
+		}
+		if (parse_integer(item, 0, PCPUS_MAX, &position))
+			goto bad;
+		if ((size_t)position >= npcpus)
+			return fail_at(p, p->pins_line, "pins = %.60s: the host has no pCPU position %ld, only %zu",
+				       pins, position, npcpus);
+		*out = pcpus[position];
+	}
+	return 0;
+bad:
+	return fail_at(p, p->pins_line, "pins = %.60s: it is none, spread, all-on-one, half-half or a list "
+		       "like 0,0,1,-", pins);
+}
+
+/* Positions among the pCPUs to a list of their ids. Allocated; NULL when a position does not exist. */
+static char *resolve_cpulist(const char *positions, const int *pcpus, size_t npcpus)
+{
+	unsigned char in[CPULIST_MAX], out[CPULIST_MAX] = {0};
+	char list[CPULIST_MAX];
+	bool all = !strcmp(positions, "all");
+
+	if (!all && cpumap_parse(positions, in, sizeof(in)))
+		return NULL;
+	for (unsigned int position = 0; position < sizeof(in) * 8; position++) {
+		if (!(all ? position < npcpus : cpumap_has(in, sizeof(in), position)))
+			continue;
+		if (position >= npcpus)
+			return NULL;
+		cpumap_add(out, (unsigned int)pcpus[position]);
+	}
+	return strdup(cpumap_format(out, sizeof(out), list, sizeof(list)));
+}
+
+static int copy_phase(struct scenario_parse *p, const struct phase *from, struct scenario_guest *guest,
+		      const int *pcpus, size_t npcpus)
+{
+	struct phase *bigger = grow(guest->phases, guest->nphases, sizeof(*bigger));
+	struct phase phase = *from;
+
+	if (!bigger)
+		return fail_at(p, 0, "out of memory");
+	guest->phases = bigger;
+	if (phase.vcpus > guest->vcpus)
+		return fail_at(p, phase.line, "cpu … vcpus %u: the guests have %u", phase.vcpus, guest->vcpus);
+	if (phase.verb == PHASE_PIN) {
+		phase.text = resolve_cpulist(from->text, pcpus, npcpus);
+		if (!phase.text)
+			return fail_at(p, phase.line, "pin %.40s: the host has pCPU positions 0-%zu", from->text,
+				       npcpus - 1);
+	} else if (phase.text) {
+		phase.text = strdup(phase.text);
+	}
+	/* Insertion keeps equal times in file order. */
+	size_t at = guest->nphases++;
+	while (at > 0 && guest->phases[at - 1].at_s > phase.at_s) {
+		guest->phases[at] = guest->phases[at - 1];
+		at--;
+	}
+	guest->phases[at] = phase;
+	return 0;
+}
+
+static int resolve_phases(struct scenario *s, const int *pcpus, size_t npcpus)
+{
+	struct scenario_parse *p = s->parse;
+
+	for (size_t i = 0; i < p->nentries; i++) {
+		const struct timeline_entry *entry = &p->entries[i];
+		unsigned int highest = guests_highest(entry->who);
+
+		if (highest > s->nguests)
+			return fail_at(p, entry->phase.line, "guest %u does not exist; on this host there are %zu",
+				       highest, s->nguests);
+		for (size_t g = 0; g < s->nguests; g++) {
+			if (guests_match(entry->who, s->guests[g].number, (unsigned int)s->nguests) &&
+			    copy_phase(p, &entry->phase, &s->guests[g], pcpus, npcpus))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int resolve_guests(struct scenario *s, const int *pcpus, size_t npcpus, const char *prefix)
+{
+	struct scenario_parse *p = s->parse;
+	unsigned int count = quantity_count(&p->count, npcpus);
+	unsigned int vcpus = quantity_count(&p->vcpus, npcpus);
+
+	if (count > GUESTS_MAX || vcpus > VCPUS_MAX)
+		return fail_at(p, p->count.line, "%u guests of %u vCPUs are too many; at most %d of %d", count,
+			       vcpus, GUESTS_MAX, VCPUS_MAX);
+	s->guests = calloc(count, sizeof(*s->guests));
+	if (!s->guests)
+		return fail_at(p, 0, "out of memory");
+	s->nguests = count;
+	for (unsigned int g = 0; g < count; g++) {
+		struct scenario_guest *guest = &s->guests[g];
+
+		guest->number = g + 1;
+		if (snprintf(guest->name, sizeof(guest->name), "%s%u", prefix, g + 1) >= (int)sizeof(guest->name))
+			return fail_at(p, 0, "the guests' name prefix %.20s… is too long", prefix);
+		guest->vcpus = vcpus;
+		guest->memory_kib = p->memory_kib;
+		guest->maximum_kib = p->maximum_kib;
+		guest->pins = calloc(vcpus, sizeof(*guest->pins));
+		if (!guest->pins)
+			return fail_at(p, 0, "out of memory");
+		for (unsigned int v = 0; v < vcpus; v++) {
+			if (initial_pin(p, (size_t)g * vcpus + v, (size_t)count * vcpus, pcpus, npcpus,
+					&guest->pins[v]))
+				return -1;
+		}
+	}
+	return resolve_phases(s, pcpus, npcpus);
+}
+
+int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const char *prefix,
+		     char error[SCENARIO_ERROR_MAX])
+{
+	int status;
+
+	free_guests(s);
+	error[0] = '\0';
+	s->parse->error = error;
+	if (npcpus == 0)
+		status = fail_at(s->parse, 0, "the host has no online pCPU");
+	else
+		status = resolve_guests(s, pcpus, npcpus, prefix);
+	s->parse->error = NULL;
+	if (status)
+		free_guests(s);
+	return status;
+}
+
+size_t scenario_host_pcpus(const struct scenario *s, int *ids)
+{
+	unsigned char offline[PCPUS_MAX / 8] = {0};
+	size_t count = 0;
+
+	if (s->host.offline)
+		cpumap_parse(s->host.offline, offline, sizeof(offline));
+	for (unsigned int id = 0; id < s->host.pcpus; id++) {
+		if (!cpumap_has(offline, sizeof(offline), id))
+			ids[count++] = (int)id;
+	}
+	return count;
+}
+
+const struct scenario_setting *scenario_expectation(const struct scenario *s, const char *key)
+{
+	for (size_t i = s->nexpect; i-- > 0;) {
+		if (!strcmp(s->expect[i].key, key))
+			return &s->expect[i];
+	}
+	return NULL;
+}
+
+const char *scenario_program(enum scenario_kind kind)
+{
+	return kind == SCENARIO_CPU ? "vcpu_scheduler" : "memory_coordinator";
+}
+
+static void free_settings(struct scenario_setting *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(list[i].key);
+		free(list[i].value);
+	}
+	free(list);
+}
+
+void scenario_free(struct scenario *s)
+{
+	struct scenario_parse *p = s->parse;
+
+	free_guests(s);
+	free_settings(s->expect, s->nexpect);
+	free_settings(s->faults, s->nfaults);
+	if (p) {
+		for (size_t i = 0; i < p->nentries; i++) {
+			free(p->entries[i].who);
+			free(p->entries[i].phase.text);
+		}
+		free(p->entries);
+		free(p->pins);
+		if (p->file)
+			fclose(p->file);
+		free(p);
+	}
+	free(s->host.offline);
+	free(s->title);
+	free(s->path);
+	memset(s, 0, sizeof(*s));
+}
