@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Quantities and the ticker: a row per form, a row per way of getting it wrong. */
+#include "tick.h"
+#include "units.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_numbers(void **state)
+{
+	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x10", "inf", "nan", "1e999", "-", ".", "--1", "11", "-1"};
+	double value = 7;
+
+	(void)state;
+	assert_int_equal(parse_number("2.5", 0, 10, &value), 0);
+	assert_true(value == 2.5);
+	assert_int_equal(parse_number(".5", 0, 10, &value), 0);
+	assert_true(value == .5);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(parse_number(wrong[i], 0, 10, &value), -1);
+		assert_true(value == .5);
+	}
+}
+
+static void test_integers(void **state)
+{
+	static const char *const wrong[] = {"", "1.5", " 1", "1 ", "+1", "-6", "11", "99999999999999999999"};
+	long value;
+
+	(void)state;
+	assert_int_equal(parse_integer("-5", -5, 10, &value), 0);
+	assert_int_equal(value, -5);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(parse_integer(wrong[i], -5, 10, &value), -1);
+}
+
+static void test_seconds(void **state)
+{
+	static const struct {
+		const char *text;
+		double s;
+	} rows[] = {{"5", 5}, {"5s", 5}, {"2.5s", 2.5}, {"250ms", .25}, {"2m", 120}, {"1h", 3600}, {"1d", 86400}};
+	double s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse_seconds(rows[i].text, &s), 0);
+		assert_true(fabs(s - rows[i].s) < 1e-9);
+	}
+	assert_int_equal(parse_seconds("-1s", &s), -1);
+	assert_int_equal(parse_seconds("5 s", &s), -1);
+	assert_int_equal(parse_seconds("5y", &s), -1);
+}
+
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t kib;
+		const char *written;
+	} rows[] = {
+		{"512M", 512 << 10, "512M"}, {"2048M", 2 << 20, "2G"}, {"1.5G", 3 << 19, "1.5G"},
+		{"1MiB", 1024, "1M"},	     {"300", 300, "300K"},     {"0M", 0, "0K"},
+		{"1T", 1ULL << 30, "1T"},
+	};
+	uint64_t kib;
+	char buf[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse_size(rows[i].text, &kib), 0);
+		assert_int_equal(kib, rows[i].kib);
+		assert_string_equal(format_size(kib, buf, sizeof(buf)), rows[i].written);
+	}
+	assert_int_equal(parse_size("-1M", &kib), -1);
+	assert_int_equal(parse_size("1Q", &kib), -1);
+	assert_int_equal(parse_size("99999999999T", &kib), -1);
+}
+
+static void test_percents(void **state)
+{
+	double pct;
+
+	(void)state;
+	assert_int_equal(parse_percent("45%", 100, &pct), 0);
+	assert_true(pct == 45);
+	assert_int_equal(parse_percent("101", 100, &pct), -1);
+	assert_int_equal(parse_percent("%", 100, &pct), -1);
+}
+
+static void test_cpumaps(void **state)
+{
+	static const char *const lists[] = {"", "0", "0-3", "0-3,8", "1,3,5", "0,2-9,15"};
+	static const char *const wrong[] = {"a", "1-", "-1", "3-1", "1,,2", "1,", "16", " 1", "0-99999999999999999999"};
+	unsigned char map[2];
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		assert_int_equal(cpumap_parse(lists[i], map, sizeof(map)), 0);
+		assert_string_equal(cpumap_format(map, sizeof(map), buf, sizeof(buf)), lists[i]);
+	}
+	assert_int_equal(cpumap_parse("0-7,^3", map, sizeof(map)), 0);
+	assert_string_equal(cpumap_format(map, sizeof(map), buf, sizeof(buf)), "0-2,4-7");
+	assert_int_equal(cpumap_count(map, sizeof(map)), 7);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(cpumap_parse(wrong[i], map, sizeof(map)), -1);
+	assert_int_equal(cpumap_parse("1,3,5", map, sizeof(map)), 0);
+	assert_string_equal(cpumap_format(map, sizeof(map), buf, 4), "1,3");
+}
+
+static void test_ticker_keeps_its_phase(void **state)
+{
+	struct ticker ticker = {.interval_s = 2, .next_s = 100};
+
+	(void)state;
+	assert_int_equal(ticker_advance(&ticker, 100.4), 0);
+	assert_true(ticker.next_s == 102);
+	assert_int_equal(ticker_advance(&ticker, 109.9), 3); /* 104, 106 and 108 are past */
+	assert_true(ticker.next_s == 110);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_numbers),	 cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_seconds),	 cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_percents), cmocka_unit_test(test_cpumaps),
+		cmocka_unit_test(test_ticker_keeps_its_phase),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
