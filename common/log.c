@@ -15,7 +15,7 @@ void log_init(const char *program, bool verbose)
 	verbose_wanted = verbose;
 }
 
-static void log_line(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) log_line(const char *format, va_list args)
 {
 	char message[1024];
 

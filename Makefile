@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# Ballast: `make grade` is the main job, `make check` runs every test; `make help` lists the rest.
+# Whatever is missing on the machine is installed first (lab/lab setup).
+
+FOLDERS := common cpu memory workloads lab ci
+LAB := lab/lab
+OUT ?= out
+
+# Of a lab that is brought up: make lab-up GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
+lab_options = $(if $(GUESTS),--guests $(GUESTS)) $(if $(VCPUS),--vcpus $(VCPUS)) \
+	$(if $(MEMORY),--memory $(MEMORY)) $(if $(MAXIMUM),--maximum $(MAXIMUM)) \
+	$(if $(PREFIX),--prefix $(PREFIX)) $(if $(IMAGE),--image $(IMAGE)) \
+	$(if $(RELEASE),--release $(RELEASE))
+
+all: setup
+	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder all; done
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## grade       test the programs in cpu/ and memory/ on real guests (SUBMISSION=DIR: somebody else's)
+grade: all
+	@ci/grade $(if $(SUBMISSION),--submission $(SUBMISSION)) --out $(OUT)
+
+## check       every test, real guests included
+check: all
+	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder tests; done
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
+		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
+
+## lab-up      boot guests: GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
+lab-up: all
+	@$(LAB) up $(lab_options)
+## lab-down    take the lab's guests down again
+lab-down:
+	@$(LAB) down $(if $(PREFIX),--prefix $(PREFIX))
+## lab-status  what runs
+lab-status:
+	@$(LAB) status
+
+## bench       speed and quality, side by side with other programs' rules
+bench: all
+	@ci/bench
+
+## submission  an archive whose cpu/ and memory/ each build alone with a bare make
+submission:
+	@ci/submission $(OUT)/submission.tar.gz
+
+## install     the two programs and their man pages: DESTDIR= PREFIX=/usr/local
+install:
+	@set -e; for folder in cpu memory; do $(MAKE) --no-print-directory -C $$folder install; done
+
+setup:
+	@$(LAB) setup
+
+## clean       what was built
+clean:
+	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder clean; done
+	rm -rf $(OUT)
+
+.PHONY: all help grade check lab-up lab-down lab-status bench submission install setup clean
