@@ -17,16 +17,27 @@ else
 Q := @
 endif
 
+# Asked once; a machine that lacks a library is told so before the compiler stumbles.
+ifneq ($(PKGS),)
+ifeq ($(filter clean list-%,$(MAKECMDGOALS)),)
+pkgs_missing := $(strip $(shell for p in $(PKGS); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done))
+ifneq ($(pkgs_missing),)
+$(error $(PKG_CONFIG) does not find: $(pkgs_missing). `lab/lab setup` installs what is missing)
+endif
+pkgs_cflags := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+pkgs_libs := $(shell $(PKG_CONFIG) --libs $(PKGS))
+endif
+endif
+
 # glibc's fortification needs the optimiser, and warns without it.
 optimised := $(if $(filter -O0,$(CFLAGS)),,$(filter -O%,$(CFLAGS)))
 BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) \
-	$(if $(optimised),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
-	$(if $(PKGS),$(shell $(PKG_CONFIG) --cflags $(PKGS)))
+	$(if $(optimised),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) $(pkgs_cflags)
 BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion \
 	-fPIE -fstack-protector-strong
 BALLAST_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed
-BALLAST_LDLIBS = $(if $(PKGS),$(shell $(PKG_CONFIG) --libs $(PKGS))) -lm
+BALLAST_LDLIBS = $(pkgs_libs) -lm
 
 vpath %.c $(COMMON)
 
