@@ -39,6 +39,11 @@ BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-p
 BALLAST_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed
 BALLAST_LDLIBS = $(pkgs_libs) -lm
 
+# What a program links to read scenarios, to write traces, to read them.
+SCENARIO_OBJS := build/scenario.o build/scenario_resolve.o build/timeline.o build/units.o
+TRACE_OBJS := build/trace.o
+TRACE_READ_OBJS := build/trace_read.o
+
 vpath %.c $(COMMON)
 
 build/%.o: %.c

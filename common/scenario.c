@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads scenario files (inih) and fills in their guests for a host. */
-#include "scenario.h"
+/* Reads and checks scenario files, with inih. */
+#include "scenario_parse.h"
 
-#include "log.h"
 #include "timeline.h"
 #include "units.h"
 
@@ -13,48 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUFFIX	   ".scenario"
-#define GUESTS_MAX 10000
-#define VCPUS_MAX  512
-#define PCPUS_MAX  1024
-
-/* A number that may be written relative to the pCPUs: "4", "2/pcpu". */
-struct quantity {
-	double value;
-	bool per_pcpu;
-	unsigned int line;
-};
-
-struct timeline_entry {
-	char *who;
-	struct phase phase;
-};
-
-struct scenario_parse {
-	struct quantity count, vcpus;
-	uint64_t memory_kib, maximum_kib;
-	unsigned int memory_line;
-	char *pins;
-	unsigned int pins_line;
-	bool kind_given;
-	struct timeline_entry *entries;
-	size_t nentries;
-
-	/* While reading. */
-	struct scenario *scenario;
-	FILE *file;
-	unsigned int line;
-	bool cut; /* the present line does not end where the buffer does */
-	char *error;
-};
+#define SUFFIX ".scenario"
 
 /* --- errors and growing arrays --- */
 
-static int fail_at(const struct scenario_parse *p, unsigned int line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* Keeps the first error only: what follows is often its consequence. Returns −1. */
-static int fail_at(const struct scenario_parse *p, unsigned int line, const char *format, ...)
+int scenario_fail(const struct scenario_parse *p, unsigned int line, const char *format, ...)
 {
 	char message[SCENARIO_ERROR_MAX - 128]; /* room for path and line */
 	va_list args;
@@ -65,14 +27,14 @@ static int fail_at(const struct scenario_parse *p, unsigned int line, const char
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	if (line)
-		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s:%u: %s", p->scenario->path, line, message);
+		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s:%u: %s", p->scenario->path, line,
+			 message);
 	else
 		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s: %s", p->scenario->path, message);
 	return -1;
 }
 
-/* Room for one more element behind count of them; NULL when out of memory. */
-static void *grow(void *array, size_t count, size_t size)
+void *scenario_grow(void *array, size_t count, size_t size)
 {
 	if (count & (count - 1)) /* doubles at 1, 2, 4, 8, … */
 		return array;
@@ -145,19 +107,22 @@ static int read_kind(struct scenario_parse *p, const char *value)
 	else if (!strcmp(value, "memory"))
 		p->scenario->kind = SCENARIO_MEMORY;
 	else
-		return fail_at(p, p->line, "kind = %.40s: it is cpu or memory", value);
+		return scenario_fail(p, p->line, "kind = %.40s: it is cpu or memory", value);
 	p->kind_given = true;
 	return 0;
 }
 
-static int bad_value(struct scenario_parse *p, const char *key, const char *value, const char *right)
+static int bad_value(struct scenario_parse *p, const char *key, const char *value,
+		     const char *right)
 {
-	return fail_at(p, p->line, "%.40s = %.60s: it is %s", key, value, right);
+	return scenario_fail(p, p->line, "%.40s = %.60s: it is %s", key, value, right);
 }
 
-static int unknown_key(struct scenario_parse *p, const char *section, const char *key, const char *known)
+static int unknown_key(struct scenario_parse *p, const char *section, const char *key,
+		       const char *known)
 {
-	return fail_at(p, p->line, "[%s] has no key \"%.40s\"; there are %s", section, key, known);
+	return scenario_fail(p, p->line, "[%s] has no key \"%.40s\"; there are %s", section, key,
+			     known);
 }
 
 static int read_scenario_key(struct scenario_parse *p, const char *key, const char *value)
@@ -169,34 +134,41 @@ static int read_scenario_key(struct scenario_parse *p, const char *key, const ch
 	if (!strcmp(key, "title"))
 		return read_text(&s->title, value);
 	if (!strcmp(key, "length"))
-		return read_duration(value, 1, 30 * 86400.0, &s->length_s) ?
-			       bad_value(p, key, value, "a duration from 1s to 30d") : 0;
+		return read_duration(value, 1, 30 * 86400.0, &s->length_s)
+			       ? bad_value(p, key, value, "a duration from 1s to 30d")
+			       : 0;
 	if (!strcmp(key, "sample"))
-		return read_duration(value, 0.5, 5, &s->sample_s) ?
-			       bad_value(p, key, value, "a duration from 0.5s to 5s") : 0;
+		return read_duration(value, 0.5, 5, &s->sample_s)
+			       ? bad_value(p, key, value, "a duration from 0.5s to 5s")
+			       : 0;
 	if (!strcmp(key, "interval"))
-		return read_duration(value, 0.1, 3600, &s->interval_s) ?
-			       bad_value(p, key, value, "a duration from 100ms to 1h") : 0;
+		return read_duration(value, 0.1, 3600, &s->interval_s)
+			       ? bad_value(p, key, value, "a duration from 100ms to 1h")
+			       : 0;
 	return unknown_key(p, "scenario", key, "kind, title, length, sample, interval");
 }
 
 static int read_guests_key(struct scenario_parse *p, const char *key, const char *value)
 {
 	if (!strcmp(key, "count"))
-		return read_quantity(p, value, 1, GUESTS_MAX, &p->count) ?
-			       bad_value(p, key, value, "a number of guests like 4 or 2/pcpu") : 0;
+		return read_quantity(p, value, 1, GUESTS_MAX, &p->count)
+			       ? bad_value(p, key, value, "a number of guests like 4 or 2/pcpu")
+			       : 0;
 	if (!strcmp(key, "vcpus"))
-		return read_quantity(p, value, 1, VCPUS_MAX, &p->vcpus) ?
-			       bad_value(p, key, value, "a number of vCPUs like 1 or 2/pcpu") : 0;
+		return read_quantity(p, value, 1, VCPUS_MAX, &p->vcpus)
+			       ? bad_value(p, key, value, "a number of vCPUs like 1 or 2/pcpu")
+			       : 0;
 	if (!strcmp(key, "memory")) {
 		p->memory_line = p->line;
-		return read_positive_size(value, &p->memory_kib) ?
-			       bad_value(p, key, value, "a size like 512M") : 0;
+		return read_positive_size(value, &p->memory_kib)
+			       ? bad_value(p, key, value, "a size like 512M")
+			       : 0;
 	}
 	if (!strcmp(key, "maximum")) {
 		p->memory_line = p->line;
-		return read_positive_size(value, &p->maximum_kib) ?
-			       bad_value(p, key, value, "a size like 2048M") : 0;
+		return read_positive_size(value, &p->maximum_kib)
+			       ? bad_value(p, key, value, "a size like 2048M")
+			       : 0;
 	}
 	if (!strcmp(key, "pins")) {
 		p->pins_line = p->line;
@@ -211,43 +183,54 @@ static int read_host_key(struct scenario_parse *p, const char *key, const char *
 	unsigned char map[PCPUS_MAX / 8];
 
 	if (!strcmp(key, "pcpus"))
-		return read_count(value, 1, PCPUS_MAX, &h->pcpus) ?
-			       bad_value(p, key, value, "a number from 1 to 1024") : 0;
+		return read_count(value, 1, PCPUS_MAX, &h->pcpus)
+			       ? bad_value(p, key, value, "a number from 1 to 1024")
+			       : 0;
 	if (!strcmp(key, "threads_per_core"))
-		return read_count(value, 1, 8, &h->threads_per_core) ?
-			       bad_value(p, key, value, "a number from 1 to 8") : 0;
+		return read_count(value, 1, 8, &h->threads_per_core)
+			       ? bad_value(p, key, value, "a number from 1 to 8")
+			       : 0;
 	if (!strcmp(key, "nodes"))
-		return read_count(value, 1, 64, &h->nodes) ?
-			       bad_value(p, key, value, "a number from 1 to 64") : 0;
+		return read_count(value, 1, 64, &h->nodes)
+			       ? bad_value(p, key, value, "a number from 1 to 64")
+			       : 0;
 	if (!strcmp(key, "offline"))
-		return cpumap_parse(value, map, sizeof(map)) || read_text(&h->offline, value) ?
-			       bad_value(p, key, value, "a CPU list like 2-3,6") : 0;
+		return cpumap_parse(value, map, sizeof(map)) || read_text(&h->offline, value)
+			       ? bad_value(p, key, value, "a CPU list like 2-3,6")
+			       : 0;
 	if (!strcmp(key, "memory"))
-		return read_positive_size(value, &h->memory_kib) ?
-			       bad_value(p, key, value, "a size like 16G") : 0;
+		return read_positive_size(value, &h->memory_kib)
+			       ? bad_value(p, key, value, "a size like 16G")
+			       : 0;
 	if (!strcmp(key, "swap"))
-		return parse_size(value, &h->swap_kib) ? bad_value(p, key, value, "a size like 2G") : 0;
+		return parse_size(value, &h->swap_kib) ? bad_value(p, key, value, "a size like 2G")
+						       : 0;
 	if (!strcmp(key, "used"))
-		return parse_size(value, &h->used_kib) ? bad_value(p, key, value, "a size like 1G") : 0;
+		return parse_size(value, &h->used_kib) ? bad_value(p, key, value, "a size like 1G")
+						       : 0;
 	if (!strcmp(key, "load"))
-		return parse_percent(value, 100, &h->load_pct) ?
-			       bad_value(p, key, value, "a percentage from 0 to 100") : 0;
+		return parse_percent(value, 100, &h->load_pct)
+			       ? bad_value(p, key, value, "a percentage from 0 to 100")
+			       : 0;
 	if (!strcmp(key, "cgroup"))
 		return read_count(value, 1, 2, &h->cgroup) ? bad_value(p, key, value, "1 or 2") : 0;
 	if (!strcmp(key, "inflate"))
-		return read_positive_size(value, &h->inflate_kib_s) ?
-			       bad_value(p, key, value, "a size per second like 900M") : 0;
+		return read_positive_size(value, &h->inflate_kib_s)
+			       ? bad_value(p, key, value, "a size per second like 900M")
+			       : 0;
 	if (!strcmp(key, "deflate"))
-		return read_positive_size(value, &h->deflate_kib_s) ?
-			       bad_value(p, key, value, "a size per second like 2G") : 0;
-	return unknown_key(p, "host", key, "pcpus, threads_per_core, nodes, offline, memory, swap, used, "
+		return read_positive_size(value, &h->deflate_kib_s)
+			       ? bad_value(p, key, value, "a size per second like 2G")
+			       : 0;
+	return unknown_key(p, "host", key,
+			   "pcpus, threads_per_core, nodes, offline, memory, swap, used, "
 			   "load, cgroup, inflate, deflate");
 }
 
 static int add_setting(struct scenario_setting **list, size_t *count, const char *key,
 		       const char *value, unsigned int line)
 {
-	struct scenario_setting *bigger = grow(*list, *count, sizeof(**list));
+	struct scenario_setting *bigger = scenario_grow(*list, *count, sizeof(**list));
 
 	if (!bigger)
 		return -1;
@@ -266,13 +249,14 @@ static int read_expect_key(struct scenario_parse *p, const char *key, const char
 	char word[64];
 
 	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))
-		return fail_at(p, p->line, "[expect] has no key \"%.40s\"; see scenario(5)", key);
+		return scenario_fail(p, p->line, "[expect] has no key \"%.40s\"; see scenario(5)",
+				     key);
 	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->line);
 }
 
 static int add_phase(struct scenario_parse *p, const char *who, const char *text)
 {
-	struct timeline_entry *bigger = grow(p->entries, p->nentries, sizeof(*bigger));
+	struct timeline_entry *bigger = scenario_grow(p->entries, p->nentries, sizeof(*bigger));
 	char error[SCENARIO_ERROR_MAX];
 	struct timeline_entry entry;
 
@@ -280,7 +264,7 @@ static int add_phase(struct scenario_parse *p, const char *who, const char *text
 		return -1;
 	p->entries = bigger;
 	if (phase_parse(text, &entry.phase, error))
-		return fail_at(p, p->line, "%s", error);
+		return scenario_fail(p, p->line, "%s", error);
 	entry.phase.line = p->line;
 	entry.who = strdup(who);
 	p->entries[p->nentries++] = entry;
@@ -293,12 +277,15 @@ static int read_timeline_key(struct scenario_parse *p, const char *key, const ch
 	int status = 0;
 
 	if (!guests_valid(key))
-		return fail_at(p, p->line, "\"%.40s\" names no guests; all, odd, even, first-half, "
-			       "second-half, 1, 2-4 and such joined by + do", key);
+		return scenario_fail(p, p->line,
+				     "\"%.40s\" names no guests; all, odd, even, first-half, "
+				     "second-half, 1, 2-4 and such joined by + do",
+				     key);
 	copy = strdup(value);
 	if (!copy)
 		return -1;
-	for (char *text = strtok_r(copy, ",", &save); text && !status; text = strtok_r(NULL, ",", &save)) {
+	for (char *text = strtok_r(copy, ",", &save); text && !status;
+	     text = strtok_r(NULL, ",", &save)) {
 		text += strspn(text, " \t");
 		if (*text)
 			status = add_phase(p, key, text);
@@ -326,10 +313,13 @@ static int on_key(void *user, const char *section, const char *key, const char *
 	else if (!strcmp(section, "host"))
 		status = read_host_key(p, key, value);
 	else if (!strcmp(section, "faults"))
-		status = add_setting(&p->scenario->faults, &p->scenario->nfaults, key, value, p->line);
+		status = add_setting(&p->scenario->faults, &p->scenario->nfaults, key, value,
+				     p->line);
 	else
-		status = fail_at(p, p->line, "unknown section [%.40s]; there are scenario, guests, "
-				 "timeline, expect, host, faults", section);
+		status = scenario_fail(p, p->line,
+				       "unknown section [%.40s]; there are scenario, guests, "
+				       "timeline, expect, host, faults",
+				       section);
 	return status == 0;
 }
 
@@ -345,7 +335,9 @@ static char *read_line(char *buf, int size, void *stream)
 	len = strlen(buf);
 	if (len && buf[len - 1] != '\n' && !feof(p->file)) {
 		p->cut = true;
-		fail_at(p, p->line, "the line is too long; a timeline may go on in the next line, indented");
+		scenario_fail(
+			p, p->line,
+			"the line is too long; a timeline may go on in the next line, indented");
 	}
 	return buf;
 }
@@ -358,15 +350,18 @@ static int check_phases(struct scenario_parse *p)
 		const struct phase *phase = &p->entries[i].phase;
 
 		if (phase->at_s >= p->scenario->length_s)
-			return fail_at(p, phase->line, "%gs is not before the scenario's end at %gs",
-				       phase->at_s, p->scenario->length_s);
-		if ((phase->verb == PHASE_MEMORY || phase->verb == PHASE_CACHE || phase->verb == PHASE_SETMEM) &&
+			return scenario_fail(p, phase->line,
+					     "%gs is not before the scenario's end at %gs",
+					     phase->at_s, p->scenario->length_s);
+		if ((phase->verb == PHASE_MEMORY || phase->verb == PHASE_CACHE ||
+		     phase->verb == PHASE_SETMEM) &&
 		    phase->kib > p->maximum_kib) {
 			char size[32], maximum[32];
 
-			return fail_at(p, phase->line, "%s is more than the guest's maximum of %s",
-				       format_size(phase->kib, size, sizeof(size)),
-				       format_size(p->maximum_kib, maximum, sizeof(maximum)));
+			return scenario_fail(p, phase->line,
+					     "%s is more than the guest's maximum of %s",
+					     format_size(phase->kib, size, sizeof(size)),
+					     format_size(p->maximum_kib, maximum, sizeof(maximum)));
 		}
 	}
 	return 0;
@@ -377,11 +372,11 @@ static int check_whole(struct scenario_parse *p)
 	char memory[32], maximum[32];
 
 	if (!p->kind_given)
-		return fail_at(p, 0, "[scenario] lacks kind = cpu or kind = memory");
+		return scenario_fail(p, 0, "[scenario] lacks kind = cpu or kind = memory");
 	if (p->memory_kib > p->maximum_kib)
-		return fail_at(p, p->memory_line, "memory %s is more than maximum %s",
-			       format_size(p->memory_kib, memory, sizeof(memory)),
-			       format_size(p->maximum_kib, maximum, sizeof(maximum)));
+		return scenario_fail(p, p->memory_line, "memory %s is more than maximum %s",
+				     format_size(p->memory_kib, memory, sizeof(memory)),
+				     format_size(p->maximum_kib, maximum, sizeof(maximum)));
 	return check_phases(p);
 }
 
@@ -414,9 +409,15 @@ static void set_name(struct scenario *s)
 int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])
 {
 	static const struct scenario_host host = {
-		.pcpus = 4, .threads_per_core = 1, .nodes = 1, .memory_kib = 16 * KIB_PER_GIB,
-		.used_kib = KIB_PER_GIB, .load_pct = 1, .cgroup = 2,
-		.inflate_kib_s = 9 * KIB_PER_GIB / 10, .deflate_kib_s = 21 * KIB_PER_GIB / 10,
+		.pcpus = 4,
+		.threads_per_core = 1,
+		.nodes = 1,
+		.memory_kib = 16 * KIB_PER_GIB,
+		.used_kib = KIB_PER_GIB,
+		.load_pct = 1,
+		.cgroup = 2,
+		.inflate_kib_s = 9 * KIB_PER_GIB / 10,
+		.deflate_kib_s = 21 * KIB_PER_GIB / 10,
 	};
 	struct scenario_parse *p = calloc(1, sizeof(*p));
 	int status = -1, bad_line;
@@ -439,14 +440,14 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 	p->maximum_kib = 2048 * KIB_PER_MIB;
 	p->file = fopen(path, "re");
 	if (!p->file) {
-		fail_at(p, 0, "%s", strerror(errno));
+		scenario_fail(p, 0, "%s", strerror(errno));
 		goto out;
 	}
 	bad_line = ini_parse_stream(read_line, p, on_key, p);
 	if (ferror(p->file))
-		fail_at(p, 0, "%s", strerror(errno));
+		scenario_fail(p, 0, "%s", strerror(errno));
 	else if (bad_line)
-		fail_at(p, (unsigned int)bad_line, "neither [section] nor key = value");
+		scenario_fail(p, (unsigned int)bad_line, "neither [section] nor key = value");
 	fclose(p->file);
 	p->file = NULL;
 	if (error[0])
@@ -459,215 +460,6 @@ out:
 	else
 		p->error = NULL;
 	return status;
-}
-
-/* --- resolving --- */
-
-static void free_guests(struct scenario *s)
-{
-	for (size_t i = 0; i < s->nguests; i++) {
-		for (size_t j = 0; j < s->guests[i].nphases; j++)
-			free(s->guests[i].phases[j].text);
-		free(s->guests[i].phases);
-		free(s->guests[i].pins);
-	}
-	free(s->guests);
-	s->guests = NULL;
-	s->nguests = 0;
-}
-
-static unsigned int quantity_count(const struct quantity *q, size_t npcpus)
-{
-	double value = q->per_pcpu ? floor(q->value * (double)npcpus) : q->value;
-
-	return value < 1 ? 1 : (unsigned int)value;
-}
-
-/* The item of a comma-separated list at a position, the list being repeated; NULL if it is too long. */
-static const char *list_item(const char *list, size_t position, char *buf, size_t len)
-{
-	size_t count = 1, item_len;
-
-	for (const char *c = list; *c; c++)
-		count += *c == ',';
-	for (position %= count; position; position--)
-		list = strchr(list, ',') + 1;
-	item_len = strcspn(list, ",");
-	if (item_len >= len)
-		return NULL;
-	memcpy(buf, list, item_len);
-	buf[item_len] = '\0';
-	return buf;
-}
-
-/* The pCPU of the index-th vCPU of total, or −1: every pCPU. */
-static int initial_pin(const struct scenario_parse *p, size_t index, size_t total, const int *pcpus,
-		       size_t npcpus, int *out)
-{
-	const char *pins = p->pins ? p->pins : "none";
-	char item[16];
-	long position;
-
-	if (!strcmp(pins, "none")) {
-		*out = -1;
-	} else if (!strcmp(pins, "spread")) {
-		*out = pcpus[index % npcpus];
-	} else if (!strcmp(pins, "all-on-one")) {
-		*out = pcpus[0];
-	} else if (!strcmp(pins, "half-half")) {
-		*out = pcpus[index * 2 < total || npcpus < 2 ? 0 : 1];
-	} else {
-		if (!list_item(pins, index, item, sizeof(item)))
-			goto bad;
-		if (!strcmp(item, "-")) {
-			*out = -1;
-			return 0;
-		}
-		if (parse_integer(item, 0, PCPUS_MAX, &position))
-			goto bad;
-		if ((size_t)position >= npcpus)
-			return fail_at(p, p->pins_line, "pins = %.60s: the host has no pCPU position %ld, only %zu",
-				       pins, position, npcpus);
-		*out = pcpus[position];
-	}
-	return 0;
-bad:
-	return fail_at(p, p->pins_line, "pins = %.60s: it is none, spread, all-on-one, half-half or a list "
-		       "like 0,0,1,-", pins);
-}
-
-/* Positions among the pCPUs to a list of their ids. Allocated; NULL when a position does not exist. */
-static char *resolve_cpulist(const char *positions, const int *pcpus, size_t npcpus)
-{
-	unsigned char in[CPULIST_MAX], out[CPULIST_MAX] = {0};
-	char list[CPULIST_MAX];
-	bool all = !strcmp(positions, "all");
-
-	if (!all && cpumap_parse(positions, in, sizeof(in)))
-		return NULL;
-	for (unsigned int position = 0; position < sizeof(in) * 8; position++) {
-		if (!(all ? position < npcpus : cpumap_has(in, sizeof(in), position)))
-			continue;
-		if (position >= npcpus)
-			return NULL;
-		cpumap_add(out, (unsigned int)pcpus[position]);
-	}
-	return strdup(cpumap_format(out, sizeof(out), list, sizeof(list)));
-}
-
-static int copy_phase(struct scenario_parse *p, const struct phase *from, struct scenario_guest *guest,
-		      const int *pcpus, size_t npcpus)
-{
-	struct phase *bigger = grow(guest->phases, guest->nphases, sizeof(*bigger));
-	struct phase phase = *from;
-
-	if (!bigger)
-		return fail_at(p, 0, "out of memory");
-	guest->phases = bigger;
-	if (phase.vcpus > guest->vcpus)
-		return fail_at(p, phase.line, "cpu … vcpus %u: the guests have %u", phase.vcpus, guest->vcpus);
-	if (phase.verb == PHASE_PIN) {
-		phase.text = resolve_cpulist(from->text, pcpus, npcpus);
-		if (!phase.text)
-			return fail_at(p, phase.line, "pin %.40s: the host has pCPU positions 0-%zu", from->text,
-				       npcpus - 1);
-	} else if (phase.text) {
-		phase.text = strdup(phase.text);
-	}
-	/* Insertion keeps equal times in file order. */
-	size_t at = guest->nphases++;
-	while (at > 0 && guest->phases[at - 1].at_s > phase.at_s) {
-		guest->phases[at] = guest->phases[at - 1];
-		at--;
-	}
-	guest->phases[at] = phase;
-	return 0;
-}
-
-static int resolve_phases(struct scenario *s, const int *pcpus, size_t npcpus)
-{
-	struct scenario_parse *p = s->parse;
-
-	for (size_t i = 0; i < p->nentries; i++) {
-		const struct timeline_entry *entry = &p->entries[i];
-		unsigned int highest = guests_highest(entry->who);
-
-		if (highest > s->nguests)
-			return fail_at(p, entry->phase.line, "guest %u does not exist; on this host there are %zu",
-				       highest, s->nguests);
-		for (size_t g = 0; g < s->nguests; g++) {
-			if (guests_match(entry->who, s->guests[g].number, (unsigned int)s->nguests) &&
-			    copy_phase(p, &entry->phase, &s->guests[g], pcpus, npcpus))
-				return -1;
-		}
-	}
-	return 0;
-}
-
-static int resolve_guests(struct scenario *s, const int *pcpus, size_t npcpus, const char *prefix)
-{
-	struct scenario_parse *p = s->parse;
-	unsigned int count = quantity_count(&p->count, npcpus);
-	unsigned int vcpus = quantity_count(&p->vcpus, npcpus);
-
-	if (count > GUESTS_MAX || vcpus > VCPUS_MAX)
-		return fail_at(p, p->count.line, "%u guests of %u vCPUs are too many; at most %d of %d", count,
-			       vcpus, GUESTS_MAX, VCPUS_MAX);
-	s->guests = calloc(count, sizeof(*s->guests));
-	if (!s->guests)
-		return fail_at(p, 0, "out of memory");
-	s->nguests = count;
-	for (unsigned int g = 0; g < count; g++) {
-		struct scenario_guest *guest = &s->guests[g];
-
-		guest->number = g + 1;
-		if (snprintf(guest->name, sizeof(guest->name), "%s%u", prefix, g + 1) >= (int)sizeof(guest->name))
-			return fail_at(p, 0, "the guests' name prefix %.20s… is too long", prefix);
-		guest->vcpus = vcpus;
-		guest->memory_kib = p->memory_kib;
-		guest->maximum_kib = p->maximum_kib;
-		guest->pins = calloc(vcpus, sizeof(*guest->pins));
-		if (!guest->pins)
-			return fail_at(p, 0, "out of memory");
-		for (unsigned int v = 0; v < vcpus; v++) {
-			if (initial_pin(p, (size_t)g * vcpus + v, (size_t)count * vcpus, pcpus, npcpus,
-					&guest->pins[v]))
-				return -1;
-		}
-	}
-	return resolve_phases(s, pcpus, npcpus);
-}
-
-int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const char *prefix,
-		     char error[SCENARIO_ERROR_MAX])
-{
-	int status;
-
-	free_guests(s);
-	error[0] = '\0';
-	s->parse->error = error;
-	if (npcpus == 0)
-		status = fail_at(s->parse, 0, "the host has no online pCPU");
-	else
-		status = resolve_guests(s, pcpus, npcpus, prefix);
-	s->parse->error = NULL;
-	if (status)
-		free_guests(s);
-	return status;
-}
-
-size_t scenario_host_pcpus(const struct scenario *s, int *ids)
-{
-	unsigned char offline[PCPUS_MAX / 8] = {0};
-	size_t count = 0;
-
-	if (s->host.offline)
-		cpumap_parse(s->host.offline, offline, sizeof(offline));
-	for (unsigned int id = 0; id < s->host.pcpus; id++) {
-		if (!cpumap_has(offline, sizeof(offline), id))
-			ids[count++] = (int)id;
-	}
-	return count;
 }
 
 const struct scenario_setting *scenario_expectation(const struct scenario *s, const char *key)
@@ -697,7 +489,7 @@ void scenario_free(struct scenario *s)
 {
 	struct scenario_parse *p = s->parse;
 
-	free_guests(s);
+	scenario_free_guests(s);
 	free_settings(s->expect, s->nexpect);
 	free_settings(s->faults, s->nfaults);
 	if (p) {

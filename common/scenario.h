@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scenario files: guests, their loads over time, and what is expected. The format is described in
- * scenario(5), beside this file. Reading is in two steps because counts and pins are written relative
- * to the pCPUs there are: scenario_read() parses and checks, scenario_resolve() fills in the guests.
+ * scenario(5), beside this file. Reading is in two steps because counts and pins are written
+ * relative to the pCPUs there are: scenario_read() parses and checks, scenario_resolve() fills in
+ * the guests.
  */
 #ifndef BALLAST_SCENARIO_H
 #define BALLAST_SCENARIO_H
@@ -12,7 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SCENARIO_NAME_MAX 64
+#define SCENARIO_NAME_MAX  64
 #define SCENARIO_ERROR_MAX 512
 
 enum scenario_kind {
@@ -22,29 +23,30 @@ enum scenario_kind {
 
 /* What happens to a guest at a moment. */
 enum phase_verb {
-	PHASE_CPU,     /* load every vCPU (or the first `vcpus`) at pct; replaces the CPU load before */
-	PHASE_MEMORY,  /* bring the memory load to kib at rate_kib_s (0: at once), up or down; then hold */
-	PHASE_CACHE,   /* read files until kib are in the page cache, at rate_kib_s */
-	PHASE_STRESS,  /* run the stress-ng profile `text` */
-	PHASE_IDLE,    /* stop every load of the guest */
-	PHASE_START,   /* boot the guest; if it is its first phase, it is off before */
-	PHASE_STOP,    /* power it off */
+	PHASE_CPU, /* load every vCPU (or the first `vcpus`) at pct; replaces the CPU load before */
+	PHASE_MEMORY, /* bring the memory load to kib at rate_kib_s (0: at once), up or down; then
+			 hold */
+	PHASE_CACHE,  /* read files until kib are in the page cache, at rate_kib_s */
+	PHASE_STRESS, /* run the stress-ng profile `text` */
+	PHASE_IDLE,   /* stop every load of the guest */
+	PHASE_START,  /* boot the guest; if it is its first phase, it is off before */
+	PHASE_STOP,   /* power it off */
 	PHASE_REBOOT,
 	PHASE_PAUSE,
 	PHASE_RESUME,
-	PHASE_PIN,     /* somebody else pins all its vCPUs to the CPU list `text` */
-	PHASE_SETMEM,  /* somebody else sets its balloon to kib */
+	PHASE_PIN,    /* somebody else pins all its vCPUs to the CPU list `text` */
+	PHASE_SETMEM, /* somebody else sets its balloon to kib */
 };
 
 struct phase {
 	double at_s;
 	enum phase_verb verb;
-	double pct;	      /* PHASE_CPU: % of one pCPU per vCPU, 0…100 */
-	bool open_loop;	      /* PHASE_CPU: "demand": what waiting costs is caught up, not given up */
-	unsigned int vcpus;   /* PHASE_CPU: how many of its vCPUs; 0: all */
-	uint64_t kib;	      /* PHASE_MEMORY, PHASE_CACHE, PHASE_SETMEM */
+	double pct;	    /* PHASE_CPU: % of one pCPU per vCPU, 0…100 */
+	bool open_loop;	    /* PHASE_CPU: "demand": what waiting costs is caught up, not given up */
+	unsigned int vcpus; /* PHASE_CPU: how many of its vCPUs; 0: all */
+	uint64_t kib;	    /* PHASE_MEMORY, PHASE_CACHE, PHASE_SETMEM */
 	uint64_t rate_kib_s;
-	char *text;	      /* PHASE_STRESS, PHASE_PIN */
+	char *text; /* PHASE_STRESS, PHASE_PIN */
 	unsigned int line;
 };
 
@@ -52,26 +54,26 @@ struct scenario_guest {
 	char name[SCENARIO_NAME_MAX]; /* prefix + number, e.g. aos_vm1 */
 	unsigned int number;	      /* from 1 */
 	unsigned int vcpus;
-	uint64_t memory_kib;	      /* balloon size at the start */
+	uint64_t memory_kib; /* balloon size at the start */
 	uint64_t maximum_kib;
-	int *pins;		      /* per vCPU: a pCPU's id, or −1: every pCPU */
-	struct phase *phases;	      /* by at_s, equal times in file order; texts belong to the scenario */
+	int *pins;	      /* per vCPU: a pCPU's id, or −1: every pCPU */
+	struct phase *phases; /* by at_s, equal times in file order; texts belong to the scenario */
 	size_t nphases;
 };
 
 /* The simulated host; the real world ignores it. */
 struct scenario_host {
-	unsigned int pcpus;		/* default 4 */
-	unsigned int threads_per_core;	/* default 1 */
-	unsigned int nodes;		/* NUMA nodes, default 1 */
-	char *offline;			/* CPU list, default none */
-	uint64_t memory_kib;		/* default 16G */
-	uint64_t swap_kib;		/* default 0 */
-	uint64_t used_kib;		/* taken by the host itself, default 1G */
-	double load_pct;		/* the host's own load on every pCPU, default 1 */
-	unsigned int cgroup;		/* 1 or 2, default 2 */
-	uint64_t inflate_kib_s;		/* default 0.9 GiB/s */
-	uint64_t deflate_kib_s;		/* default 2.1 GiB/s */
+	unsigned int pcpus;	       /* default 4 */
+	unsigned int threads_per_core; /* default 1 */
+	unsigned int nodes;	       /* NUMA nodes, default 1 */
+	char *offline;		       /* CPU list, default none */
+	uint64_t memory_kib;	       /* default 16G */
+	uint64_t swap_kib;	       /* default 0 */
+	uint64_t used_kib;	       /* taken by the host itself, default 1G */
+	double load_pct;	       /* the host's own load on every pCPU, default 1 */
+	unsigned int cgroup;	       /* 1 or 2, default 2 */
+	uint64_t inflate_kib_s;	       /* default 0.9 GiB/s */
+	uint64_t deflate_kib_s;	       /* default 2.1 GiB/s */
 };
 
 /* One `key = value` of a section that its user interprets ([expect], [faults]). */
@@ -86,9 +88,9 @@ struct scenario {
 	char name[SCENARIO_NAME_MAX]; /* the file's name without .scenario */
 	char *title;
 	enum scenario_kind kind;
-	double length_s;	      /* default 30 (cpu), 180 (memory) */
-	double sample_s;	      /* default 1 (cpu), 2 (memory); 0.5…5 */
-	double interval_s;	      /* the program's argument, default 2 */
+	double length_s;   /* default 30 (cpu), 180 (memory) */
+	double sample_s;   /* default 1 (cpu), 2 (memory); 0.5…5 */
+	double interval_s; /* the program's argument, default 2 */
 	struct scenario_host host;
 	struct scenario_setting *expect;
 	size_t nexpect;
@@ -96,33 +98,36 @@ struct scenario {
 	size_t nfaults;
 	struct scenario_guest *guests; /* after scenario_resolve() */
 	size_t nguests;
-	struct scenario_parse *parse;  /* private: what scenario_resolve() needs */
+	struct scenario_parse *parse; /* private: what scenario_resolve() needs */
 };
 
 /*
- * Reads and checks a file. 0; or −1 with one line in error naming file, line and value, and what would
- * be right. Free with scenario_free() after success only. A zeroed struct may be freed.
+ * Reads and checks a file. 0; or −1 with one line in error naming file, line and value, and what
+ * would be right. Free with scenario_free() after success only. A zeroed struct may be freed.
  */
 int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX]);
 
 /*
- * Fills in the guests for a host whose online pCPUs have the ids pcpus[0…n−1], ascending. prefix is the
- * guests' name prefix, e.g. "aos_vm". −1 with error where the scenario asks for what such a host has not.
- * May be called again for another host.
+ * Fills in the guests for a host whose online pCPUs have the ids pcpus[0…n−1], ascending. prefix is
+ * the guests' name prefix, e.g. "aos_vm". −1 with error where the scenario asks for what such a
+ * host has not. May be called again for another host.
  */
 int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const char *prefix,
 		     char error[SCENARIO_ERROR_MAX]);
 
-/* Online pCPUs of [host]: ids 0…pcpus−1 without the offline ones. Returns how many; ids must hold host.pcpus. */
+/* Online pCPUs of [host]: ids 0…pcpus−1 without the offline ones. Returns how many; ids must hold
+ * host.pcpus. */
 size_t scenario_host_pcpus(const struct scenario *s, int *ids);
 
 /* The last setting of that key, or NULL. */
 const struct scenario_setting *scenario_expectation(const struct scenario *s, const char *key);
 
-/* The phase as it is written in a scenario, without its time: "cpu 45%", "memory 1700M 20M/s". Returns buf. */
+/* The phase as it is written in a scenario, without its time: "cpu 45%", "memory 1700M 20M/s".
+ * Returns buf. */
 char *phase_format(const struct phase *phase, char *buf, size_t len);
 
-/* The name of the program a scenario of this kind judges: "vcpu_scheduler" or "memory_coordinator". */
+/* The name of the program a scenario of this kind judges: "vcpu_scheduler" or "memory_coordinator".
+ */
 const char *scenario_program(enum scenario_kind kind);
 
 void scenario_free(struct scenario *s);

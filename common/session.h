@@ -11,24 +11,24 @@
 
 struct session {
 	const char *uri;
-	virConnectPtr conn;  /* NULL while there is none */
+	virConnectPtr conn; /* NULL while there is none */
 	/* Each time a connection was made, and before one is given up (events registered on it hold
 	 * references, so they are deregistered here). Either may be NULL. */
 	void (*on_open)(virConnectPtr conn, void *opaque);
 	void (*on_close)(virConnectPtr conn, void *opaque);
 	void *opaque;
-	double retry_s;	     /* CLOCK_MONOTONIC of the next attempt */
+	double retry_s; /* CLOCK_MONOTONIC of the next attempt */
 	double backoff_s;
-	bool lost;	     /* the close callback ran: drop conn at the next session_ready() */
-	bool woken;	     /* session_wake() was called: session_wait() returns early */
+	bool lost;  /* the close callback ran: drop conn at the next session_ready() */
+	bool woken; /* session_wake() was called: session_wait() returns early */
 	int timer;
 	int quit_watch;
 };
 
 /*
  * Registers libvirt's default event loop and tick_signals(), silences libvirt's own stderr messages
- * (callers report virGetLastErrorMessage()). Call once per process, before anything else of libvirt.
- * Returns 0, −1 on failure.
+ * (callers report virGetLastErrorMessage()). Call once per process, before anything else of
+ * libvirt. Returns 0, −1 on failure.
  */
 int session_init(struct session *s, const char *uri);
 
@@ -36,8 +36,8 @@ int session_init(struct session *s, const char *uri);
 int session_open(struct session *s);
 
 /*
- * True if there is a live connection. Where it was lost, tries again once the back-off (1 s doubling
- * to 30 s) has passed, and says so once each way.
+ * True if there is a live connection. Where it was lost, tries again once the back-off (1 s
+ * doubling to 30 s) has passed, and says so once each way.
  */
 bool session_ready(struct session *s);
 

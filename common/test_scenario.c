@@ -71,8 +71,8 @@ static void test_pins(void **state)
 		const char *pins;
 		int expected[6];
 	} rows[] = {
-		{"none", {-1, -1, -1, -1, -1, -1}},	{"spread", {0, 2, 5, 0, 2, 5}},
-		{"all-on-one", {0, 0, 0, 0, 0, 0}},	{"half-half", {0, 0, 0, 2, 2, 2}},
+		{"none", {-1, -1, -1, -1, -1, -1}}, {"spread", {0, 2, 5, 0, 2, 5}},
+		{"all-on-one", {0, 0, 0, 0, 0, 0}}, {"half-half", {0, 0, 0, 2, 2, 2}},
 		{"0,0,2,-", {0, 0, 5, -1, 0, 0}},
 	};
 
@@ -81,7 +81,8 @@ static void test_pins(void **state)
 		char text[128], error[SCENARIO_ERROR_MAX];
 		struct scenario s;
 
-		snprintf(text, sizeof(text), "[scenario]\nkind=cpu\n[guests]\ncount=3\nvcpus=2\npins=%s\n",
+		snprintf(text, sizeof(text),
+			 "[scenario]\nkind=cpu\n[guests]\ncount=3\nvcpus=2\npins=%s\n",
 			 rows[i].pins);
 		good(&s, text);
 		assert_int_equal(scenario_resolve(&s, holes, 3, "vm", error), 0);
@@ -130,16 +131,19 @@ static void test_guest_choices(void **state)
 		const char *who;
 		const char *five; /* which of five are meant */
 	} rows[] = {
-		{"all", "11111"}, {"odd", "10101"}, {"even", "01010"}, {"first-half", "11100"},
-		{"second-half", "00011"}, {"2-4", "01110"}, {"1+3-4", "10110"}, {"even+1", "11010"},
+		{"all", "11111"},	 {"odd", "10101"},	   {"even", "01010"},
+		{"first-half", "11100"}, {"second-half", "00011"}, {"2-4", "01110"},
+		{"1+3-4", "10110"},	 {"even+1", "11010"},
 	};
-	static const char *const wrong[] = {"", "0", "3-2", "some", "1+", "+1", "1-", "-1", "1,2", "99999999999"};
+	static const char *const wrong[] = {"",	  "0",	"3-2", "some", "1+",
+					    "+1", "1-", "-1",  "1,2",  "99999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_true(guests_valid(rows[i].who));
 		for (unsigned int n = 1; n <= 5; n++)
-			assert_int_equal(guests_match(rows[i].who, n, 5), rows[i].five[n - 1] == '1');
+			assert_int_equal(guests_match(rows[i].who, n, 5),
+					 rows[i].five[n - 1] == '1');
 	}
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		assert_false(guests_valid(wrong[i]));
@@ -161,19 +165,27 @@ static void test_bad_files(void **state)
 		{"[scenario]\nkind = cpu\nnonsense\n", ":3: neither"},
 		{"[scenario]\nkind = cpu\n[guests]\ncount = 0\n", ":4: count = 0"},
 		{"[scenario]\nkind = cpu\n[guests]\ncount = 2.5\n", ":4: count = 2.5"},
-		{"[scenario]\nkind = cpu\n[guests]\nmemory = 3G\n", ":4: memory 3G is more than maximum 2G"},
+		{"[scenario]\nkind = cpu\n[guests]\nmemory = 3G\n",
+		 ":4: memory 3G is more than maximum 2G"},
 		{"[scenario]\nkind = cpu\n[guests]\nmemory = 3X\n", ":4: memory = 3X"},
-		{"[scenario]\nkind = cpu\n[timeline]\nall = 5s jump\n", ":4: unknown verb \"jump\""},
+		{"[scenario]\nkind = cpu\n[timeline]\nall = 5s jump\n",
+		 ":4: unknown verb \"jump\""},
 		{"[scenario]\nkind = cpu\n[timeline]\nall = 5s cpu 145%\n", ":4: \"5s cpu 145%\""},
 		{"[scenario]\nkind = cpu\n[timeline]\nall = 5s cpu\n", ":4: \"5s cpu\""},
-		{"[scenario]\nkind = cpu\n[timeline]\nall = soon cpu 4%\n", ":4: \"soon\" is not a time"},
+		{"[scenario]\nkind = cpu\n[timeline]\nall = soon cpu 4%\n",
+		 ":4: \"soon\" is not a time"},
 		{"[scenario]\nkind = cpu\n[timeline]\nall = 35s idle\n", ":4: 35s is not before"},
-		{"[scenario]\nkind = cpu\n[timeline]\nsome = 5s idle\n", ":4: \"some\" names no guests"},
-		{"[scenario]\nkind = memory\n[timeline]\n1 = 5s memory 4G\n", ":4: 4G is more than"},
-		{"[scenario]\nkind = memory\n[timeline]\n1 = 5s memory 1G 20M\n", ":4: \"5s memory 1G 20M\""},
-		{"[scenario]\nkind = cpu\n[expect]\nbeauty = 3\n", ":4: [expect] has no key \"beauty\""},
+		{"[scenario]\nkind = cpu\n[timeline]\nsome = 5s idle\n",
+		 ":4: \"some\" names no guests"},
+		{"[scenario]\nkind = memory\n[timeline]\n1 = 5s memory 4G\n",
+		 ":4: 4G is more than"},
+		{"[scenario]\nkind = memory\n[timeline]\n1 = 5s memory 1G 20M\n",
+		 ":4: \"5s memory 1G 20M\""},
+		{"[scenario]\nkind = cpu\n[expect]\nbeauty = 3\n",
+		 ":4: [expect] has no key \"beauty\""},
 		{"[scenario]\nkind = cpu\n[host]\npcpus = 0\n", ":4: pcpus = 0"},
-		{"[scenario]\nkind = cpu\n[host]\nwheels = 4\n", ":4: [host] has no key \"wheels\""},
+		{"[scenario]\nkind = cpu\n[host]\nwheels = 4\n",
+		 ":4: [host] has no key \"wheels\""},
 	};
 
 	(void)state;
@@ -194,7 +206,8 @@ static void test_impossible_here(void **state)
 	static const struct {
 		const char *text, *named;
 	} rows[] = {
-		{"[scenario]\nkind=cpu\n[guests]\npins=0,3\n", ":4: pins = 0,3: the host has no pCPU position 3"},
+		{"[scenario]\nkind=cpu\n[guests]\npins=0,3\n",
+		 ":4: pins = 0,3: the host has no pCPU position 3"},
 		{"[scenario]\nkind=cpu\n[guests]\npins=some\n", ":4: pins = some"},
 		{"[scenario]\nkind=cpu\n[timeline]\n7=5s cpu 4%\n", ":4: guest 7 does not exist"},
 		{"[scenario]\nkind=cpu\n[timeline]\n1=5s cpu 4% vcpus 2\n", ":4: cpu … vcpus 2"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions on libvirt's own test driver: they open, wait no longer than asked, wake, and leak nothing. */
+/* Sessions on libvirt's own test driver: they open, wait no longer than asked, wake, and leak
+ * nothing. */
 #include "session.h"
 #include "tick.h"
 

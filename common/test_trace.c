@@ -43,9 +43,11 @@ static struct trace_sample some_sample(double t_s)
 	static struct trace_pcpu pcpus[] = {{0, 99.5, 97.25}, {3, 0.001, -1}};
 	static char two[] = "0-1,3", name[] = "vm \"1\"";
 	static struct trace_vcpu vcpus[] = {{50.125, 12.5, 3, two}, {0, -1, -1, NULL}};
-	static struct trace_guest guests[] = {{name, 2, vcpus, {524288, 100, 200, 300, 400, 0, 0, 7, 1.5}}};
+	static struct trace_guest guests[] = {
+		{name, 2, vcpus, {524288, 100, 200, 300, 400, 0, 0, 7, 1.5}}};
 
-	return (struct trace_sample){t_s, 1.002, 2, pcpus, 1, guests, 16000000, 8000000, 9000000, 0.25, 4096};
+	return (struct trace_sample){t_s,      1.002,	2,	 pcpus, 1,   guests,
+				     16000000, 8000000, 9000000, 0.25,	4096};
 }
 
 static void test_round_trip(void **state)
@@ -73,7 +75,8 @@ static void test_round_trip(void **state)
 	assert_true(trace.samples[0].t_s == 1 && trace.samples[1].t_s == 2.001);
 	assert_true(trace.samples[1].elapsed_s == 1.002);
 	assert_string_equal(trace.events[0].event, "end");
-	assert_true(trace.samples[1].pcpus[0].usage_pct == 99.5 && trace.samples[1].pcpus[1].guests_pct == -1);
+	assert_true(trace.samples[1].pcpus[0].usage_pct == 99.5 &&
+		    trace.samples[1].pcpus[1].guests_pct == -1);
 	guest = trace_find_guest(&trace.samples[1], "vm \"1\"");
 	assert_non_null(guest);
 	assert_int_equal(guest->nvcpus, 2);
@@ -90,7 +93,8 @@ static void test_round_trip(void **state)
 /* Each decimal is written to its nearest thousandth. */
 static void test_decimals(void **state)
 {
-	static const double values[] = {0, 0.0004, 0.0006, 0.1, 1.05, 12.345, 99.9999, 100, 123456789.25};
+	static const double values[] = {0,	0.0004,	 0.0006, 0.1,	      1.05,
+					12.345, 99.9999, 100,	 123456789.25};
 	char error[TRACE_ERROR_MAX];
 
 	(void)state;
@@ -119,7 +123,8 @@ static void test_truncated(void **state)
 
 	(void)state;
 	write_text("{\"type\":\"header\",\"version\":1}\n"
-		   "{\"type\":\"event\",\"t_s\":1,\"event\":\"x\"}\n{\"type\":\"event\",\"t_s\":2,\"ev");
+		   "{\"type\":\"event\",\"t_s\":1,\"event\":\"x\"}\n{\"type\":\"event\",\"t_s\":2,"
+		   "\"ev");
 	assert_int_equal(trace_read(&trace, path, error), 0);
 	assert_true(trace.truncated);
 	assert_int_equal(trace.nevents, 1);
@@ -136,12 +141,17 @@ static void test_bad_files(void **state)
 		{"{\"type\":\"event\",\"t_s\":1,\"event\":\"x\"}\n", ":1: not a trace"},
 		{"{\"type\":\"header\",\"version\":9}\n", ":1: trace version 9"},
 		{"{\"type\":\"header\",\"version\":1}\n{}\n", ":2: the line has no type"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"song\"}\n", ":2: unknown type \"song\""},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"sample\"}\n", ":2: the sample lacks"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"event\"}\n", ":2: the event lacks"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"header\",\"version\":1}\n", ":2: a second header"},
+		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"song\"}\n",
+		 ":2: unknown type \"song\""},
+		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"sample\"}\n",
+		 ":2: the sample lacks"},
+		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"event\"}\n",
+		 ":2: the event lacks"},
+		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"header\",\"version\":1}\n",
+		 ":2: a second header"},
 		{"{\"type\":\"header\",\"version\":1}\n"
-		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"guests\":[{}]}\n", ":2: a guest"},
+		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"guests\":[{}]}\n",
+		 ":2: a guest"},
 	};
 
 	(void)state;
@@ -191,8 +201,8 @@ static void test_many_writers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_decimals),
-		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_decimals),
+		cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_many_writers),
 	};
 

@@ -13,7 +13,8 @@
 
 static void test_numbers(void **state)
 {
-	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x10", "inf", "nan", "1e999", "-", ".", "--1", "11", "-1"};
+	static const char *const wrong[] = {"",	     " 1", "1 ", "1x",	"0x10", "inf", "nan",
+					    "1e999", "-",  ".",	 "--1", "11",	"-1"};
 	double value = 7;
 
 	(void)state;
@@ -29,7 +30,8 @@ static void test_numbers(void **state)
 
 static void test_integers(void **state)
 {
-	static const char *const wrong[] = {"", "1.5", " 1", "1 ", "+1", "-6", "11", "99999999999999999999"};
+	static const char *const wrong[] = {"",	  "1.5", " 1", "1 ",
+					    "+1", "-6",	 "11", "99999999999999999999"};
 	long value;
 
 	(void)state;
@@ -44,7 +46,8 @@ static void test_seconds(void **state)
 	static const struct {
 		const char *text;
 		double s;
-	} rows[] = {{"5", 5}, {"5s", 5}, {"2.5s", 2.5}, {"250ms", .25}, {"2m", 120}, {"1h", 3600}, {"1d", 86400}};
+	} rows[] = {{"5", 5},	 {"5s", 5},    {"2.5s", 2.5}, {"250ms", .25},
+		    {"2m", 120}, {"1h", 3600}, {"1d", 86400}};
 	double s;
 
 	(void)state;
@@ -96,7 +99,8 @@ static void test_percents(void **state)
 static void test_cpumaps(void **state)
 {
 	static const char *const lists[] = {"", "0", "0-3", "0-3,8", "1,3,5", "0,2-9,15"};
-	static const char *const wrong[] = {"a", "1-", "-1", "3-1", "1,,2", "1,", "16", " 1", "0-99999999999999999999"};
+	static const char *const wrong[] = {
+		"a", "1-", "-1", "3-1", "1,,2", "1,", "16", " 1", "0-99999999999999999999"};
 	unsigned char map[2];
 	char buf[64];
 
@@ -128,9 +132,12 @@ static void test_ticker_keeps_its_phase(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),	 cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_seconds),	 cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_percents), cmocka_unit_test(test_cpumaps),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_percents),
+		cmocka_unit_test(test_cpumaps),
 		cmocka_unit_test(test_ticker_keeps_its_phase),
 	};
 

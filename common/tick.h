@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The clock of a loop: absolute monotonic deadlines, so that ticks do not drift; and the quit flag. */
+/* The clock of a loop: absolute monotonic deadlines, so that ticks do not drift; and the quit flag.
+ */
 #ifndef BALLAST_TICK_H
 #define BALLAST_TICK_H
 
@@ -9,8 +10,9 @@
 /* Set by SIGTERM, SIGINT and SIGHUP once tick_signals() was called; holds the signal's number. */
 extern volatile sig_atomic_t tick_quit;
 
-/* Handles SIGTERM, SIGINT and SIGHUP by setting tick_quit; ignores SIGPIPE. Returns a file descriptor that becomes
- * readable with the first of them (for poll and event loops), −1 with errno on failure. */
+/* Handles SIGTERM, SIGINT and SIGHUP by setting tick_quit; ignores SIGPIPE. Returns a file
+ * descriptor that becomes readable with the first of them (for poll and event loops), −1 with errno
+ * on failure. */
 int tick_signals(void);
 
 /* CLOCK_MONOTONIC in seconds. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX     6
+#define WORDS_MAX      6
 #define PHASE_TEXT_MAX 200
 
 /* A million pCPU-wide guests will not be run; numbers beyond are typing errors. */
@@ -16,12 +16,12 @@
 
 enum arguments {
 	ARGS_NONE,
-	ARGS_CPU,	    /* percent [demand] [vcpus N] */
-	ARGS_SIZE_RATE,	    /* size [rate] */
-	ARGS_RATE,	    /* [rate] */
-	ARGS_SIZE,	    /* size */
-	ARGS_PROFILE,	    /* a name */
-	ARGS_CPULIST,	    /* positions, or all */
+	ARGS_CPU,	/* percent [demand] [vcpus N] */
+	ARGS_SIZE_RATE, /* size [rate] */
+	ARGS_RATE,	/* [rate] */
+	ARGS_SIZE,	/* size */
+	ARGS_PROFILE,	/* a name */
+	ARGS_CPULIST,	/* positions, or all */
 };
 
 static const struct verb {
@@ -152,8 +152,10 @@ int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR
 		return fail(error, "\"%.40s\" is not a time like 5s or 2.5s", words[0]);
 	verb = find_verb(words[1]);
 	if (!verb)
-		return fail(error, "unknown verb \"%.40s\"; there are cpu, memory, free, cache, stress, "
-			    "idle, start, stop, reboot, pause, resume, pin, setmem", words[1]);
+		return fail(error,
+			    "unknown verb \"%.40s\"; there are cpu, memory, free, cache, stress, "
+			    "idle, start, stop, reboot, pause, resume, pin, setmem",
+			    words[1]);
 	phase->verb = verb->verb;
 	if (parse_arguments(verb->arguments, words + 2, n - 2, phase))
 		return fail(error, "\"%.100s\" is not \"TIME %s\"", text, verb->form);
@@ -184,7 +186,8 @@ char *phase_format(const struct phase *phase, char *buf, size_t len)
 			snprintf(buf, len, "cpu %g%%%s vcpus %u", phase->pct,
 				 phase->open_loop ? " demand" : "", phase->vcpus);
 		else
-			snprintf(buf, len, "cpu %g%%%s", phase->pct, phase->open_loop ? " demand" : "");
+			snprintf(buf, len, "cpu %g%%%s", phase->pct,
+				 phase->open_loop ? " demand" : "");
 		break;
 	case PHASE_MEMORY:
 	case PHASE_CACHE:

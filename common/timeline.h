@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The values of a scenario's [timeline]: which guests, and what happens to them. Part of scenario.c. */
+/* The values of a scenario's [timeline]: which guests, and what happens to them. Part of
+ * scenario.c. */
 #ifndef BALLAST_TIMELINE_H
 #define BALLAST_TIMELINE_H
 
 #include "scenario.h"
 
 /*
- * Reads one phase, "5s cpu 45% demand". 0 with *phase filled in (text allocated); −1 with error set to
- * what is wrong and what would be right, without file and line.
+ * Reads one phase, "5s cpu 45% demand". 0 with *phase filled in (text allocated); −1 with error set
+ * to what is wrong and what would be right, without file and line.
  */
 int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX]);
 

@@ -61,7 +61,8 @@ static int put_integer(struct trace_writer *w, int64_t value)
 	return put(w, digits + at);
 }
 
-/* A decimal with DECIMALS places, trailing zeros left out; JSON has no word for what is not finite. */
+/* A decimal with DECIMALS places, trailing zeros left out; JSON has no word for what is not finite.
+ */
 static int put_decimal(struct trace_writer *w, double value)
 {
 	char fraction[DECIMALS + 2];
@@ -100,7 +101,8 @@ static int put_string(struct trace_writer *w, const char *text)
 	return status;
 }
 
-/* `,"key":value`; where nothing stands before it, without the comma. Negative figures are unknown and left out. */
+/* `,"key":value`; where nothing stands before it, without the comma. Negative figures are unknown
+ * and left out. */
 static int put_key(struct trace_writer *w, const char *key)
 {
 	char before = w->len ? w->line[w->len - 1] : '{';
@@ -124,8 +126,11 @@ static int put_known_integer(struct trace_writer *w, const char *key, int64_t va
 
 static int put_pcpu(struct trace_writer *w, const struct trace_pcpu *pcpu)
 {
-	return put(w, "{") || put_known_integer(w, "id", pcpu->id) || put_known(w, "usage_pct", pcpu->usage_pct) ||
-			       put_known(w, "guests_pct", pcpu->guests_pct) || put(w, "}") ? -1 : 0;
+	return put(w, "{") || put_known_integer(w, "id", pcpu->id) ||
+			       put_known(w, "usage_pct", pcpu->usage_pct) ||
+			       put_known(w, "guests_pct", pcpu->guests_pct) || put(w, "}")
+		       ? -1
+		       : 0;
 }
 
 static int put_vcpu(struct trace_writer *w, const struct trace_vcpu *vcpu)
@@ -148,7 +153,9 @@ static int put_memory(struct trace_writer *w, const struct trace_memory *m)
 			       put_known_integer(w, "swap_in_kib", m->swap_in_kib) ||
 			       put_known_integer(w, "swap_out_kib", m->swap_out_kib) ||
 			       put_known_integer(w, "major_faults", m->major_faults) ||
-			       put_known(w, "age_s", m->age_s) || put(w, "}") ? -1 : 0;
+			       put_known(w, "age_s", m->age_s) || put(w, "}")
+		       ? -1
+		       : 0;
 }
 
 static int put_guest(struct trace_writer *w, const struct trace_guest *guest)
@@ -248,7 +255,8 @@ static json_t *with_data(json_t *line, json_t *data)
 
 int trace_write_header(struct trace_writer *w, json_t *header)
 {
-	json_t *line = with_data(json_pack("{s:s, s:i}", "type", "header", "version", TRACE_VERSION), header);
+	json_t *line = with_data(
+		json_pack("{s:s, s:i}", "type", "header", "version", TRACE_VERSION), header);
 
 	return line ? write_json(w, line) : -1;
 }
@@ -262,7 +270,8 @@ int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample
 int trace_write_event(struct trace_writer *w, double t_s, const char *event, json_t *data)
 {
 	double rounded_s = (double)llround(t_s * 1000) / 1000;
-	json_t *line = json_pack("{s:s, s:f, s:s}", "type", "event", "t_s", rounded_s, "event", event);
+	json_t *line =
+		json_pack("{s:s, s:f, s:s}", "type", "event", "t_s", rounded_s, "event", event);
 
 	line = with_data(line, data);
 	return line ? write_json(w, line) : -1;

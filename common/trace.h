@@ -11,20 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRACE_VERSION 1
+#define TRACE_VERSION	1
 #define TRACE_ERROR_MAX 256
 
 /* Memory figures of a guest, libvirt's names; −1: not known. */
 struct trace_memory {
-	int64_t actual_kib;	/* balloon size */
-	int64_t unused_kib;	/* guest MemFree */
-	int64_t usable_kib;	/* guest MemAvailable */
-	int64_t available_kib;	/* guest MemTotal */
-	int64_t rss_kib;	/* of the guest's process on the host */
-	int64_t swap_in_kib;	/* since boot */
+	int64_t actual_kib;    /* balloon size */
+	int64_t unused_kib;    /* guest MemFree */
+	int64_t usable_kib;    /* guest MemAvailable */
+	int64_t available_kib; /* guest MemTotal */
+	int64_t rss_kib;       /* of the guest's process on the host */
+	int64_t swap_in_kib;   /* since boot */
 	int64_t swap_out_kib;
-	int64_t major_faults;	/* since boot */
-	double age_s;		/* of the statistics; −1: never made */
+	int64_t major_faults; /* since boot */
+	double age_s;	      /* of the statistics; −1: never made */
 };
 
 struct trace_vcpu {
@@ -52,12 +52,13 @@ struct trace_sample {
 	double elapsed_s; /* the window's real length */
 	size_t npcpus;
 	struct trace_pcpu *pcpus;
-	size_t nguests;	  /* running ones */
+	size_t nguests; /* running ones */
 	struct trace_guest *guests;
 	int64_t host_total_kib;
 	int64_t host_free_kib;
 	int64_t host_available_kib;
-	double program_cpu_pct;	 /* CPU time of the program under test and its children; −1: not running */
+	double program_cpu_pct;	 /* CPU time of the program under test and its children; −1: not
+				    running */
 	int64_t program_rss_kib; /* −1: not running */
 };
 
@@ -80,7 +81,8 @@ struct trace_writer {
 int trace_create(struct trace_writer *w, const char *path);
 int trace_append(struct trace_writer *w, const char *path);
 
-/* The header: an object; "type" and "version" are added. Takes over the reference. 0, −1 with errno. */
+/* The header: an object; "type" and "version" are added. Takes over the reference. 0, −1 with
+ * errno. */
 int trace_write_header(struct trace_writer *w, json_t *header);
 
 int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample);
@@ -96,9 +98,9 @@ struct trace {
 	json_t *header;
 	struct trace_sample *samples; /* by t_s */
 	size_t nsamples;
-	struct trace_event *events;   /* by t_s, equal times in file order */
+	struct trace_event *events; /* by t_s, equal times in file order */
 	size_t nevents;
-	int truncated;		      /* the last line was cut off and is left out */
+	int truncated; /* the last line was cut off and is left out */
 };
 
 /* Reads a whole trace. 0; −1 with one line in error naming file, line and what is wrong. */

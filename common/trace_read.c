@@ -162,7 +162,8 @@ static int add_event(struct reader *r, json_t *object)
 	trace->events = bigger;
 	if (!event || !json_is_number(t_s))
 		return fail(r, "the event lacks event or t_s");
-	bigger[trace->nevents++] = (struct trace_event){json_number_value(t_s), event, json_incref(object)};
+	bigger[trace->nevents++] =
+		(struct trace_event){json_number_value(t_s), event, json_incref(object)};
 	return 0;
 }
 
@@ -173,7 +174,8 @@ static int add_header(struct reader *r, json_t *object)
 	if (r->trace->header)
 		return fail(r, "a second header; a trace has one");
 	if (version != TRACE_VERSION)
-		return fail(r, "trace version %d; this program reads version %d", version, TRACE_VERSION);
+		return fail(r, "trace version %d; this program reads version %d", version,
+			    TRACE_VERSION);
 	r->trace->header = json_incref(object);
 	return 0;
 }
@@ -233,8 +235,8 @@ static int compare_samples(const void *a, const void *b)
 	return (x->t_s > y->t_s) - (x->t_s < y->t_s);
 }
 
-/* Several processes write events, so they come a little out of order: insertion keeps equal times as
- * they were and is linear where they are in order. */
+/* Several processes write events, so they come a little out of order: insertion keeps equal times
+ * as they were and is linear where they are in order. */
 static void sort_events(struct trace_event *events, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {

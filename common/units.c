@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number text begins with, plain decimal only (strtod would take "inf", "0x1p3" and leading space). */
+/* The number text begins with, plain decimal only (strtod would take "inf", "0x1p3" and leading
+ * space). */
 static int leading_number(const char *text, double *out, const char **rest)
 {
 	const char *p = text;
@@ -92,8 +93,9 @@ int parse_size(const char *text, uint64_t *out_kib)
 {
 	static const double mib = 1024.0, gib = 1024.0 * 1024, tib = 1024.0 * 1024 * 1024;
 	const struct suffix suffixes[] = {
-		{"", 1},      {"K", 1},	    {"KiB", 1},	  {"KB", 1},   {"M", mib},   {"MiB", mib}, {"MB", mib},
-		{"G", gib},   {"GiB", gib}, {"GB", gib},  {"T", tib},  {"TiB", tib}, {"TB", tib},  {NULL, 0},
+		{"", 1},      {"K", 1},	    {"KiB", 1},	 {"KB", 1},    {"M", mib},
+		{"MiB", mib}, {"MB", mib},  {"G", gib},	 {"GiB", gib}, {"GB", gib},
+		{"T", tib},   {"TiB", tib}, {"TB", tib}, {NULL, 0},
 	};
 	double kib;
 
@@ -124,7 +126,8 @@ char *format_size(uint64_t kib, char *buf, size_t len)
 		value /= 1024;
 		unit++;
 	}
-	/* Whole numbers without a fraction; 2047.9M would round to 2048M, which is the value people know. */
+	/* Whole numbers without a fraction; 2047.9M would round to 2048M, which is the value people
+	 * know. */
 	if (fabs(value - nearbyint(value)) < 0.05)
 		snprintf(buf, len, "%.0f%c", value, letters[unit]);
 	else

@@ -36,9 +36,9 @@ char *format_size(uint64_t kib, char *buf, size_t len);
 
 /*
  * CPU sets are libvirt's cpumaps: bit n of byte n / 8 is CPU n.
- * cpumap_parse reads a list as in /sys ("0-3,8", "" is the empty set, "^2" takes 2 away again); −1 if
- * malformed or a CPU does not fit len bytes. cpumap_format writes it back, runs joined; buf must hold
- * CPULIST_MAX bytes for any map, else the list is cut at the last whole item.
+ * cpumap_parse reads a list as in /sys ("0-3,8", "" is the empty set, "^2" takes 2 away again); −1
+ * if malformed or a CPU does not fit len bytes. cpumap_format writes it back, runs joined; buf must
+ * hold CPULIST_MAX bytes for any map, else the list is cut at the last whole item.
  */
 #define CPULIST_MAX 4096
 int cpumap_parse(const char *list, unsigned char *map, size_t len);
