@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts, stops and asks after loads in the lab's guests, and plays a scenario's timeline on them. */
+#include "agent.h"
+#include "labguest.h"
+#include "load.h"
+#include "log.h"
+#include "run.h"
+#include "timeline.h"
+#include "units.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libvirt/virterror.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct args {
+	struct run_args run; /* uri and loads are everybody's */
+	bool all;
+	char **operands;
+	int noperands;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: inject [-c URI] start GUEST LOAD\n"
+	      "       inject [-c URI] stop GUEST…|--all\n"
+	      "       inject [-c URI] status [GUEST…]\n"
+	      "       inject [-c URI] run SCENARIO [--trace FILE] [--epoch-ns N] [--prefix P]\n"
+	      "Starts, stops and asks after loads inside the lab's guests, through their agents. LOAD is as in a\n"
+	      "scenario: 'cpu 45%', 'cpu 30% demand', 'memory 1G 20M/s', 'cache 300M', 'stress cpu-light', 'idle'.\n"
+	      "  -a, --all            every running guest of the lab\n"
+	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
+	      "  -e, --epoch-ns N     CLOCK_MONOTONIC at the timeline's start; - reads it from stdin\n"
+	      "      --loads DIR      the programs that run in guests (guest/ beside this program)\n"
+	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
+	      "  -t, --trace FILE     append what happens to a trace\n"
+	      "      --help, --version\n",
+	      to);
+}
+
+static virConnectPtr connect_to(const char *uri)
+{
+	virConnectPtr conn = virConnectOpen(uri);
+
+	if (!conn)
+		log_warn("cannot connect to %s: %s; see `lab doctor`", uri, virGetLastErrorMessage());
+	return conn;
+}
+
+/* What a load says of itself, for people. */
+static void print_report(const char *guest, const json_t *report)
+{
+	const char *load = json_string_value(json_object_get(report, "load"));
+	const char *state = json_string_value(json_object_get(report, "state"));
+	char asked[32], held[32];
+
+	printf("%-16s %-8s %-10s", guest, load ? load : "?", state ? state : "?");
+	if (json_object_get(report, "asked_pct"))
+		printf(" asked %g%%, attained %.1f%%, given up %.1f%%, for %.0f s",
+		       json_number_value(json_object_get(report, "asked_pct")),
+		       json_number_value(json_object_get(report, "attained_pct")),
+		       json_number_value(json_object_get(report, "given_up_pct")),
+		       json_number_value(json_object_get(report, "elapsed_s")));
+	else if (json_object_get(report, "asked_kib"))
+		printf(" asked %s, holds %s, starved %.1f s, for %.0f s",
+		       format_size((uint64_t)json_integer_value(json_object_get(report, "asked_kib")), asked,
+				   sizeof(asked)),
+		       format_size((uint64_t)json_integer_value(json_object_get(report, "load_kib")), held,
+				   sizeof(held)),
+		       json_number_value(json_object_get(report, "starved_s")),
+		       json_number_value(json_object_get(report, "elapsed_s")));
+	putchar('\n');
+}
+
+static void print_reports(const char *guest, const json_t *reports)
+{
+	json_t *report;
+	size_t i;
+
+	json_array_foreach(reports, i, report)
+		print_report(guest, report);
+}
+
+static int cmd_start(struct args *args)
+{
+	char error[SCENARIO_ERROR_MAX], text[256];
+	virConnectPtr conn = NULL;
+	virDomainPtr dom = NULL;
+	struct phase phase;
+	json_t *ended = NULL;
+	int status = EXIT_USAGE;
+
+	if (args->noperands != 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	/* The timeline's syntax begins with a time. */
+	snprintf(text, sizeof(text), "0s %s", args->operands[1]);
+	if (phase_parse(text, &phase, error)) {
+		log_warn("%s", error);
+		return EXIT_USAGE;
+	}
+	if (!load_is(phase.verb)) {
+		log_warn("\"%s\" is not a load; cpu, memory, free, cache, stress and idle are", args->operands[1]);
+		goto out;
+	}
+	status = EXIT_LAB;
+	conn = connect_to(args->run.uri);
+	if (!conn)
+		goto out;
+	dom = labguest_find(conn, args->operands[0], error);
+	if (!dom) {
+		status = EXIT_USAGE;
+		log_warn("%s", error);
+		goto out;
+	}
+	if (load_prepare(dom, args->run.loads, error) || load_begin(dom, &phase, &ended, error)) {
+		log_warn("guest %s: %s", args->operands[0], error);
+		goto out;
+	}
+	print_reports(args->operands[0], ended);
+	status = EXIT_PASS;
+out:
+	json_decref(ended);
+	free(phase.text);
+	if (dom)
+		virDomainFree(dom);
+	if (conn)
+		virConnectClose(conn);
+	return status;
+}
+
+/* Calls visit for the guests named, or for all running ones of the lab. Returns the worst exit status. */
+static int each_guest(struct args *args, int (*visit)(virDomainPtr dom, const char *name))
+{
+	virConnectPtr conn = connect_to(args->run.uri);
+	virDomainPtr *doms = NULL;
+	int status = EXIT_PASS, n = 0, one;
+
+	if (!conn)
+		return EXIT_LAB;
+	for (int i = 0; i < args->noperands; i++) {
+		char error[LABGUEST_ERROR_MAX];
+		virDomainPtr dom = labguest_find(conn, args->operands[i], error);
+
+		if (dom) {
+			one = visit(dom, args->operands[i]);
+			virDomainFree(dom);
+		} else {
+			log_warn("%s", error);
+			one = EXIT_USAGE;
+		}
+		status = one > status ? one : status;
+	}
+	if (args->noperands == 0) {
+		n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+		if (n < 0) {
+			log_warn("%s: %s", args->run.uri, virGetLastErrorMessage());
+			status = EXIT_LAB;
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		if (labguest_is(doms[i])) {
+			one = visit(doms[i], virDomainGetName(doms[i]));
+			status = one > status ? one : status;
+		}
+		virDomainFree(doms[i]);
+	}
+	free(doms);
+	virConnectClose(conn);
+	return status;
+}
+
+static int visit_stop(virDomainPtr dom, const char *name)
+{
+	char error[AGENT_ERROR_MAX];
+	json_t *ended;
+
+	agent_prepare(dom);
+	if (load_end(dom, &ended, error)) {
+		log_warn("guest %s: %s", name, error);
+		return EXIT_LAB;
+	}
+	print_reports(name, ended);
+	json_decref(ended);
+	return EXIT_PASS;
+}
+
+static int visit_status(virDomainPtr dom, const char *name)
+{
+	char error[AGENT_ERROR_MAX];
+	json_t *reports;
+
+	agent_prepare(dom);
+	if (load_status(dom, &reports, error)) {
+		printf("%-16s no answer: %s\n", name, error);
+		return EXIT_LAB;
+	}
+	if (json_array_size(reports) == 0)
+		printf("%-16s idle\n", name);
+	print_reports(name, reports);
+	json_decref(reports);
+	return EXIT_PASS;
+}
+
+static int cmd_stop(struct args *args)
+{
+	if (args->all == (args->noperands > 0)) {
+		log_warn("stop: name guests or say --all");
+		return EXIT_USAGE;
+	}
+	return each_guest(args, visit_stop);
+}
+
+static int cmd_status(struct args *args)
+{
+	return each_guest(args, visit_status);
+}
+
+static int cmd_run(struct args *args)
+{
+	if (args->noperands != 1) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	args->run.scenario = args->operands[0];
+	return run_timeline(&args->run);
+}
+
+static const struct command {
+	const char *name;
+	int (*run)(struct args *args);
+} commands[] = {
+	{"start", cmd_start},
+	{"stop", cmd_stop},
+	{"status", cmd_status},
+	{"run", cmd_run},
+};
+
+static void parse_epoch(const char *text, struct run_args *run)
+{
+	char *end;
+
+	if (!strcmp(text, "-")) {
+		run->ask_epoch = true;
+		return;
+	}
+	errno = 0;
+	run->epoch_ns = strtoll(text, &end, 10);
+	if (errno || end == text || *end || run->epoch_ns < 0)
+		die(EXIT_USAGE, "--epoch-ns %s: not nanoseconds of the monotonic clock", text);
+}
+
+static void parse_args(struct args *args, int argc, char **argv)
+{
+	enum { OPT_LOADS = 256, OPT_HELP, OPT_VERSION };
+	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},	    {"connect", required_argument, NULL, 'c'},
+		{"epoch-ns", required_argument, NULL, 'e'}, {"loads", required_argument, NULL, OPT_LOADS},
+		{"prefix", required_argument, NULL, 'p'},   {"trace", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, OPT_HELP},	    {"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "ac:e:p:t:", options, NULL)) != -1) {
+		switch (option) {
+		case 'a':
+			args->all = true;
+			break;
+		case 'c':
+			args->run.uri = optarg;
+			break;
+		case 'e':
+			parse_epoch(optarg, &args->run);
+			break;
+		case 'p':
+			args->run.prefix = optarg;
+			break;
+		case 't':
+			args->run.trace = optarg;
+			break;
+		case OPT_LOADS:
+			args->run.loads = optarg;
+			break;
+		case OPT_HELP:
+			usage(stdout);
+			exit(EXIT_PASS);
+		case OPT_VERSION:
+			puts("inject " BALLAST_VERSION);
+			exit(EXIT_PASS);
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	args->operands = argv + optind;
+	args->noperands = argc - optind;
+}
+
+/* guest/ beside this program. */
+static char *default_loads(char buf[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - sizeof("/guest"));
+	char *slash;
+
+	buf[n > 0 ? n : 0] = '\0';
+	slash = strrchr(buf, '/');
+	strcpy(slash ? slash : buf, "/guest");
+	return buf;
+}
+
+static void ignore_error(void *opaque, virErrorPtr error)
+{
+	(void)opaque;
+	(void)error;
+}
+
+int main(int argc, char **argv)
+{
+	char loads[PATH_MAX];
+	struct args args = {.run = {.uri = "qemu:///system", .prefix = "aos_vm", .epoch_ns = -1}};
+
+	log_init("inject", false);
+	args.run.loads = default_loads(loads);
+	parse_args(&args, argc, argv);
+	if (args.noperands == 0) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	virSetErrorFunc(NULL, ignore_error); /* it would print every error a second time */
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(args.operands[0], commands[i].name)) {
+			args.operands++;
+			args.noperands--;
+			return commands[i].run(&args);
+		}
+	}
+	log_warn("%s: there are start, stop, status and run", args.operands[0]);
+	return EXIT_USAGE;
+}
