@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The physics of a simulated host: pCPUs shared by guests' vCPUs, and memory moved by balloons, in
- * virtual time. Knows nothing of libvirt, scenarios or wall clocks. The same seed and the same calls at
- * the same times give the same figures to the last bit.
+ * virtual time. Knows nothing of libvirt, scenarios or wall clocks. The same seed and the same
+ * calls at the same times give the same figures to the last bit.
  *
  * Time is in nanoseconds of virtual time from 0 (model_new). Reading a counter never moves time.
- * Guests are small integers, given out by model_guest_add() and free again after model_guest_remove().
- * CPU sets are libvirt's cpumaps (see units.h).
+ * Guests are small integers, given out by model_guest_add() and free again after
+ * model_guest_remove(). CPU sets are libvirt's cpumaps (see units.h).
  */
 #ifndef BALLAST_MODEL_H
 #define BALLAST_MODEL_H
@@ -19,20 +19,20 @@
 #define MODEL_NS_PER_S	1000000000ULL
 #define MODEL_PCPUS_MAX 1024
 /* The steps in which libvirt reports a vCPU's time (it reads clock ticks of /proc). */
-#define MODEL_TICK_NS	10000000ULL
+#define MODEL_TICK_NS 10000000ULL
 
 struct model;
 
 enum model_event_kind {
-	MODEL_STARTED,	/* running, still booting: no agent, no balloon driver */
-	MODEL_READY,	/* booted: agent and balloon driver are up, loads run */
+	MODEL_STARTED, /* running, still booting: no agent, no balloon driver */
+	MODEL_READY,   /* booted: agent and balloon driver are up, loads run */
 	MODEL_STOPPED,
 	MODEL_REBOOTED,
 	MODEL_PAUSED,
 	MODEL_RESUMED,
-	MODEL_CRASHED,	/* killed by the host for want of host memory */
-	MODEL_OOM,	/* the guest killed its memory load for want of memory; kib: what that held */
-	MODEL_BALLOON,	/* kib: the new actual; at most one per second and guest, and the last one */
+	MODEL_CRASHED, /* killed by the host for want of host memory */
+	MODEL_OOM, /* the guest killed its memory load for want of memory; kib: what that held */
+	MODEL_BALLOON, /* kib: the new actual; at most one per second and guest, and the last one */
 };
 
 struct model_event {
@@ -47,22 +47,22 @@ typedef void (*model_event_fn)(const struct model_event *event, void *opaque);
 /* A host. Start from model_config_default() and change what differs. */
 struct model_config {
 	uint64_t seed;
-	unsigned int pcpus;		/* ids 0…pcpus−1; all online at first */
-	unsigned int threads_per_core;	/* siblings have neighbouring ids */
-	unsigned int nodes;		/* NUMA nodes, cores in equal runs of ids */
+	unsigned int pcpus;	       /* ids 0…pcpus−1; all online at first */
+	unsigned int threads_per_core; /* siblings have neighbouring ids */
+	unsigned int nodes;	       /* NUMA nodes, cores in equal runs of ids */
 	uint64_t memory_kib;
 	uint64_t swap_kib;
-	uint64_t used_kib;		/* taken by the host itself */
-	double load_pct;		/* the host's own load on every pCPU */
-	uint64_t inflate_kib_s;		/* how fast balloons take memory from guests */
-	uint64_t deflate_kib_s;		/* … and give it back */
-	double background_pct;		/* mean load of an idle vCPU; each has its own, ±50 % */
-	double noise;			/* relative noise of loads; 0: none at all, backgrounds included */
-	double stolen;			/* share of its waiting that a closed-loop load takes for work done */
-	double smt_speed;		/* speed of a thread whose sibling is always busy */
-	double remote_speed;		/* speed of a vCPU away from its guest's NUMA node */
-	uint64_t move_cost_ns;		/* work lost with each migration; 4 times that between nodes */
-	uint64_t boot_ns;		/* from start to ready */
+	uint64_t used_kib;	/* taken by the host itself */
+	double load_pct;	/* the host's own load on every pCPU */
+	uint64_t inflate_kib_s; /* how fast balloons take memory from guests */
+	uint64_t deflate_kib_s; /* … and give it back */
+	double background_pct;	/* mean load of an idle vCPU; each has its own, ±50 % */
+	double noise;		/* relative noise of loads; 0: none at all, backgrounds included */
+	double stolen;		/* see model_set_stolen() */
+	double smt_speed;	/* speed of a thread whose sibling is always busy */
+	double remote_speed;	/* speed of a vCPU away from its guest's NUMA node */
+	uint64_t move_cost_ns;	/* work lost with each migration; 4 times that between nodes */
+	uint64_t boot_ns;	/* from start to ready */
 };
 
 void model_config_default(struct model_config *config);
@@ -90,30 +90,33 @@ enum model_state {
 
 struct model_guest_config {
 	unsigned int vcpus;
-	uint64_t memory_kib;   /* balloon size at each start */
+	uint64_t memory_kib; /* balloon size at each start */
 	uint64_t maximum_kib;
-	uint64_t swap_kib;     /* the guest's own swap; default 0 */
-	unsigned int shares;   /* CPU weight of the whole guest; default 1024 */
-	bool no_balloon;       /* no balloon device at all: model_set_balloon() fails */
+	uint64_t swap_kib;   /* the guest's own swap; default 0 */
+	unsigned int shares; /* CPU weight of the whole guest; default 1024 */
+	bool no_balloon;     /* no balloon device at all: model_set_balloon() fails */
 };
 
 void model_guest_config_default(struct model_guest_config *config);
 
-/* Adds a guest that is off, every vCPU allowed on every pCPU. Its id, −1 with errno (EINVAL, ENOMEM). */
+/* Adds a guest that is off, every vCPU allowed on every pCPU. Its id, −1 with errno (EINVAL,
+ * ENOMEM). */
 int model_guest_add(struct model *m, const struct model_guest_config *config);
 
 /* Stops and forgets it. Its id may be given out again. */
 void model_guest_remove(struct model *m, unsigned int guest);
 
 /*
- * Starts it: a new process, so all counters are 0 and nobody has set a statistics period. booted: it is up at
- * once, with the balloon at memory_kib (a guest that has been there for long); otherwise it boots for
- * boot_ns with all of its maximum before the balloon takes the rest. −1 with EINVAL if it is not off.
+ * Starts it: a new process, so all counters are 0 and nobody has set a statistics period. booted:
+ * it is up at once, with the balloon at memory_kib (a guest that has been there for long);
+ * otherwise it boots for boot_ns with all of its maximum before the balloon takes the rest. −1 with
+ * EINVAL if it is not off.
  */
 int model_guest_start(struct model *m, unsigned int guest, bool booted);
 
-/* No effect where the state does not allow it. A reboot keeps the process: vCPU times, affinity, statistics period
- * and balloon target stay, the guest's own counters go back to 0 and its loads end. */
+/* No effect where the state does not allow it. A reboot keeps the process: vCPU times, affinity,
+ * statistics period and balloon target stay, the guest's own counters go back to 0 and its loads
+ * end. */
 void model_guest_stop(struct model *m, unsigned int guest);
 void model_guest_pause(struct model *m, unsigned int guest);
 void model_guest_resume(struct model *m, unsigned int guest);
@@ -127,14 +130,25 @@ unsigned int model_guest_vcpus(const struct model *m, unsigned int guest);
 /* --- loads; they end when the guest stops, reboots or crashes --- */
 
 /*
- * Loads one vCPU at pct (0…100) of a pCPU; 0 ends it. Closed loop: each period it works until it has
- * had its share or the period is over, the rest is given up. Open loop: work arrives at that rate and
- * queues up.
+ * Loads one vCPU at pct (0…100) of a pCPU; 0 ends it. Closed loop: each period it works until it
+ * has had its share or the period is over, the rest is given up. Open loop: work arrives at that
+ * rate and queues up.
  */
-void model_set_vcpu_load(struct model *m, unsigned int guest, unsigned int vcpu, double pct, bool open_loop);
+void model_set_vcpu_load(struct model *m, unsigned int guest, unsigned int vcpu, double pct,
+			 bool open_loop);
 
 /* The same for the first n vCPUs (0: all); the others' loads end. */
-void model_set_cpu_load(struct model *m, unsigned int guest, double pct, bool open_loop, unsigned int n);
+void model_set_cpu_load(struct model *m, unsigned int guest, double pct, bool open_loop,
+			unsigned int n);
+
+/*
+ * A guest without a steal clock takes time in which its vCPU waited for time in which it ran, so a
+ * closed-loop load stops early: this share (0…1) of its waiting counts as work done. 0: its loads
+ * tell the two apart. stress-ng under TCG: MODEL_STOLEN_STRESS (a 40 % load beside two busy ones
+ * ran 0.165 and waited 0.41).
+ */
+#define MODEL_STOLEN_STRESS 0.57
+void model_set_stolen(struct model *m, unsigned int guest, double share);
 
 /* Brings the memory load to kib at rate_kib_s (0: at once), up or down; then holds. */
 void model_set_memory_load(struct model *m, unsigned int guest, uint64_t kib, uint64_t rate_kib_s);
@@ -147,14 +161,17 @@ void model_set_hung(struct model *m, unsigned int guest, bool hung);
 
 /* --- what a controller may set --- */
 
-/* len bytes; bits beyond them and beyond the host's pCPUs count as 0. −1 with EINVAL if no pCPU in it is online. */
-int model_set_affinity(struct model *m, unsigned int guest, unsigned int vcpu, const unsigned char *map, size_t len);
+/* len bytes; bits beyond them and beyond the host's pCPUs count as 0. −1 with EINVAL if no pCPU in
+ * it is online. */
+int model_set_affinity(struct model *m, unsigned int guest, unsigned int vcpu,
+		       const unsigned char *map, size_t len);
 
 /* model_maplen() bytes, the model's own. */
 const unsigned char *model_affinity(const struct model *m, unsigned int guest, unsigned int vcpu);
 size_t model_maplen(const struct model *m);
 
-/* A new balloon target. −1 with ERANGE above the maximum, ENODEV without a device, EINVAL if it does not run. */
+/* A new balloon target. −1 with ERANGE above the maximum, ENODEV without a device, EINVAL if it
+ * does not run. */
 int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib);
 uint64_t model_balloon_target(const struct model *m, unsigned int guest);
 
@@ -162,14 +179,15 @@ uint64_t model_balloon_target(const struct model *m, unsigned int guest);
 void model_set_stats_period(struct model *m, unsigned int guest, unsigned int seconds);
 unsigned int model_stats_period(const struct model *m, unsigned int guest);
 
-/* The guest's CPU weight as a whole (its loaded vCPUs share it), as in cpu_shares; and the most one vCPU gets of a
- * pCPU, in percent (0: no limit), as in vcpu_quota / vcpu_period. */
+/* The guest's CPU weight as a whole (its loaded vCPUs share it), as in cpu_shares; and the most one
+ * vCPU gets of a pCPU, in percent (0: no limit), as in vcpu_quota / vcpu_period. */
 void model_set_shares(struct model *m, unsigned int guest, unsigned int shares);
 void model_set_quota(struct model *m, unsigned int guest, double pct);
 
 /* --- what happens to a host --- */
 
-/* Hot-plug. vCPUs allowed nowhere else may then run everywhere, as Linux does. −1 with EINVAL for the last one. */
+/* Hot-plug. vCPUs allowed nowhere else may then run everywhere, as Linux does. −1 with EINVAL for
+ * the last one. */
 int model_set_online(struct model *m, unsigned int pcpu, bool online);
 
 /* The host's own load on one pCPU. */
@@ -181,13 +199,15 @@ void model_set_host_used(struct model *m, uint64_t kib, uint64_t rate_kib_s);
 /* --- how a balloon misbehaves --- */
 
 struct model_balloon_fault {
-	bool no_driver;		/* the guest has none: targets are taken and nothing moves, statistics never come */
-	bool stuck;		/* does not move for now; statistics do come */
-	double share;		/* goes only this share of each way; 0: all of it */
-	uint64_t rate_kib_s;	/* slower than the host's rates; 0: not */
+	bool no_driver; /* the guest has none: targets are taken and nothing moves, statistics never
+			   come */
+	bool stuck;	/* does not move for now; statistics do come */
+	double share;	/* goes only this share of each way; 0: all of it */
+	uint64_t rate_kib_s; /* slower than the host's rates; 0: not */
 };
 
-void model_set_balloon_fault(struct model *m, unsigned int guest, const struct model_balloon_fault *fault);
+void model_set_balloon_fault(struct model *m, unsigned int guest,
+			     const struct model_balloon_fault *fault);
 
 /* Statistics are no longer made: the last ones stay. */
 void model_set_stats_frozen(struct model *m, unsigned int guest, bool frozen);
@@ -195,18 +215,21 @@ void model_set_stats_frozen(struct model *m, unsigned int guest, bool frozen);
 /* --- counters --- */
 
 struct model_vcpu {
-	uint64_t run_ns;     /* on a pCPU, since the guest's start */
-	uint64_t delay_ns;   /* runnable, but waiting (schedstat's run_delay; libvirt's vcpu.N.delay) */
-	uint64_t wait_ns;    /* the same without the time a quota held it back */
-	uint64_t time_ns;    /* run_ns in whole MODEL_TICK_NS, as libvirt's vcpu.N.time */
-	uint64_t work_ns;    /* run_ns at full speed: less for SMT, remote memory and migrations */
+	uint64_t run_ns;   /* on a pCPU, since the guest's start */
+	uint64_t delay_ns; /* runnable, but waiting (schedstat's run_delay; libvirt's vcpu.N.delay)
+			    */
+	uint64_t wait_ns;  /* the same without the time a quota held it back */
+	uint64_t time_ns;  /* run_ns in whole MODEL_TICK_NS, as libvirt's vcpu.N.time */
+	uint64_t work_ns;  /* run_ns at full speed: less for SMT, remote memory and migrations */
+	uint64_t load_ns; /* the part of run_ns that its load had, without the guest's background */
 	uint64_t backlog_ns; /* work an open-loop load is behind by */
 	uint64_t moves;	     /* changes of pCPU */
 	int pcpu;	     /* where it ran last; −1: never */
 	bool running;	     /* false: halted or off */
 };
 
-void model_vcpu_read(struct model *m, unsigned int guest, unsigned int vcpu, struct model_vcpu *out);
+void model_vcpu_read(struct model *m, unsigned int guest, unsigned int vcpu,
+		     struct model_vcpu *out);
 
 struct model_pcpu {
 	bool online;
@@ -222,12 +245,12 @@ unsigned int model_pcpus(const struct model *m);
 
 /* What the balloon driver told last. Unchanged between two reports. */
 struct model_stats {
-	uint64_t made_ns;	/* when; MODEL_NEVER: nothing was told since the start, all else is 0 */
+	uint64_t made_ns; /* when; MODEL_NEVER: nothing was told since the start, all else is 0 */
 	uint64_t unused_kib;	/* MemFree */
 	uint64_t usable_kib;	/* MemAvailable */
 	uint64_t available_kib; /* MemTotal */
 	uint64_t caches_kib;
-	uint64_t swap_in_kib;	/* since boot */
+	uint64_t swap_in_kib; /* since boot */
 	uint64_t swap_out_kib;
 	uint64_t major_faults;
 	uint64_t minor_faults;
@@ -240,15 +263,16 @@ struct model_memory {
 	uint64_t actual_kib;
 	uint64_t target_kib;
 	uint64_t maximum_kib;
-	uint64_t rss_kib;	/* of its process on the host; 0 when off */
-	uint64_t free_kib;	/* MemFree */
-	uint64_t usable_kib;	/* MemAvailable */
-	uint64_t total_kib;	/* MemTotal */
+	uint64_t rss_kib;    /* of its process on the host; 0 when off */
+	uint64_t free_kib;   /* MemFree */
+	uint64_t usable_kib; /* MemAvailable */
+	uint64_t total_kib;  /* MemTotal */
 	uint64_t cache_kib;
-	uint64_t load_kib;	/* held by the memory load, its swapped part included */
+	uint64_t load_kib; /* held by the memory load, its swapped part included */
 	uint64_t swapped_kib;
-	uint64_t oom_kills;	/* since boot */
-	uint64_t starved_ns;	/* how long the memory load has not had what it asked for, since it was set */
+	uint64_t oom_kills;  /* since boot */
+	uint64_t starved_ns; /* how long the memory load has not had what it asked for, since it was
+				set */
 };
 
 void model_memory_read(struct model *m, unsigned int guest, struct model_memory *out);
@@ -261,14 +285,15 @@ struct model_host_memory {
 	uint64_t cached_kib;
 	uint64_t swap_total_kib;
 	uint64_t swap_free_kib;
-	uint64_t guests_kib;	/* Σ rss of guests */
-	uint64_t used_kib;	/* the host's own and other consumers */
+	uint64_t guests_kib; /* Σ rss of guests */
+	uint64_t used_kib;   /* the host's own and other consumers */
 };
 
 void model_host_memory_read(struct model *m, struct model_host_memory *out);
 
 /* A node's part of the host's memory. */
-void model_node_memory_read(struct model *m, unsigned int node, uint64_t *total_kib, uint64_t *free_kib);
+void model_node_memory_read(struct model *m, unsigned int node, uint64_t *total_kib,
+			    uint64_t *free_kib);
 
 /* How many times rates were computed since model_new(): the model's cost, for tests of scale. */
 uint64_t model_steps(const struct model *m);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated world: builds a model (model.h) from a resolved scenario, plays its timeline and its physical
- * faults while time advances, and takes what a recorder on a real host would see. Knows nothing of libvirt.
+ * The simulated world: builds a model (model.h) from a resolved scenario, plays its timeline and
+ * its physical faults while time advances, and takes what a recorder on a real host would see.
+ * Knows nothing of libvirt.
  *
- * Guests are the scenario's, by position: world_guest(w, i) is scenario.guests[i]. The model's guest of
- * the same place may change (a name that is used again), so ask for it each time.
+ * Guests are the scenario's, by position: world_guest(w, i) is scenario.guests[i]. The model's
+ * guest of the same place may change (a name that is used again), so ask for it each time.
  */
 #ifndef BALLAST_WORLD_H
 #define BALLAST_WORLD_H
@@ -23,54 +24,58 @@ struct world;
 
 struct world_guest {
 	const struct scenario_guest *config;
-	unsigned int id;	   /* the model's guest */
-	unsigned char uuid[16];	   /* from seed, name and incarnation; a valid version 4 UUID */
-	unsigned int incarnation;  /* from 0; another guest with the same name has one more (and another uuid) */
-	unsigned int starts;	   /* processes so far, this one included: changes where libvirt's id does */
+	unsigned int id;	  /* the model's guest */
+	unsigned char uuid[16];	  /* from seed, name and incarnation; a valid version 4 UUID */
+	unsigned int incarnation; /* from 0; another guest with the same name has one more (and
+				     another uuid) */
+	unsigned int
+		starts; /* processes so far, this one included: changes where libvirt's id does */
 };
 
 enum world_event_kind {
-	WORLD_GUEST,   /* state: started, stopped, rebooted, paused, resumed, crashed; see model */
-	WORLD_READY,   /* the guest's agent is up */
-	WORLD_REPLACED, /* another guest took the name: old_uuid is gone (a WORLD_GUEST stopped came before) */
-	WORLD_BALLOON, /* actual changed: kib */
-	WORLD_LOAD,    /* a phase of load began: phase */
-	WORLD_REPORT,  /* a phase of load ended: phase, from_s, asked, attained, starved_s */
-	WORLD_INSIDE,  /* the guest's own figures: memory */
-	WORLD_OOM,     /* the guest killed its memory load */
-	WORLD_PIN,     /* somebody else pinned vcpu: map, maplen */
-	WORLD_SETMEM,  /* somebody else set the balloon's target: kib */
-	WORLD_PCPU,    /* pcpu went on- or offline: online */
-	WORLD_FAULT,   /* a fault set in or ended: text */
-	WORLD_WARNING, /* text */
+	WORLD_GUEST,	/* state: started, stopped, rebooted, paused, resumed, crashed; see model */
+	WORLD_READY,	/* the guest's agent is up */
+	WORLD_REPLACED, /* another guest took the name: old_uuid is gone (a WORLD_GUEST stopped came
+			   before) */
+	WORLD_BALLOON,	/* actual changed: kib */
+	WORLD_LOAD,	/* a phase of load began: phase */
+	WORLD_REPORT,	/* a phase of load ended: phase, from_s, asked, attained, starved_s */
+	WORLD_INSIDE,	/* the guest's own figures: memory */
+	WORLD_OOM,	/* the guest killed its memory load */
+	WORLD_PIN,	/* somebody else pinned vcpu: map, maplen */
+	WORLD_SETMEM,	/* somebody else set the balloon's target: kib */
+	WORLD_PCPU,	/* pcpu went on- or offline: online */
+	WORLD_FAULT,	/* a fault set in or ended: text */
+	WORLD_WARNING,	/* text */
 };
 
 struct world_event {
 	enum world_event_kind kind;
 	uint64_t t_ns;
-	int guest;			/* position in the scenario; −1: the host */
-	enum model_event_kind state;	/* WORLD_GUEST */
-	unsigned char old_uuid[16];	/* WORLD_REPLACED */
-	uint64_t kib;			/* WORLD_BALLOON, WORLD_SETMEM, WORLD_OOM (what the load held) */
-	const struct phase *phase;	/* WORLD_LOAD, WORLD_REPORT */
-	double from_s, to_s;		/* WORLD_REPORT */
-	double asked, attained;		/* WORLD_REPORT: % of a pCPU (mean per vCPU), or KiB */
-	double starved_s;		/* WORLD_REPORT of a memory phase */
-	struct model_memory memory;	/* WORLD_INSIDE */
-	unsigned int vcpu;		/* WORLD_PIN */
-	const unsigned char *map;	/* WORLD_PIN */
+	int guest;		     /* position in the scenario; −1: the host */
+	enum model_event_kind state; /* WORLD_GUEST */
+	unsigned char old_uuid[16];  /* WORLD_REPLACED */
+	uint64_t kib;		   /* WORLD_BALLOON, WORLD_SETMEM, WORLD_OOM (what the load held) */
+	const struct phase *phase; /* WORLD_LOAD, WORLD_REPORT */
+	double from_s, to_s;	   /* WORLD_REPORT */
+	double asked, attained;	   /* WORLD_REPORT: % of a pCPU (mean per vCPU), or KiB */
+	double starved_s;	   /* WORLD_REPORT of a memory phase */
+	struct model_memory memory; /* WORLD_INSIDE */
+	unsigned int vcpu;	    /* WORLD_PIN */
+	const unsigned char *map;   /* WORLD_PIN */
 	size_t maplen;
-	unsigned int pcpu;		/* WORLD_PCPU */
+	unsigned int pcpu; /* WORLD_PCPU */
 	bool online;
-	const char *text;		/* WORLD_FAULT, WORLD_WARNING */
+	const char *text; /* WORLD_FAULT, WORLD_WARNING */
 };
 
 typedef void (*world_event_fn)(const struct world_event *event, void *opaque);
 
 /*
- * Builds the host and its guests in the scenario's initial state at time 0: those that do not begin with `start` are
- * up, pinned, with their balloon where it should be. The scenario must be resolved (scenario_host_pcpus()) and
- * outlive the world. NULL with one line in error: a host that cannot hold its guests, a fault that cannot be.
+ * Builds the host and its guests in the scenario's initial state at time 0: those that do not begin
+ * with `start` are up, pinned, with their balloon where it should be. The scenario must be resolved
+ * (scenario_host_pcpus()) and outlive the world. NULL with one line in error: a host that cannot
+ * hold its guests, a fault that cannot be.
  */
 struct world *world_new(const struct scenario *s, uint64_t seed, char error[WORLD_ERROR_MAX]);
 void world_free(struct world *w);
@@ -81,8 +86,8 @@ bool world_fault_known(const char *key);
 void world_on_event(struct world *w, world_event_fn fn, void *opaque);
 
 /*
- * Moves time on, playing what is due on the way, until until_ns or, where world_interrupt() was called from
- * the event function, to the end of that moment. Returns the time reached.
+ * Moves time on, playing what is due on the way, until until_ns or, where world_interrupt() was
+ * called from the event function, to the end of that moment. Returns the time reached.
  */
 uint64_t world_advance(struct world *w, uint64_t until_ns);
 void world_interrupt(struct world *w);
@@ -95,38 +100,39 @@ size_t world_guests(const struct world *w);
 const struct world_guest *world_guest(const struct world *w, size_t i);
 
 /*
- * What a recorder sees now, over the window since the last call (since 0 the first time). Usage from the model's exact
- * counters; the program's own figures are set to −1 for the caller to fill in. Emits WORLD_INSIDE for each
- * ready guest of a memory scenario. Valid until the next call; the world's own.
+ * What a recorder sees now, over the window since the last call (since 0 the first time). Usage
+ * from the model's exact counters; the program's own figures are set to −1 for the caller to fill
+ * in. Emits WORLD_INSIDE for each ready guest of a memory scenario. Valid until the next call; the
+ * world's own.
  */
 struct trace_sample *world_sample(struct world *w);
 
-/* Appends the event to a trace as trace(5) says; kinds that have no place there are left out. 0, −1 with errno. */
-int world_event_write(const struct world *w, const struct world_event *event, struct trace_writer *trace);
+/* Appends the event to a trace as trace(5) says; kinds that have no place there are left out. 0, −1
+ * with errno. */
+int world_event_write(const struct world *w, const struct world_event *event,
+		      struct trace_writer *trace);
 
 /*
- * Physical faults, [faults] keys of world_new(). GUESTS as in [timeline]; FROM[-TO] are durations from the start, without
- * TO for ever; without FROM from the start; CPUS is a CPU list of ids.
+ * Physical faults, [faults] keys of world_new(). GUESTS as in [timeline]; FROM[-TO] are durations
+ * from the start, without TO for ever; without FROM from the start; CPUS is a CPU list of ids.
  *
- * no_driver       = GUESTS                     no balloon driver: targets are accepted, nothing moves, no statistics
- * no_balloon      = GUESTS                     no balloon device
- * balloon_stuck   = GUESTS [FROM[-TO]]         the balloon does not move
- * balloon_slow    = GUESTS RATE [FROM[-TO]]    it moves at that rate, such as 20M/s
- * balloon_partial = GUESTS PERCENT [FROM[-TO]] it goes only that share of each way
- * balloon_flaky   = GUESTS ON OFF [FROM[-TO]]  it works for ON, sticks for OFF, and so on (±50 % by seed)
- * stats_frozen    = GUESTS [FROM[-TO]]         statistics no longer change
- * hang            = GUESTS FROM[-TO]           vCPUs spin, no driver answers
- * pause           = GUESTS FROM[-TO]           paused by somebody else
- * respawn         = GUESTS AT [DOWN]           destroyed and, after DOWN (0s), started: same UUID, counters from 0
- * replace         = GUESTS AT [DOWN]           the same with another UUID: a name used again
- * repin           = GUESTS AT POSITIONS|all [EVERY] somebody else pins (positions among online pCPUs), again each EVERY
- * setmem          = GUESTS AT SIZE [EVERY]     somebody else sets the balloon's target
- * offline         = CPUS FROM[-TO]             hot-unplugged, and back at TO
- * host_load       = CPUS PERCENT [FROM[-TO]]   the host's own load there
- * host_used       = SIZE AT [RATE]             memory of the host's other consumers goes to SIZE
- * guest_swap      = GUESTS SIZE                the guest has swap of its own
- * shares          = GUESTS N                   CPU weight of the guest, default 1024
- * quota           = GUESTS PERCENT             the most each vCPU gets of a pCPU
+ * no_driver       = GUESTS                     no balloon driver: targets are accepted, nothing
+ * moves, no statistics no_balloon      = GUESTS                     no balloon device balloon_stuck
+ * = GUESTS [FROM[-TO]]         the balloon does not move balloon_slow    = GUESTS RATE [FROM[-TO]]
+ * it moves at that rate, such as 20M/s balloon_partial = GUESTS PERCENT [FROM[-TO]] it goes only
+ * that share of each way balloon_flaky   = GUESTS ON OFF [FROM[-TO]]  it works for ON, sticks for
+ * OFF, and so on (±50 % by seed) stats_frozen    = GUESTS [FROM[-TO]]         statistics no longer
+ * change hang            = GUESTS FROM[-TO]           vCPUs spin, no driver answers pause = GUESTS
+ * FROM[-TO]           paused by somebody else respawn         = GUESTS AT [DOWN] destroyed and,
+ * after DOWN (0s), started: same UUID, counters from 0 replace         = GUESTS AT [DOWN] the same
+ * with another UUID: a name used again repin           = GUESTS AT POSITIONS|all [EVERY] somebody
+ * else pins (positions among online pCPUs), again each EVERY setmem          = GUESTS AT SIZE
+ * [EVERY]     somebody else sets the balloon's target offline         = CPUS FROM[-TO]
+ * hot-unplugged, and back at TO host_load       = CPUS PERCENT [FROM[-TO]]   the host's own load
+ * there host_used       = SIZE AT [RATE]             memory of the host's other consumers goes to
+ * SIZE guest_swap      = GUESTS SIZE                the guest has swap of its own shares          =
+ * GUESTS N                   CPU weight of the guest, default 1024 quota           = GUESTS PERCENT
+ * the most each vCPU gets of a pCPU
  */
 
 #endif
