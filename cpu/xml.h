@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the scheduler needs out of libvirt's two XML documents. Strings in, structs out. */
+#ifndef BALLAST_CPU_XML_H
+#define BALLAST_CPU_XML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where a pCPU is. Levels that the document does not name are −1. */
+struct xml_pcpu {
+	int id;
+	int core;  /* the lowest id of its sibling threads */
+	int cache; /* bank of the last-level cache */
+	int node;
+};
+
+/*
+ * Reads the topology out of a capabilities document (virConnectGetCapabilities). Returns how many
+ * pCPUs, with *pcpus (to be freed) by ascending id; −1 if the document is not one.
+ */
+int xml_read_topology(const char *capabilities, struct xml_pcpu **pcpus);
+
+/* What a guest's document (virDomainGetXMLDesc) says about how it is to be scheduled. */
+struct xml_guest {
+	bool managed;	/* <ballast:policy manage="no"> opts out */
+	double weight;	/* cputune shares, 1024 being 1; policy's weight overrides */
+	double cap_pct; /* cputune quota of its period, per vCPU; 100: none */
+	int node;	/* numatune's, if it is one; else −1 */
+};
+
+/* 0, or −1 with *guest at its defaults if the document is not one. */
+int xml_read_guest(const char *domain, struct xml_guest *guest);
+
+#endif
