@@ -243,7 +243,7 @@ static int add_setting(struct scenario_setting **list, size_t *count, const char
 static int read_expect_key(struct scenario_parse *p, const char *key, const char *value)
 {
 	static const char known[] =
-		" spread stddev balance_within moves pins pins_after_balance pinned fairness"
+		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned fairness"
 		" unused near_target host_reserve release_step floor reach given_back oom similar"
 		" program_cpu program_alive ";
 	char word[64];

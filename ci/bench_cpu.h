@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the scheduler's benchmark share: a simulated host, cases to run on it, rules to compare. */
+#ifndef BALLAST_BENCH_CPU_H
+#define BALLAST_BENCH_CPU_H
+
+#include "plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- random numbers, the same everywhere --- */
+
+struct dice {
+	uint64_t state;
+};
+
+double dice_unit(struct dice *dice); /* [0, 1) */
+size_t dice_below(struct dice *dice, size_t n);
+
+/* --- a case: vCPUs, their true demands over time, and where they start --- */
+
+struct bench_case {
+	const char *name;
+	const char *title;
+	size_t npcpus, nguests, vcpus; /* vcpus: of each guest */
+	unsigned int seeds;	       /* how many random instances */
+	unsigned int warmup; /* ticks at the loads before somebody pins all to the start; 0: unknown loads */
+	unsigned int ticks;	       /* from the loads' beginning, or from that moment */
+	double stolen;		       /* see model_set_stolen() */
+	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
+	void (*draw)(const struct bench_case *c, struct dice *dice, double *demand, int *start);
+	/* Changes demands at the start of that tick; true if it did. NULL: they stay. */
+	bool (*change)(const struct bench_case *c, struct dice *dice, unsigned int tick, double *demand);
+};
+
+extern const struct bench_case bench_cases[];
+extern const size_t bench_ncases;
+
+/* --- the host --- */
+
+struct bench_host;
+
+struct bench_host *bench_host_new(const struct bench_case *c, uint64_t seed);
+void bench_host_free(struct bench_host *host);
+
+void bench_host_load(struct bench_host *host, const double *demand);
+/* −1: everywhere. */
+void bench_host_pin(struct bench_host *host, size_t vcpu, int pcpu);
+void bench_host_advance(struct bench_host *host, double seconds);
+
+/* What the scheduler reads; the host's own, until the next call. */
+const struct cpu_sample *bench_host_sample(struct bench_host *host);
+
+/* The pCPU each vCPU ran on last. */
+const int *bench_host_last(const struct bench_host *host);
+
+/* CPU time the loads of each vCPU got since the last call, in percent of a pCPU. */
+void bench_host_got(struct bench_host *host, double *got);
+
+/* --- rules --- */
+
+struct bench_rule {
+	const char *name;
+	bool floats; /* starts with every vCPU allowed everywhere */
+	bool ours;
+	double threshold;
+	/*
+	 * usage: percent of a pCPU of each vCPU over the last interval; at: where it is. Changes at.
+	 * pinned: whether it is pinned there already.
+	 */
+	void (*plan)(const struct bench_rule *rule, size_t nvcpus, size_t npcpus,
+		     const double *usage, int *at);
+};
+
+extern const struct bench_rule bench_rules[];
+extern const size_t bench_nrules;
+
+#endif

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# The scheduler's benchmark: its policy and every baseline on the model of a host.
+vpath %.c ../lab/sim
+build/cpu/%.o: ../cpu/%.c
+	@mkdir -p $(@D)
+	@$(if $(Q),printf '  CC    %s\n' '$<',:)
+	$(Q)$(CC) $(BALLAST_CPPFLAGS) $(CPPFLAGS) $(BALLAST_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+-include $(wildcard build/cpu/*.d)
+
+build/bench_cpu.o build/bench_cpu_host.o build/bench_cpu_baselines.o build/bench_cpu_cases.o: \
+	BALLAST_CPPFLAGS += -I../cpu -I../lab/sim
+build/bench_cpu: build/bench_cpu.o build/bench_cpu_host.o build/bench_cpu_baselines.o \
+		build/bench_cpu_cases.o build/optimum.o build/units.o \
+		build/cpu/plan.o build/cpu/demand.o build/cpu/search.o build/cpu/exact.o \
+		build/model.o build/model_cpu.o build/model_balance.o build/model_mem.o \
+		build/model_host.o build/model_rng.o
+	$(link)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Judges a run: reads what is expected, asks each judge, adds up the verdict. */
+#include "check.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *check_text(const struct trace_event *event, const char *key)
+{
+	const char *text = json_string_value(json_object_get(event->data, key));
+
+	return text ? text : "";
+}
+
+double check_number(const struct trace_event *event, const char *key)
+{
+	const json_t *value = json_object_get(event->data, key);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+size_t check_pcpus(const struct trace *trace, int **ids)
+{
+	const json_t *host = json_object_get(trace->header, "host"), *value;
+	const json_t *pcpus = json_object_get(host, "pcpus");
+	size_t index, count = 0;
+
+	*ids = calloc(json_array_size(pcpus) + 1, sizeof(**ids));
+	if (!*ids)
+		return 0;
+	json_array_foreach(pcpus, index, value) if (json_is_integer(value))(*ids)[count++] =
+		(int)json_integer_value(value);
+	return count;
+}
+
+/* The guests' names without their number, from the header. */
+static void guess_prefix(const struct trace *trace, char *prefix, size_t len)
+{
+	const json_t *guest = json_array_get(json_object_get(trace->header, "guests"), 0);
+	const char *name = json_string_value(json_object_get(guest, "name"));
+	size_t n;
+
+	if (!name)
+		name = "aos_vm1";
+	n = strlen(name);
+	while (n && isdigit((unsigned char)name[n - 1]))
+		n--;
+	snprintf(prefix, len, "%.*s", (int)n, name);
+}
+
+/* The scenario's guests on the trace's host. */
+static int resolve(struct scenario *s, const struct trace *trace, char error[CHECK_ERROR_MAX])
+{
+	const char *name = json_string_value(json_object_get(trace->header, "scenario"));
+	char prefix[SCENARIO_NAME_MAX];
+	int *ids, status;
+	size_t n;
+
+	if (s->kind != check_kind) {
+		snprintf(error, CHECK_ERROR_MAX, "%.100s: kind = %s is judged by %s", s->path,
+			 s->kind == SCENARIO_CPU ? "cpu" : "memory",
+			 s->kind == SCENARIO_CPU ? "check_cpu" : "check_memory");
+		return -1;
+	}
+	if (!name || strcmp(name, s->name) != 0) {
+		snprintf(error, CHECK_ERROR_MAX,
+			 "the trace is of the scenario \"%.60s\", not of \"%.60s\"",
+			 name ? name : "", s->name);
+		return -1;
+	}
+	n = check_pcpus(trace, &ids);
+	if (!n) {
+		free(ids);
+		snprintf(error, CHECK_ERROR_MAX, "the trace's header does not say host.pcpus");
+		return -1;
+	}
+	guess_prefix(trace, prefix, sizeof(prefix));
+	status = scenario_resolve(s, ids, n, prefix, error);
+	free(ids);
+	return status;
+}
+
+const struct expect_value *check_value(const struct run *run, const char *key)
+{
+	for (size_t i = 0; i < run->nvalues; i++)
+		if (!strcmp(run->values[i].spec->key, key))
+			return &run->values[i];
+	return NULL;
+}
+
+bool check_is_load(const struct phase *phase)
+{
+	return phase->verb == PHASE_CPU || phase->verb == PHASE_MEMORY ||
+	       phase->verb == PHASE_CACHE || phase->verb == PHASE_STRESS;
+}
+
+double check_begun_s(const struct run *run, const struct scenario_guest *guest,
+		     const struct phase *phase)
+{
+	char text[128];
+
+	phase_format(phase, text, sizeof(text));
+	for (size_t i = 0; i < run->trace->nevents; i++) {
+		const struct trace_event *event = &run->trace->events[i];
+		double skew = check_number(event, "skew_s");
+
+		/* The same phase may come again later: it is the one that was due at that time. */
+		if (!strcmp(event->event, "load") &&
+		    !strcmp(check_text(event, "guest"), guest->name) &&
+		    !strcmp(check_text(event, "phase"), text) &&
+		    fabs(event->t_s - (isnan(skew) ? 0 : skew) - phase->at_s) < 0.5)
+			return event->t_s;
+	}
+	return check_is_load(phase) ? NAN : phase->at_s;
+}
+
+static const struct trace_event *find_event(const struct trace *trace, const char *name)
+{
+	for (size_t i = 0; i < trace->nevents; i++)
+		if (!strcmp(trace->events[i].event, name))
+			return &trace->events[i];
+	return NULL;
+}
+
+/* Says where the trace is no evidence, whatever the kind. */
+static void check_evidence(struct run *run)
+{
+	const struct scenario *s = run->scenario;
+	const struct trace *trace = run->trace;
+	double last_s = trace->nsamples ? trace->samples[trace->nsamples - 1].t_s : 0;
+
+	run->end_s = fmin(s->length_s, last_s);
+	if (!find_event(trace, "end"))
+		verdict_cannot_judge(run->verdict,
+				     "the run was not complete: the trace ends at %.0f s of %.0f s",
+				     last_s, s->length_s);
+	else if (last_s < s->length_s - 2 * s->sample_s)
+		verdict_cannot_judge(
+			run->verdict,
+			"the trace is too short: the last sample is at %.1f s of %.0f s", last_s,
+			s->length_s);
+	for (size_t g = 0; g < s->nguests; g++)
+		for (size_t i = 0; i < s->guests[g].nphases; i++) {
+			const struct phase *phase = &s->guests[g].phases[i];
+			char text[128];
+
+			if (isnan(check_begun_s(run, &s->guests[g], phase)))
+				verdict_cannot_judge(
+					run->verdict, "%s: the load \"%s\" of %gs never began",
+					s->guests[g].name, phase_format(phase, text, sizeof(text)),
+					phase->at_s);
+		}
+}
+
+static void judge(const struct run *run, const struct expect_value *value)
+{
+	struct finding f = {.name = value->spec->key,
+			    .result = RESULT_PASS,
+			    .value = NAN,
+			    .limit = NAN,
+			    .from_s = NAN,
+			    .to_s = NAN};
+
+	if (value->none && !value->given)
+		return; /* nothing anybody asked for */
+	if (value->none) {
+		f.result = RESULT_SKIPPED;
+		SAY(f.asked, "nothing");
+		SAY(f.measured, "left out by the scenario");
+	} else {
+		value->spec->judge(run, value, &f);
+	}
+	verdict_add(run->verdict, &f);
+}
+
+int check_judge(struct scenario *s, const struct trace *trace, struct verdict *v,
+		char error[CHECK_ERROR_MAX])
+{
+	struct run run = {.scenario = s, .trace = trace, .verdict = v};
+	struct expect_value *values;
+
+	if (resolve(s, trace, error))
+		return -1;
+	values = expect_read(s, check_specs, check_nspecs, &run.nvalues, error);
+	if (!values)
+		return -1;
+	run.values = values;
+	verdict_init(v);
+	check_evidence(&run);
+	if (check_prepare(&run)) {
+		snprintf(error, CHECK_ERROR_MAX, "out of memory");
+		verdict_free(v);
+		free(values);
+		return -1;
+	}
+	for (size_t i = 0; i < run.nvalues; i++)
+		judge(&run, &run.values[i]);
+	check_release(&run);
+	free(values);
+	verdict_settle(v);
+	return 0;
+}

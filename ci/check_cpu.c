@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/* Judges of a scheduler's run, one per expectation of kind = cpu. */
+#include "check.h"
+#include "cpu_run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const enum scenario_kind check_kind = SCENARIO_CPU;
+
+/* "Equal CPU time" below this many points of difference, whatever the share: measuring is no finer.
+ */
+#define FAIR_POINTS 5.0
+
+/* Pins less than this part of an interval apart are one decision. */
+#define DECISION_SHARE 0.5
+
+static const struct cpu_run *cpu(const struct run *run)
+{
+	return run->own;
+}
+
+/* Keeps the worst of what several segments yield: the worse result, then the one farther over. */
+static void keep_worse(struct finding *f, bool *first, const struct finding *next)
+{
+	static const int rank[] = {
+		[RESULT_SKIPPED] = 0, [RESULT_PASS] = 1, [RESULT_UNJUDGED] = 2, [RESULT_FAIL] = 3};
+	bool worse = rank[next->result] > rank[f->result] ||
+		     (rank[next->result] == rank[f->result] &&
+		      next->value - next->limit > f->value - f->limit);
+
+	if (*first || worse)
+		*f = *next;
+	*first = false;
+}
+
+static struct finding segment_finding(const struct finding *f, const struct settled *s)
+{
+	struct finding next = *f;
+
+	next.result = RESULT_PASS;
+	next.from_s = window_from_s(&s->window);
+	next.to_s = window_to_s(&s->window);
+	return next;
+}
+
+/* Judges every segment that applies by one, and keeps the worst. */
+static void judge_segments(const struct run *run, const struct expect_value *value,
+			   struct finding *f,
+			   void (*one)(const struct run *, const struct expect_value *,
+				       const struct settled *, struct finding *))
+{
+	const struct cpu_run *c = cpu(run);
+	bool first = true;
+
+	for (size_t i = 0; i < c->segments.count; i++) {
+		const struct settled *s = &c->settled[i];
+		struct finding next;
+
+		if (!s->applies || s->window.count < SAMPLES_MIN)
+			continue;
+		next = segment_finding(f, s);
+		one(run, value, s, &next);
+		keep_worse(f, &first, &next);
+	}
+	if (first) {
+		f->result = RESULT_UNJUDGED;
+		SAY(f->asked, "%s", "once settled");
+		SAY(f->measured, "no stretch of the run is long enough to judge");
+	}
+}
+
+/* Where the host itself took much of a pCPU, what guests got there is no evidence against a
+ * program. */
+static void excuse_busy_host(const struct run *run, const struct settled *s, struct finding *f)
+{
+	double most = 0;
+
+	for (size_t i = 0; i < cpu(run)->layout.npcpus; i++)
+		most = fmax(most, s->own[i]);
+	if (f->result != RESULT_FAIL || most < HOST_BUSY_PCT)
+		return;
+	f->result = RESULT_UNJUDGED;
+	snprintf(f->measured + strlen(f->measured), sizeof(f->measured) - strlen(f->measured),
+		 "; but the host itself took %.0f %% of a pCPU", most);
+}
+
+/* --- usage --- */
+
+static void describe_pcpus(const double *values, size_t n, char *buf, size_t len)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < n && i < 8 && used < len; i++)
+		used += (size_t)snprintf(buf + used, len - used, "%s%.0f", i ? " " : "", values[i]);
+	if (n > 8 && used < len)
+		snprintf(buf + used, len - used, " …");
+}
+
+static void judge_usage(const struct run *run, const struct settled *s, struct finding *f,
+			double asked, double best, double over_best,
+			double (*figure)(const double *, size_t))
+{
+	size_t n = cpu(run)->layout.npcpus;
+	double all = figure(s->usage, n);
+	char usage[96];
+
+	f->value = figure(s->guests, n);
+	f->limit = fmax(asked, best + over_best);
+	describe_pcpus(s->guests, n, usage, sizeof(usage));
+	if (best + over_best > asked)
+		SAY(f->asked, "at most %.1f points: the best these loads allow is %.1f", f->limit,
+		    best);
+	else
+		SAY(f->asked, "at most %g points", asked);
+	SAY(f->measured, "%.1f points (pCPUs at %s %%)", f->value, usage);
+	if (f->value <= f->limit)
+		return;
+	if (all <= f->limit && !s->saturated) {
+		/* The program evened out what the host itself uses, and nobody has to wait. */
+		f->value = all;
+		describe_pcpus(s->usage, n, usage, sizeof(usage));
+		SAY(f->measured, "%.1f points with the host's own load (pCPUs at %s %%)", all,
+		    usage);
+		return;
+	}
+	f->result = RESULT_FAIL;
+	excuse_busy_host(run, s, f);
+}
+
+static void spread_in(const struct run *run, const struct expect_value *value,
+		      const struct settled *s, struct finding *f)
+{
+	judge_usage(run, s, f, value->number, s->best_spread, SPREAD_OVER_BEST, spread_of);
+}
+
+static void stddev_in(const struct run *run, const struct expect_value *value,
+		      const struct settled *s, struct finding *f)
+{
+	judge_usage(run, s, f, value->number, s->best_stddev, STDDEV_OVER_BEST, stddev_of);
+}
+
+static void judge_spread(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	judge_segments(run, value, f, spread_in);
+	verdict_figure(run->verdict, "spread_points", f->value);
+}
+
+static void judge_stddev(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	judge_segments(run, value, f, stddev_in);
+	verdict_figure(run->verdict, "stddev_points", f->value);
+}
+
+/* --- demands --- */
+
+static void demand_spread_in(const struct run *run, const struct expect_value *value,
+			     const struct settled *s, struct finding *f)
+{
+	f->limit = fmax(value->number, s->best_demand + SPREAD_OVER_BEST);
+	SAY(f->asked, "at most %.0f points between the loads that the pCPUs are given", f->limit);
+	f->value = cpu_run_demand_spread(cpu(run), s, s->segment->to_s);
+	if (!s->saturated) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "no pCPU is saturated: usage tells all");
+	} else if (isnan(f->value)) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "not every vCPU is pinned to one pCPU");
+	} else {
+		f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+		SAY(f->measured, "%.0f points, best possible %.0f", f->value, s->best_demand);
+	}
+}
+
+static void judge_demand_spread(const struct run *run, const struct expect_value *value,
+				struct finding *f)
+{
+	judge_segments(run, value, f, demand_spread_in);
+}
+
+/* --- time to balance --- */
+
+static void balance_in(const struct run *run, const struct expect_value *value,
+		       const struct settled *s, struct finding *f)
+{
+	(void)value;
+	f->from_s = s->segment->from_s;
+	f->to_s = s->segment->to_s;
+	f->limit = cpu(run)->within_s;
+	f->value = s->balanced_s - s->segment->from_s;
+	SAY(f->asked, "within %g s of each change of load, and stays so", f->limit);
+	if (isnan(f->value)) {
+		f->value = s->segment->to_s - s->segment->from_s;
+		f->result = RESULT_FAIL;
+		SAY(f->measured, "not balanced for good in %.0f s", f->value);
+	} else {
+		f->value = fmax(0, f->value);
+		f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+		SAY(f->measured, "%.1f s", f->value);
+	}
+	excuse_busy_host(run, s, f);
+}
+
+static void judge_balance(const struct run *run, const struct expect_value *value,
+			  struct finding *f)
+{
+	judge_segments(run, value, f, balance_in);
+	if (f->result == RESULT_PASS)
+		verdict_figure(run->verdict, "balance_s", f->value);
+}
+
+/* --- pins and moves --- */
+
+static bool is_move(const struct pin_change *change)
+{
+	return change->by_program && change->from >= 0 && change->to >= 0;
+}
+
+struct counted {
+	unsigned int moves, pins, fewest, changes, unpinned;
+	bool exact;
+};
+
+static struct counted count_pins(const struct run *run)
+{
+	const struct cpu_run *c = cpu(run);
+	struct counted n = {.exact = true};
+
+	for (size_t i = 0; i < c->pins.count; i++) {
+		n.pins += c->pins.changes[i].by_program;
+		n.moves += is_move(&c->pins.changes[i]);
+	}
+	for (size_t i = 0; i < c->segments.count; i++) {
+		bool exact;
+
+		n.fewest += cpu_run_fewest(&c->settled[i], &exact);
+		n.changes += c->segments.list[i].changed;
+		n.exact &= exact;
+	}
+	for (size_t i = 0; i < c->layout.nvcpus; i++)
+		n.unpinned += c->pins.start[i] < 0;
+	return n;
+}
+
+static double moves_allowed(const struct run *run, const struct counted *n)
+{
+	const struct expect_value *value = check_value(run, "moves");
+
+	if (!value->given || value->none)
+		return n->fewest + n->changes;
+	return value->fewest ? n->fewest : value->number;
+}
+
+static void judge_moves(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	struct counted n = count_pins(run);
+
+	(void)value;
+	f->value = n.moves;
+	f->limit = moves_allowed(run, &n);
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->asked, "at most %.0f", f->limit);
+	SAY(f->measured, "%u; %s %u", n.moves,
+	    n.exact ? "the fewest that could do it:" : "this many could do it:", n.fewest);
+	verdict_figure(run->verdict, "moves", n.moves);
+	verdict_figure(run->verdict, "moves_fewest", n.fewest);
+}
+
+static void judge_pins(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	struct counted n = count_pins(run);
+
+	f->value = n.pins;
+	f->limit = value->given ? value->number : moves_allowed(run, &n) + n.unpinned;
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->asked, "at most %.0f changes of affinity", f->limit);
+	SAY(f->measured, "%u", n.pins);
+	verdict_figure(run->verdict, "pins", n.pins);
+}
+
+/* When the vCPUs' places were balanced for the first time in a segment, the decision that made them
+ * so taken as a whole; the time allowed for it where they never were. */
+static double placed_s(const struct run *run, const struct settled *s)
+{
+	const struct cpu_run *c = cpu(run);
+	double deadline_s = s->segment->from_s + c->within_s, found_s = INFINITY;
+
+	if (isnan(s->balanced_s))
+		return deadline_s;
+	if (cpu_run_demand_spread(c, s, s->segment->from_s) <= s->limit_demand)
+		found_s = s->segment->from_s;
+	for (size_t i = 0; i < c->pins.count && isinf(found_s); i++) {
+		double t_s = c->pins.changes[i].t_s;
+
+		if (t_s > s->segment->from_s && t_s < s->segment->to_s &&
+		    cpu_run_demand_spread(c, s, t_s) <= s->limit_demand)
+			found_s = t_s;
+	}
+	if (isinf(found_s))
+		return deadline_s;
+	return fmax(found_s, s->balanced_s) + DECISION_SHARE * run->scenario->interval_s;
+}
+
+static void pins_after_in(const struct run *run, const struct expect_value *value,
+			  const struct settled *s, struct finding *f)
+{
+	const struct cpu_run *c = cpu(run);
+	unsigned int late = 0;
+
+	f->from_s = placed_s(run, s);
+	f->to_s = s->segment->to_s;
+	for (size_t i = 0; i < c->pins.count; i++)
+		late += c->pins.changes[i].by_program && c->pins.changes[i].t_s > f->from_s &&
+			c->pins.changes[i].t_s < f->to_s;
+	f->value = late;
+	f->limit = value->number;
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->asked, "at most %g changes of affinity once balanced", f->limit);
+	SAY(f->measured, "%u after %.1f s", late, f->from_s);
+}
+
+static void judge_pins_after(const struct run *run, const struct expect_value *value,
+			     struct finding *f)
+{
+	if (!cpu(run)->any_load) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->asked, "at most %g changes of affinity once balanced", value->number);
+		SAY(f->measured, "there is no load to balance");
+		return;
+	}
+	judge_segments(run, value, f, pins_after_in);
+}
+
+static const struct trace_sample *last_sample(const struct run *run)
+{
+	const struct trace_sample *last = NULL;
+
+	for (size_t i = 0; i < run->trace->nsamples; i++)
+		if (run->trace->samples[i].t_s <= run->end_s + run->scenario->sample_s / 2)
+			last = &run->trace->samples[i];
+	return last;
+}
+
+static void judge_pinned(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const struct trace_sample *last = last_sample(run);
+	unsigned int loose = 0, fixed = 0;
+
+	SAY(f->asked, "each vCPU pinned to exactly one pCPU at the end");
+	if (value->given ? !value->yes : !cpu(run)->any_load) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "not asked for");
+		return;
+	}
+	f->limit = 0;
+	for (size_t g = 0; last && g < last->nguests; g++)
+		for (size_t v = 0; v < last->guests[g].nvcpus; v++) {
+			const char *affinity = last->guests[g].vcpus[v].affinity;
+
+			if (pins_single(&cpu(run)->layout, affinity) >= 0) {
+				fixed++;
+			} else if (!loose++) {
+				SAY(f->measured, "%s vCPU %zu may run on %s", last->guests[g].name,
+				    v, affinity ? affinity : "an unknown set");
+			}
+		}
+	f->value = loose;
+	f->result = loose ? RESULT_FAIL : fixed ? RESULT_PASS : RESULT_UNJUDGED;
+	if (!loose)
+		SAY(f->measured, fixed ? "all %u" : "no guest in the last sample", fixed);
+	else if (loose > 1)
+		snprintf(f->measured + strlen(f->measured),
+			 sizeof(f->measured) - strlen(f->measured), "; %u vCPUs in all", loose);
+}
+
+/* --- fairness --- */
+
+struct group {
+	size_t guests;
+	double low, high, sum;
+	const char *lowest, *highest;
+};
+
+static struct group measure_group(const struct run *run, const struct settled *s, int number)
+{
+	struct group group = {.low = INFINITY, .high = -INFINITY};
+
+	for (size_t g = 0; g < run->scenario->nguests; g++) {
+		const char *name = run->scenario->guests[g].name;
+		double usage =
+			s->segment->group[g] == number ? window_guest_usage(&s->window, name) : NAN;
+
+		if (isnan(usage))
+			continue;
+		group.guests++;
+		group.sum += usage;
+		if (usage < group.low) {
+			group.low = usage;
+			group.lowest = name;
+		}
+		if (usage > group.high) {
+			group.high = usage;
+			group.highest = name;
+		}
+	}
+	return group;
+}
+
+/* One group of equal demand; the limit is loosened where no placement is fairer. */
+static void fairness_of(const struct run *run, const struct expect_value *value,
+			const struct settled *s, const struct group *group, struct finding *f)
+{
+	double least = 0;
+	bool exact;
+
+	f->value = 100 * (group->high - group->low) * (double)group->guests / group->sum;
+	f->limit = value->number;
+	if (f->value > f->limit && group->high - group->low > FAIR_POINTS) {
+		least = optimum_fairest(&s->problem, s->limit_demand, f->limit, &exact);
+		f->limit = fmax(f->limit, least + value->number / 3);
+	}
+	SAY(f->asked, "guests of equal demand within %.0f %% of their mean", f->limit);
+	SAY(f->measured, "%.0f %% (%s got %.0f %%, %s %.0f %%)", f->value, group->lowest,
+	    group->low, group->highest, group->high);
+	if (f->value <= f->limit || group->high - group->low <= FAIR_POINTS)
+		return;
+	f->result = RESULT_FAIL;
+	excuse_busy_host(run, s, f);
+}
+
+static void fairness_in(const struct run *run, const struct expect_value *value,
+			const struct settled *s, struct finding *f)
+{
+	bool first = true;
+
+	for (size_t g = 0; g < run->scenario->nguests; g++) {
+		struct finding next = *f;
+		struct group group;
+
+		if (s->segment->group[g] != (int)g)
+			continue;
+		group = measure_group(run, s, (int)g);
+		if (group.guests < 2 || group.sum <= 0)
+			continue;
+		fairness_of(run, value, s, &group, &next);
+		keep_worse(f, &first, &next);
+	}
+	if (first) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->asked, "guests of equal demand within %g %% of their mean", value->number);
+		SAY(f->measured, "no two guests have the same load");
+	}
+}
+
+static void judge_fairness(const struct run *run, const struct expect_value *value,
+			   struct finding *f)
+{
+	judge_segments(run, value, f, fairness_in);
+	verdict_figure(run->verdict, "unfairness_pct", f->value);
+}
+
+const struct expect_spec check_specs[] = {
+	{"program_alive", EXPECT_YES_NO, "yes", check_program_alive},
+	{"program_cpu", EXPECT_NUMBER, "10", check_program_cpu},
+	{"spread", EXPECT_NUMBER, "10", judge_spread},
+	{"stddev", EXPECT_NUMBER, "5", judge_stddev},
+	{"demand_spread", EXPECT_NUMBER, "10", judge_demand_spread},
+	{"fairness", EXPECT_NUMBER, "15", judge_fairness},
+	{"balance_within", EXPECT_DURATION, "auto", judge_balance},
+	{"moves", EXPECT_MOVES, "auto", judge_moves},
+	{"pins", EXPECT_COUNT, "auto", judge_pins},
+	{"pins_after_balance", EXPECT_COUNT, "0", judge_pins_after},
+	{"pinned", EXPECT_YES_NO, "auto", judge_pinned},
+};
+const size_t check_nspecs = sizeof(check_specs) / sizeof(*check_specs);
+
+int check_prepare(struct run *run)
+{
+	struct cpu_run *c = malloc(sizeof(*c));
+
+	run->own = c;
+	return c ? cpu_run_init(c, run) : -1;
+}
+
+void check_release(struct run *run)
+{
+	if (run->own)
+		cpu_run_free(run->own);
+	free(run->own);
+}

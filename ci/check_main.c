@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* check_cpu and check_memory: a scenario and a trace in, a verdict out. */
+#include "check.h"
+#include "log.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *program_name(void)
+{
+	return check_kind == SCENARIO_CPU ? "check_cpu" : "check_memory";
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: %s [--text] SCENARIO TRACE\n"
+		"Judges the trace of a run by what its scenario expects of %s; prints the verdict "
+		"as\n"
+		"JSON (see verdict(5)), or with --text a line per expectation.\n"
+		"Exit status: 0 pass, 1 fail, 2 bad input, 3 it cannot be judged.\n",
+		program_name(), scenario_program(check_kind));
+}
+
+/* What the verdict says besides: where the trace is from. */
+static json_t *verdict_header(const struct scenario *s, const struct trace *trace, const char *path)
+{
+	static const char *const copied[] = {"world",	"seed", "started",
+					     "program", "host", "versions"};
+	json_t *header = json_pack("{si ss ss ss ss sf}", "version", VERDICT_VERSION, "scenario",
+				   s->name, "title", s->title ? s->title : "", "kind",
+				   s->kind == SCENARIO_CPU ? "cpu" : "memory", "trace", path,
+				   "length_s", s->length_s);
+
+	for (size_t i = 0; i < sizeof(copied) / sizeof(*copied); i++) {
+		json_t *value = json_object_get(trace->header, copied[i]);
+
+		if (value)
+			json_object_set(header, copied[i], value);
+	}
+	return header;
+}
+
+static int check(const char *scenario_path, const char *trace_path, bool text)
+{
+	char error[CHECK_ERROR_MAX > TRACE_ERROR_MAX ? CHECK_ERROR_MAX : TRACE_ERROR_MAX];
+	struct scenario s = {0};
+	struct trace trace = {0};
+	struct verdict v;
+	json_t *document;
+	int status;
+
+	if (scenario_read(&s, scenario_path, error) || trace_read(&trace, trace_path, error))
+		die(EXIT_USAGE, "%s", error);
+	if (trace.truncated)
+		die(EXIT_USAGE, "%s: the last line is cut off: the trace is not whole", trace_path);
+	if (check_judge(&s, &trace, &v, error))
+		die(EXIT_USAGE, "%s", error);
+	document = verdict_document(&v, verdict_header(&s, &trace, trace_path));
+	if (text)
+		verdict_print(document, stdout);
+	else
+		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	if (!text)
+		putchar('\n');
+	status = verdict_status(v.result);
+	json_decref(document);
+	verdict_free(&v);
+	trace_free(&trace);
+	scenario_free(&s);
+	return fflush(stdout) ? EXIT_LAB : status;
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{"text", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{0},
+	};
+	bool text = false;
+	int option;
+
+	log_init(program_name(), false);
+	while ((option = getopt_long(argc, argv, "t", options, NULL)) != -1)
+		switch (option) {
+		case 't':
+			text = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_PASS;
+		case 'V':
+			printf("%s %s\n", program_name(), BALLAST_VERSION);
+			return EXIT_PASS;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	if (argc - optind != 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return check(argv[optind], argv[optind + 1], text);
+}

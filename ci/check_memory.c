@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/* Judges of a coordinator's run, one per expectation of kind = memory. */
+#include "check.h"
+#include "memory_run.h"
+#include "timeline.h"
+#include "windows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const enum scenario_kind check_kind = SCENARIO_MEMORY;
+
+#define MIB 1024.0
+
+/* Balloons count in pages and kernels keep some: sizes within this share are the same. */
+#define SAME_SHARE 0.02
+
+/* Of the time a guest is judged over, this much must be seen from inside. */
+#define EVIDENCE_SHARE 0.8
+
+/* A load constant for so many intervals has given its guest time to release gradually. */
+#define SETTLED_INTERVALS 20
+
+/* "Settled" figures are medians over this last part of the run, "at the end" over that. */
+#define LAST_FIFTH 0.2
+#define LAST_TENTH 0.1
+
+/* One decision's release is looked for within this part of an interval: decisions come a little
+ * early and late, and two of them must not be taken for one. */
+#define DECISION_SHARE 0.75
+
+static const struct memory_run *memory(const struct run *run)
+{
+	return run->own;
+}
+
+static double host_reserve_kib(const struct run *run)
+{
+	const struct expect_value *value = check_value(run, "host_reserve");
+
+	return value->none ? 0 : (double)value->kib;
+}
+
+/* Adds what one guest measured, as long as there is room. */
+__attribute__((format(printf, 2, 3))) static void append(struct finding *f, const char *format, ...)
+{
+	size_t used = strlen(f->measured);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(f->measured + used, sizeof(f->measured) - used, format, args);
+	va_end(args);
+}
+
+/* --- what every guest keeps unused --- */
+
+struct shortage {
+	double seen_s, short_s; /* time seen from inside, and of that with less than the reserve */
+	double least_kib, least_at_s;
+};
+
+/* The coordinator cannot help a guest at its maximum, nor where the host has nothing left to give.
+ */
+static bool beyond_help(const struct run *run, const struct guest_memory *g, double t_s)
+{
+	double actual = memory_actual_at(g, t_s), host = memory_host_at(run, t_s);
+
+	return actual >= (1 - SAME_SHARE) * (double)g->guest->maximum_kib ||
+	       host <= (1 + SAME_SHARE) * host_reserve_kib(run);
+}
+
+/* Time between two looks counts as short where either end of it is: a starved guest answers late.
+ */
+static struct shortage measure_shortage(const struct run *run, const struct guest_memory *g,
+					double reserve)
+{
+	struct shortage s = {.least_kib = INFINITY};
+	double last_s = 0;
+	bool was_short = false;
+
+	for (size_t i = 0; i < g->ninside; i++) {
+		const struct inside *now = &g->inside[i];
+		bool is_short = now->spare_kib < reserve && !beyond_help(run, g, now->t_s);
+		double gap_s = now->t_s - last_s;
+
+		if (now->spare_kib < s.least_kib) {
+			s.least_kib = now->spare_kib;
+			s.least_at_s = now->t_s;
+		}
+		if (is_short || was_short || gap_s <= memory(run)->gap_s)
+			s.seen_s += gap_s;
+		if (is_short || (was_short && gap_s > memory(run)->gap_s))
+			s.short_s += gap_s;
+		was_short = is_short;
+		last_s = now->t_s;
+	}
+	return s;
+}
+
+static void judge_unused(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const struct guest_memory *worst = NULL;
+	struct shortage least = {.least_kib = INFINITY}, worst_shortage = {0};
+	double seen_s = INFINITY;
+
+	SAY(f->asked, "every guest has %.0f MiB unused or usable in %g %% of the time",
+	    (double)value->kib / MIB, value->number);
+	f->limit = value->number;
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		struct shortage s = measure_shortage(run, g, (double)value->kib);
+		double share = s.seen_s > 0 ? 100 * (1 - s.short_s / s.seen_s) : NAN;
+
+		seen_s = fmin(seen_s, s.seen_s);
+		if (s.least_kib < least.least_kib)
+			least = s;
+		if (!worst || share < f->value) {
+			worst = g;
+			worst_shortage = s;
+			f->value = share;
+		}
+	}
+	verdict_figure(run->verdict, "least_unused_mib", least.least_kib / MIB);
+	if (!worst || isnan(f->value))
+		f->result = RESULT_UNJUDGED;
+	else
+		f->result = f->value < f->limit ? RESULT_FAIL : RESULT_PASS;
+	if (f->result == RESULT_PASS && seen_s < EVIDENCE_SHARE * run->end_s)
+		f->result = RESULT_UNJUDGED;
+	if (f->result == RESULT_UNJUDGED)
+		SAY(f->measured, "only %.0f s of %.0f s were seen from inside the guests",
+		    isinf(seen_s) ? 0 : seen_s, run->end_s);
+	else
+		SAY(f->measured, "%s: %.1f %%, least %.0f MiB at %.0f s", worst->guest->name,
+		    f->value, worst_shortage.least_kib / MIB, worst_shortage.least_at_s);
+}
+
+/* --- what settled guests hold beyond their need --- */
+
+static double usable_after(const struct guest_memory *g, double from_s)
+{
+	double *values = malloc((g->ninside + 1) * sizeof(*values)), result;
+	size_t n = 0;
+
+	if (!values)
+		return NAN;
+	for (size_t i = 0; i < g->ninside; i++)
+		if (g->inside[i].t_s >= from_s)
+			values[n++] = g->inside[i].usable_kib;
+	result = median(values, n);
+	free(values);
+	return result;
+}
+
+static void judge_near_target(const struct run *run, const struct expect_value *value,
+			      struct finding *f)
+{
+	double from_s = (1 - LAST_FIFTH) * run->end_s,
+	       constant_s = SETTLED_INTERVALS * run->scenario->interval_s;
+	const struct expect_value *unused = check_value(run, "unused");
+	double reserve = unused->none ? 0 : (double)unused->kib;
+	const char *worst = NULL;
+
+	f->limit = (2 * reserve + (double)value->kib) / MIB;
+	f->from_s = from_s;
+	f->to_s = run->end_s;
+	SAY(f->asked, "settled guests have at most %.0f MiB usable", f->limit);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		double usable;
+
+		if (memory_constant_since(g) + constant_s > from_s)
+			continue;
+		usable = usable_after(g, from_s) / MIB;
+		if (isnan(usable) || (worst && usable <= f->value))
+			continue;
+		worst = g->guest->name;
+		f->value = usable;
+	}
+	if (!worst) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "no guest's load stayed the same for %.0f s before the last fifth",
+		    constant_s);
+		return;
+	}
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->measured, "most: %s with %.0f MiB", worst, f->value);
+	verdict_figure(run->verdict, "most_usable_mib", f->value);
+}
+
+/* --- the host, the floor, the steps --- */
+
+static void judge_host_reserve(const struct run *run, const struct expect_value *value,
+			       struct finding *f)
+{
+	double least = INFINITY, first = NAN;
+
+	f->limit = (double)value->kib / MIB;
+	SAY(f->asked, "the host always has %.0f MiB available", f->limit);
+	for (size_t i = 0; i < run->trace->nsamples; i++) {
+		const struct trace_sample *sample = &run->trace->samples[i];
+
+		if (sample->host_available_kib < 0 || sample->t_s > run->end_s)
+			continue;
+		if (isnan(first))
+			first = (double)sample->host_available_kib / MIB;
+		if ((double)sample->host_available_kib >= least)
+			continue;
+		least = (double)sample->host_available_kib;
+		f->from_s = f->to_s = sample->t_s;
+	}
+	f->value = least / MIB;
+	if (isinf(least)) {
+		f->value = NAN;
+		f->result = RESULT_UNJUDGED;
+		SAY(f->measured, "the trace does not tell the host's memory");
+		return;
+	}
+	f->result = f->value >= f->limit ? RESULT_PASS
+		    : first < f->limit	 ? RESULT_UNJUDGED
+					 : RESULT_FAIL;
+	SAY(f->measured, "least %.0f MiB%s", f->value,
+	    first < f->limit ? "; but it had too little from the start" : "");
+	verdict_figure(run->verdict, "least_host_mib", f->value);
+}
+
+static void judge_floor(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const char *lowest = NULL;
+
+	f->limit = (double)value->kib / MIB;
+	SAY(f->asked, "no guest below %.0f MiB", f->limit);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+
+		for (size_t k = 0; k < g->nactual; k++)
+			if (g->guest->memory_kib >= value->kib &&
+			    (!lowest || g->actual[k].kib / MIB < f->value)) {
+				lowest = g->guest->name;
+				f->value = g->actual[k].kib / MIB;
+				f->from_s = f->to_s = g->actual[k].t_s;
+			}
+	}
+	if (!lowest) {
+		f->result = RESULT_UNJUDGED;
+		SAY(f->measured, "the trace tells no guest's size");
+		return;
+	}
+	f->result = f->value < (1 - SAME_SHARE) * f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->measured, "lowest: %s with %.0f MiB", lowest, f->value);
+}
+
+/* Whether somebody else set the guest's size about then. */
+static bool set_by_scenario(const struct run *run, const char *guest, double from_s, double to_s)
+{
+	for (size_t i = 0; i < run->trace->nevents; i++) {
+		const struct trace_event *event = &run->trace->events[i];
+
+		if (!strcmp(event->event, "setmem") && event->t_s >= from_s && event->t_s <= to_s &&
+		    !strcmp(check_text(event, "by"), "scenario") &&
+		    !strcmp(check_text(event, "guest"), guest))
+			return true;
+	}
+	return false;
+}
+
+/* The biggest decrease that ends at point k and began within the window before it. */
+static double release_at(const struct guest_memory *g, size_t k, double window_s, double *from_s)
+{
+	double biggest = 0;
+
+	for (size_t i = k; i-- > 0;) {
+		/* The size at a point holds until the next: one from before the window counts too.
+		 */
+		if (g->actual[i + 1].t_s < g->actual[k].t_s - window_s)
+			break;
+		if (g->actual[i].kib - g->actual[k].kib > biggest) {
+			biggest = g->actual[i].kib - g->actual[k].kib;
+			*from_s = g->actual[i].t_s;
+		}
+	}
+	return biggest;
+}
+
+static void judge_release_step(const struct run *run, const struct expect_value *value,
+			       struct finding *f)
+{
+	double window_s = DECISION_SHARE * run->scenario->interval_s;
+	const char *guest = NULL;
+
+	f->limit = (double)value->kib / MIB;
+	f->value = 0;
+	SAY(f->asked, "at most %.0f MiB taken from a guest at once", f->limit);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+
+		for (size_t k = 1; k < g->nactual; k++) {
+			double from_s = NAN, step = release_at(g, k, window_s, &from_s) / MIB;
+			double host = memory_host_at(run, g->actual[k].t_s);
+
+			/* Near the host's end anything may be taken. */
+			if (step <= f->value || host < 2 * host_reserve_kib(run) ||
+			    set_by_scenario(run, g->guest->name, from_s, g->actual[k].t_s))
+				continue;
+			f->value = step;
+			f->from_s = from_s;
+			f->to_s = g->actual[k].t_s;
+			guest = g->guest->name;
+		}
+	}
+	f->result = f->value > (1 + SAME_SHARE) * f->limit ? RESULT_FAIL : RESULT_PASS;
+	if (guest)
+		SAY(f->measured, "%.0f MiB from %s at %.0f s", f->value, guest, f->to_s);
+	else
+		SAY(f->measured, "nothing was taken");
+	verdict_figure(run->verdict, "biggest_release_mib", f->value);
+}
+
+/* --- sizes by a time --- */
+
+/* Whether the scenario asks that guest for a load of that size by then; else it is its size that
+ * counts. */
+static bool load_asked(const struct scenario_guest *guest, double kib, double by_s)
+{
+	for (size_t i = 0; i < guest->nphases; i++)
+		if (guest->phases[i].verb == PHASE_MEMORY && guest->phases[i].at_s <= by_s &&
+		    (double)guest->phases[i].kib >= kib)
+			return true;
+	return false;
+}
+
+/* When the guest's load, or its balloon, first was that large; NAN: never. *most is as far as it
+ * got. */
+static double reached_s(const struct guest_memory *g, bool load, double kib, double by_s,
+			double *most)
+{
+	size_t n = load ? g->ninside : g->nactual;
+
+	*most = NAN;
+	for (size_t i = 0; i < n; i++) {
+		double t_s = load ? g->inside[i].t_s : g->actual[i].t_s;
+		double size = load ? g->inside[i].load_kib : g->actual[i].kib;
+
+		if (size >= (1 - SAME_SHARE) * kib)
+			return t_s;
+		if (t_s <= by_s)
+			*most = fmax(*most, size);
+	}
+	return NAN;
+}
+
+static void judge_reach(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	bool some = false;
+
+	f->limit = value->number;
+	SAY(f->asked, "guests %s reach %.0f MiB by %g s", value->guests, (double)value->kib / MIB,
+	    value->number);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		bool load = load_asked(g->guest, (double)value->kib, value->number);
+		double most, t_s;
+
+		if (!guests_match(value->guests, g->guest->number,
+				  (unsigned int)memory(run)->nguests))
+			continue;
+		t_s = reached_s(g, load, (double)value->kib, value->number, &most);
+		f->value = some ? fmax(f->value, t_s) : t_s;
+		append(f, "%s%s ", some ? ", " : "", g->guest->name);
+		some = true;
+		if (isnan(t_s) && isnan(most)) {
+			append(f, "does not tell");
+			if (f->result == RESULT_PASS)
+				f->result = RESULT_UNJUDGED;
+		} else if (t_s <= value->number) {
+			append(f, "at %.0f s", t_s);
+		} else {
+			append(f, "only %.0f MiB by then", most / MIB);
+			f->result = value->number > run->end_s + run->scenario->sample_s
+					    ? RESULT_UNJUDGED
+					    : RESULT_FAIL;
+		}
+	}
+}
+
+static void judge_given_back(const struct run *run, const struct expect_value *value,
+			     struct finding *f)
+{
+	bool some = false;
+
+	f->limit = (double)value->kib / MIB;
+	f->from_s = f->to_s = value->number;
+	SAY(f->asked, "guests %s shrunk to %.0f MiB by %g s", value->guests, f->limit,
+	    value->number);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		double size = memory_actual_at(g, value->number) / MIB;
+
+		if (!guests_match(value->guests, g->guest->number,
+				  (unsigned int)memory(run)->nguests))
+			continue;
+		f->value = some ? fmax(f->value, size) : size;
+		append(f, "%s%s %.0f MiB", some ? ", " : "", g->guest->name, size);
+		some = true;
+		if (isnan(size) || value->number > run->end_s + run->scenario->sample_s)
+			f->result = RESULT_UNJUDGED;
+		else if (size > (1 + SAME_SHARE) * f->limit)
+			f->result = RESULT_FAIL;
+	}
+}
+
+/* --- the rest --- */
+
+static void judge_oom(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const char *where = "";
+	double events = 0, inside = 0;
+
+	f->limit = value->number;
+	SAY(f->asked, "at most %g processes killed for want of memory", value->number);
+	for (size_t i = 0; i < run->trace->nevents; i++)
+		if (!strcmp(run->trace->events[i].event, "oom") &&
+		    run->trace->events[i].t_s <= run->end_s) {
+			if (!events++)
+				f->from_s = f->to_s = run->trace->events[i].t_s;
+			where = check_text(&run->trace->events[i], "guest");
+		}
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		double kills = 0;
+
+		for (size_t k = 0; k < g->ninside; k++) {
+			if (g->inside[k].oom_kills > kills && !where[0]) {
+				where = g->guest->name;
+				f->from_s = f->to_s = g->inside[k].t_s;
+			}
+			kills = fmax(kills, g->inside[k].oom_kills);
+		}
+		inside += kills;
+	}
+	f->value = fmax(events, inside);
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	if (f->value > 0)
+		SAY(f->measured, "%.0f, in %s", f->value, where);
+	else
+		SAY(f->measured, "none");
+	verdict_figure(run->verdict, "oom_kills", f->value);
+}
+
+static double actual_after(const struct run *run, const char *guest, double from_s)
+{
+	double *values = malloc((run->trace->nsamples + 1) * sizeof(*values)), result;
+	size_t n = 0;
+
+	if (!values)
+		return NAN;
+	for (size_t i = 0; i < run->trace->nsamples; i++) {
+		const struct trace_sample *sample = &run->trace->samples[i];
+		const struct trace_guest *seen = trace_find_guest(sample, guest);
+
+		if (seen && sample->t_s >= from_s && sample->t_s <= run->end_s &&
+		    seen->memory.actual_kib >= 0)
+			values[n++] = (double)seen->memory.actual_kib;
+	}
+	result = median(values, n);
+	free(values);
+	return result;
+}
+
+static void judge_similar(const struct run *run, const struct expect_value *value,
+			  struct finding *f)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	f->from_s = (1 - LAST_TENTH) * run->end_s - run->scenario->sample_s;
+	f->to_s = run->end_s;
+	f->limit = (double)value->kib / MIB;
+	SAY(f->asked, "guests' sizes at the end within %.0f MiB of each other", f->limit);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		double size =
+			actual_after(run, memory(run)->guests[i].guest->name, f->from_s) / MIB;
+
+		low = fmin(low, size);
+		high = fmax(high, size);
+	}
+	if (isinf(low)) {
+		f->result = RESULT_UNJUDGED;
+		SAY(f->measured, "the trace tells no guest's size");
+		return;
+	}
+	f->value = high - low;
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->measured, "%.0f MiB … %.0f MiB", low, high);
+}
+
+const struct expect_spec check_specs[] = {
+	{"program_alive", EXPECT_YES_NO, "yes", check_program_alive},
+	{"program_cpu", EXPECT_NUMBER, "10", check_program_cpu},
+	{"unused", EXPECT_SIZE_SHARE, "100M 95%", judge_unused},
+	{"reach", EXPECT_SIZE_BY, NULL, judge_reach},
+	{"given_back", EXPECT_SIZE_BY, NULL, judge_given_back},
+	{"near_target", EXPECT_SIZE, "200M", judge_near_target},
+	{"similar", EXPECT_SIZE, NULL, judge_similar},
+	{"release_step", EXPECT_SIZE, "200M", judge_release_step},
+	{"floor", EXPECT_SIZE, "200M", judge_floor},
+	{"host_reserve", EXPECT_SIZE, "200M", judge_host_reserve},
+	{"oom", EXPECT_COUNT, "0", judge_oom},
+};
+const size_t check_nspecs = sizeof(check_specs) / sizeof(*check_specs);
+
+int check_prepare(struct run *run)
+{
+	struct memory_run *m = malloc(sizeof(*m));
+
+	run->own = m;
+	return m ? memory_run_init(m, run) : -1;
+}
+
+void check_release(struct run *run)
+{
+	if (run->own)
+		memory_run_free(run->own);
+	free(run->own);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* Works out, per segment of constant load, what was attained and what could have been. */
+#include "cpu_run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A load counts as there if the guest ran, or waited to, for this share of what was asked. */
+#define ATTAINED_SHARE 0.8
+
+/* Balance is looked for in windows of so many samples, and must hold in so many of those that
+ * follow. */
+#define BALANCE_SAMPLES 3
+#define BALANCE_SHARE	0.8
+
+static double default_within_s(const struct scenario *s)
+{
+	return 4 * s->interval_s + 2 * s->sample_s;
+}
+
+/* --- demands --- */
+
+/*
+ * What a vCPU wants: what it ran where it did not have to wait; else what it was asked to run;
+ * where that is not known, what it ran of the time it did not wait (run ÷ (elapsed − delay)). In
+ * whole points: windows differ by as much.
+ */
+static double demand_of(const struct window *w, const struct scenario_guest *guest, size_t vcpu,
+			double asked, bool crowded)
+{
+	double usage = window_vcpu_usage(w, guest->name, vcpu);
+	double delay = window_vcpu_delay(w, guest->name, vcpu);
+	bool waits = isnan(delay) ? crowded : delay >= WAITS_PCT;
+
+	if (isnan(usage))
+		return fmax(0, asked);
+	if (!waits)
+		return round(usage);
+	if (asked >= 0)
+		return round(asked);
+	return round(fmin(100, usage / (1 - fmin(99, isnan(delay) ? 0 : delay) / 100)));
+}
+
+static int fill_problem(struct settled *s, const struct cpu_run *c, const struct run *run)
+{
+	const struct layout *l = &c->layout;
+	const struct window *w = s->window.count >= SAMPLES_MIN ? &s->window : &s->whole;
+	int *place = calloc(l->nvcpus + 1, sizeof(*place));
+	size_t n = 0;
+
+	s->demand = calloc(l->nvcpus + 1, sizeof(*s->demand));
+	s->start = calloc(l->nvcpus + 1, sizeof(*s->start));
+	s->guest = calloc(l->nvcpus + 1, sizeof(*s->guest));
+	s->vcpu = calloc(l->nvcpus + 1, sizeof(*s->vcpu));
+	if (!place || !s->demand || !s->start || !s->guest || !s->vcpu) {
+		free(place);
+		return -1;
+	}
+	pins_at(&c->pins, l, s->segment->first_s, place);
+	for (size_t i = 0; i < l->nvcpus; i++) {
+		double asked = s->segment->asked_pct[i];
+
+		if (isnan(asked))
+			continue;
+		s->vcpu[n] = i;
+		s->start[n] = place[i];
+		s->guest[n] = l->guest_of[i];
+		s->demand[n++] = demand_of(w, &run->scenario->guests[l->guest_of[i]], l->vcpu_of[i],
+					   asked, s->saturated);
+	}
+	free(place);
+	s->problem = (struct optimum_problem){.nvcpus = n,
+					      .npcpus = l->npcpus,
+					      .demand = s->demand,
+					      .start = s->start,
+					      .guest = s->guest,
+					      .group = s->segment->group,
+					      .nguests = l->nguests};
+	return 0;
+}
+
+/* --- what could be had --- */
+
+static int fill_best(struct settled *s, const struct cpu_run *c)
+{
+	int *place = calloc(s->problem.nvcpus + 1, sizeof(*place));
+	double *sums = calloc(c->layout.npcpus + 1, sizeof(*sums));
+
+	if (!place || !sums) {
+		free(place);
+		free(sums);
+		return -1;
+	}
+	s->best_demand = optimum_spread(&s->problem, 0.5, place, &s->exact);
+	optimum_sums(&s->problem, place, sums);
+	for (size_t i = 0; i < c->layout.npcpus; i++)
+		sums[i] = fmin(100, sums[i]);
+	s->best_spread = spread_of(sums, c->layout.npcpus);
+	s->best_stddev = stddev_of(sums, c->layout.npcpus);
+	s->limit_demand = fmax(c->spread_limit, s->best_demand + SPREAD_OVER_BEST);
+	free(place);
+	free(sums);
+	return 0;
+}
+
+double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s)
+{
+	int *place = calloc(c->layout.nvcpus + 1, sizeof(*place));
+	double *sums = calloc(c->layout.npcpus + 1, sizeof(*sums)), spread = NAN;
+
+	if (place && sums) {
+		pins_at(&c->pins, &c->layout, t_s, place);
+		spread = 0;
+		for (size_t i = 0; i < s->problem.nvcpus; i++) {
+			int where = place[s->vcpu[i]];
+
+			if (where < 0)
+				spread = NAN;
+			else
+				sums[where] += s->demand[i];
+		}
+		if (!isnan(spread))
+			spread = spread_of(sums, c->layout.npcpus);
+	}
+	free(place);
+	free(sums);
+	return spread;
+}
+
+unsigned int cpu_run_fewest(const struct settled *s, bool *exact)
+{
+	*exact = true;
+	return s->segment->loaded ? optimum_moves(&s->problem, s->limit_demand, exact) : 0;
+}
+
+/* --- time to balance --- */
+
+/* Usage is balanced in the window; where it is blind, so are the demands by where they are pinned.
+ */
+static bool balanced(const struct cpu_run *c, const struct settled *s, const struct window *w)
+{
+	double limit = fmax(c->spread_limit, s->best_spread + SPREAD_OVER_BEST);
+	double low = INFINITY, high = -INFINITY, busiest = 0, demand;
+
+	for (size_t i = 0; i < c->layout.npcpus; i++) {
+		double guests = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_GUESTS);
+
+		low = fmin(low, guests);
+		high = fmax(high, guests);
+		busiest = fmax(busiest, window_pcpu(w, c->layout.pcpu_ids[i], PCPU_USAGE));
+	}
+	if (high - low > limit)
+		return false;
+	if (busiest < SATURATED_PCT)
+		return true;
+	demand = cpu_run_demand_spread(c, s, window_to_s(w));
+	return isnan(demand) || demand <= s->limit_demand;
+}
+
+static double balanced_for_good(const struct cpu_run *c, const struct settled *s)
+{
+	size_t windows =
+		s->whole.count < BALANCE_SAMPLES ? 0 : s->whole.count - BALANCE_SAMPLES + 1;
+	size_t good = 0, best = windows;
+
+	/* From the end: the earliest good window of which enough of all later ones are good. */
+	for (size_t i = windows; i-- > 0;) {
+		struct window w = {s->whole.trace, s->whole.first + i, BALANCE_SAMPLES};
+
+		if (!balanced(c, s, &w))
+			continue;
+		good++;
+		if ((double)good >= BALANCE_SHARE * (double)(windows - i))
+			best = i;
+	}
+	if (best == windows)
+		return NAN;
+	/* That window's majority is balanced; its first sample need not be. */
+	for (size_t i = best; i < best + BALANCE_SAMPLES; i++) {
+		struct window w = {s->whole.trace, s->whole.first + i, 1};
+
+		if (balanced(c, s, &w))
+			return window_from_s(&w);
+	}
+	return window_from_s(
+		&(struct window){s->whole.trace, s->whole.first + best, BALANCE_SAMPLES});
+}
+
+/* --- is the run evidence? --- */
+
+/* A load that was not there, though nobody kept the guest from running. */
+static void check_attained(const struct settled *s, const struct cpu_run *c, const struct run *run)
+{
+	for (size_t i = 0; i < s->problem.nvcpus; i++) {
+		size_t vcpu = s->vcpu[i];
+		const struct scenario_guest *guest =
+			&run->scenario->guests[c->layout.guest_of[vcpu]];
+		double asked = s->segment->asked_pct[vcpu];
+		double usage = window_vcpu_usage(&s->whole, guest->name, c->layout.vcpu_of[vcpu]);
+		double delay = window_vcpu_delay(&s->whole, guest->name, c->layout.vcpu_of[vcpu]);
+
+		if (isnan(usage))
+			verdict_cannot_judge(run->verdict,
+					     "%s is not in the samples from %.0f s to %.0f s",
+					     guest->name, s->segment->from_s, s->segment->to_s);
+		else if (asked > 0 &&
+			 (isnan(delay) ? !s->saturated : usage + delay < ATTAINED_SHARE * asked))
+			if (usage < ATTAINED_SHARE * asked)
+				verdict_cannot_judge(
+					run->verdict,
+					"%s ran at %.0f %% of the %.0f %% asked for "
+					"from %.0f s on, though it did not have to wait",
+					guest->name, usage, asked, s->segment->from_s);
+	}
+}
+
+static void check_reports(const struct run *run, const struct cpu_run *c)
+{
+	for (size_t i = 0; i < run->trace->nevents; i++) {
+		const struct trace_event *event = &run->trace->events[i];
+		double asked = check_number(event, "asked_pct"),
+		       attained = check_number(event, "attained_pct");
+		struct window w;
+
+		if (strcmp(event->event, "load_report") != 0 ||
+		    !(attained < ATTAINED_SHARE * asked))
+			continue;
+		w = window_between(run->trace, check_number(event, "from_s"),
+				   check_number(event, "to_s"));
+		for (size_t v = 0; v < c->layout.nvcpus; v++) {
+			const struct scenario_guest *guest =
+				&run->scenario->guests[c->layout.guest_of[v]];
+
+			if (strcmp(guest->name, check_text(event, "guest")) != 0 ||
+			    w.count < SAMPLES_MIN)
+				continue;
+			if (window_vcpu_delay(&w, guest->name, c->layout.vcpu_of[v]) < WAITS_PCT)
+				verdict_cannot_judge(run->verdict,
+						     "%s reports %.0f %% of the %.0f %% asked for, "
+						     "though it did not have to wait",
+						     guest->name, attained, asked);
+		}
+	}
+}
+
+/* --- all together --- */
+
+static int fill_medians(struct settled *s, const struct cpu_run *c)
+{
+	const struct window *w = s->window.count >= SAMPLES_MIN ? &s->window : &s->whole;
+	size_t n = c->layout.npcpus;
+
+	s->usage = calloc(n + 1, sizeof(*s->usage));
+	s->guests = calloc(n + 1, sizeof(*s->guests));
+	s->own = calloc(n + 1, sizeof(*s->own));
+	if (!s->usage || !s->guests || !s->own)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		s->usage[i] = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_USAGE);
+		s->guests[i] = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_GUESTS);
+		s->own[i] = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_OWN);
+		s->saturated |= s->usage[i] >= SATURATED_PCT;
+	}
+	return 0;
+}
+
+static int settle(struct settled *s, const struct segment *segment, double planned_to_s,
+		  struct cpu_run *c, struct run *run)
+{
+	double need_s = c->within_s + SAMPLES_MIN * run->scenario->sample_s;
+
+	*s = (struct settled){.segment = segment, .balanced_s = NAN};
+	s->applies =
+		(segment->loaded || !c->any_load) && planned_to_s - segment->planned_s >= need_s;
+	s->whole = window_between(run->trace, segment->from_s, segment->to_s);
+	s->window = window_between(run->trace, segment->from_s + c->within_s, segment->to_s);
+	if (fill_medians(s, c) || fill_problem(s, c, run) || fill_best(s, c))
+		return -1;
+	if (!s->applies)
+		return 0;
+	if (s->window.count < SAMPLES_MIN)
+		verdict_cannot_judge(run->verdict,
+				     "only %zu samples between %.1f s, when usage should be "
+				     "balanced, and %.1f s",
+				     s->window.count, segment->from_s + c->within_s, segment->to_s);
+	else
+		check_attained(s, c, run);
+	s->balanced_s = balanced_for_good(c, s);
+	return 0;
+}
+
+int cpu_run_init(struct cpu_run *c, struct run *run)
+{
+	const struct expect_value *within = check_value(run, "balance_within");
+	const struct expect_value *spread = check_value(run, "spread"),
+				  *stddev = check_value(run, "stddev");
+	bool any = false;
+
+	*c = (struct cpu_run){0};
+	c->within_s =
+		within->given && !within->none ? within->number : default_within_s(run->scenario);
+	c->spread_limit = spread->none ? 10 : spread->number;
+	c->stddev_limit = stddev->none ? 5 : stddev->number;
+	if (layout_init(&c->layout, run) || segments_init(&c->segments, run, &c->layout) ||
+	    pins_init(&c->pins, run, &c->layout))
+		return -1;
+	c->settled = calloc(c->segments.count, sizeof(*c->settled));
+	if (!c->settled)
+		return -1;
+	for (size_t i = 0; i < c->segments.count; i++)
+		c->any_load |= c->segments.list[i].loaded;
+	for (size_t i = 0; i < c->segments.count; i++) {
+		double planned_to_s = i + 1 < c->segments.count ? c->segments.list[i + 1].planned_s
+								: run->scenario->length_s;
+
+		if (settle(&c->settled[i], &c->segments.list[i], planned_to_s, c, run))
+			return -1;
+		any |= c->settled[i].applies;
+	}
+	check_reports(run, c);
+	if (!any)
+		verdict_cannot_judge(run->verdict,
+				     "no stretch of constant load lasts longer than the %g s "
+				     "allowed for balancing",
+				     c->within_s);
+	return 0;
+}
+
+void cpu_run_free(struct cpu_run *c)
+{
+	for (size_t i = 0; c->settled && i < c->segments.count; i++) {
+		struct settled *s = &c->settled[i];
+
+		free(s->usage);
+		free(s->guests);
+		free(s->own);
+		free(s->demand);
+		free(s->start);
+		free(s->guest);
+		free(s->vcpu);
+	}
+	free(c->settled);
+	segments_free(&c->segments);
+	pins_free(&c->pins);
+	layout_free(&c->layout);
+}

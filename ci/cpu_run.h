@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What the judges of a CPU run share: per segment the settled figures, and the best that could be
+ * had. */
+#ifndef BALLAST_CPU_RUN_H
+#define BALLAST_CPU_RUN_H
+
+#include "optimum.h"
+#include "segments.h"
+#include "windows.h"
+
+/* Judged over at least so many samples. */
+#define SAMPLES_MIN 3
+
+/* A pCPU as busy as this has no room: what its vCPUs want cannot be seen from its usage. */
+#define SATURATED_PCT 95.0
+
+/* A vCPU that waits less than this runs as much as it wants. */
+#define WAITS_PCT 5.0
+
+/* "Within … points of the best the demands allow." */
+#define SPREAD_OVER_BEST 2.0
+#define STDDEV_OVER_BEST 1.0
+
+/* Where the host itself takes this much of a pCPU, what guests get there is no fault of the
+ * program's. */
+#define HOST_BUSY_PCT 25.0
+
+struct settled {
+	const struct segment *segment;
+	bool applies;	      /* it is loaded, or nothing in the run is, and planned long enough */
+	struct window whole;  /* the segment's samples */
+	struct window window; /* those after the time allowed for balancing */
+	double *usage, *guests, *own; /* per pCPU: medians over window */
+	bool saturated;
+	double *demand; /* per running vCPU, see problem */
+	int *start;	/* where each was pinned when the segment's first change came */
+	unsigned int *guest;
+	size_t *vcpu;			 /* index in the layout of each running vCPU */
+	struct optimum_problem problem;	 /* the running vCPUs */
+	double best_demand;		 /* least spread of summed demands */
+	double best_spread, best_stddev; /* of usage, in the placement of least demand spread */
+	double limit_demand; /* a placement whose summed demands spread no more is balanced */
+	bool exact;
+	double balanced_s; /* when usage was balanced for good; NAN: never */
+};
+
+struct cpu_run {
+	struct layout layout;
+	struct segments segments;
+	struct pins pins;
+	struct settled *settled; /* one per segment */
+	double within_s;	 /* time allowed for balancing */
+	double spread_limit, stddev_limit;
+	bool any_load;
+};
+
+/* 0; −1 when out of memory. Says where the run is no evidence. */
+int cpu_run_init(struct cpu_run *c, struct run *run);
+void cpu_run_free(struct cpu_run *c);
+
+/* Summed demands' spread of the running vCPUs where they are pinned at t_s; NAN if one is not
+ * pinned. */
+double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s);
+
+/* Fewest moves that could have balanced the segment from where it began. */
+unsigned int cpu_run_fewest(const struct settled *s, bool *exact);
+
+#endif

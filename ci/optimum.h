@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The judge's own optimiser: how evenly demands could be spread, in how few moves, and how fairly.
+ * Independent of the scheduler's planner on purpose. Exact (branch and bound) for what a course
+ * test has; where the search is cut off it answers with the best it found, so that no program is
+ * blamed for missing what the judge cannot find either. Pure.
+ */
+#ifndef BALLAST_OPTIMUM_H
+#define BALLAST_OPTIMUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* vCPUs with demands (percent of a pCPU) on pCPUs numbered from 0. */
+struct optimum_problem {
+	size_t nvcpus, npcpus;
+	const double *demand;
+	const int *start; /* pCPU each is pinned to; −1: to none yet, its first pin is no move */
+	const unsigned int
+		*guest;	  /* which guest each belongs to, ascending from 0; for fairness only */
+	const int *group; /* per guest: guests of equal demand share a number; −1: in no group */
+	size_t nguests;
+};
+
+/* Load of each pCPU, percent; sums must hold npcpus. vCPUs at −1 are left out. */
+void optimum_sums(const struct optimum_problem *p, const int *place, double *sums);
+
+/*
+ * Least difference between the most and the least loaded pCPU that any placement has; stops looking
+ * once it is ≤ enough. place (may be NULL) gets the placement. *exact tells if it is proven.
+ */
+double optimum_spread(const struct optimum_problem *p, double enough, int *place, bool *exact);
+
+/* Fewest moves from start to a placement whose spread is ≤ limit, which must be attainable. */
+unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *exact);
+
+/*
+ * Unfairness of a placement: over the groups the most that (max − min) ÷ mean, in percent, of its
+ * guests' CPU time can be expected to be, where each pCPU shares itself out by need.
+ */
+double optimum_unfairness(const struct optimum_problem *p, const int *place);
+
+/* Least unfairness of any placement with spread ≤ limit; stops looking once it is ≤ enough. */
+double optimum_fairest(const struct optimum_problem *p, double limit, double enough, bool *exact);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Judges of the program itself: one that died, hung or burnt CPU does not pass anything. */
+#include "check.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+/* A program that has done nothing at all for so many of its intervals hangs. */
+#define STILL_INTERVALS 4
+
+static const struct trace_event *find_event(const struct trace *trace, const char *name)
+{
+	for (size_t i = 0; i < trace->nevents; i++)
+		if (!strcmp(trace->events[i].event, name))
+			return &trace->events[i];
+	return NULL;
+}
+
+/* Last libvirt call by the program, s; −1: the trace does not hold calls. */
+static double last_call_s(const struct trace *trace, double end_s)
+{
+	double last = -1;
+
+	for (size_t i = 0; i < trace->nevents; i++)
+		if (!strcmp(trace->events[i].event, "call") && trace->events[i].t_s <= end_s)
+			last = trace->events[i].t_s;
+	return last;
+}
+
+/* Since when the program has used no CPU time at all, s; end_s where it did to the end. */
+static double idle_since_s(const struct trace *trace, double end_s)
+{
+	double since = end_s;
+
+	for (size_t i = trace->nsamples; i-- > 0;) {
+		const struct trace_sample *sample = &trace->samples[i];
+
+		if (sample->t_s > end_s)
+			continue;
+		if (sample->program_cpu_pct != 0) /* −1: was not running, or not known */
+			break;
+		since = sample->t_s - sample->elapsed_s;
+	}
+	return since;
+}
+
+/* Since when the program has stood still. Calls tell exactly where there are any (the simulation,
+ * where computing takes no time); else its CPU time does: no program looks at guests for nothing.
+ */
+static double still_since_s(const struct run *run)
+{
+	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
+	double call_s = last_call_s(run->trace, run->end_s);
+
+	if (call_s >= 0)
+		return call_s;
+	return world && !strcmp(world, "sim") ? 0 : idle_since_s(run->trace, run->end_s);
+}
+
+/* What is wrong with how the program ended; 0 if nothing, −1 with the reason in f->measured. */
+static int judge_exit(const struct trace_event *exit, bool may_end, struct finding *f)
+{
+	bool asked = json_is_true(json_object_get(exit->data, "asked"));
+	double status = check_number(exit, "status"), sig = check_number(exit, "signal");
+
+	f->from_s = f->to_s = exit->t_s;
+	if (!asked && !isnan(sig))
+		SAY(f->measured, "killed by signal %.0f (%s) after %.1f s", sig,
+		    strsignal((int)sig), exit->t_s);
+	else if (!asked && (!may_end || status != 0))
+		SAY(f->measured, "exited by itself with status %.0f after %.1f s", status,
+		    exit->t_s);
+	else if (asked && sig == SIGKILL)
+		SAY(f->measured, "did not stop within 5 s of being told to");
+	else if (asked && !isnan(sig) && sig != SIGTERM)
+		SAY(f->measured, "killed by signal %.0f (%s) when told to stop", sig,
+		    strsignal((int)sig));
+	else if (asked && isnan(sig) && status != 0)
+		SAY(f->measured, "stopped with status %.0f", status);
+	else
+		return 0;
+	return -1;
+}
+
+void check_program_alive(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const struct trace_event *exit = find_event(run->trace, "program_exit");
+	double still_s = still_since_s(run);
+
+	f->fatal = true;
+	SAY(f->asked, value->yes ? "runs until told to stop, then stops with status 0"
+				 : "may end by itself, with status 0");
+	if (!find_event(run->trace, "program_start")) {
+		f->result = RESULT_FAIL;
+		SAY(f->measured, "no program ran");
+	} else if (!exit) {
+		f->result = RESULT_UNJUDGED;
+		SAY(f->measured, "the trace does not tell how the program ended");
+	} else if (judge_exit(exit, !value->yes, f)) {
+		f->result = RESULT_FAIL;
+	} else if (value->yes &&
+		   run->end_s - still_s > STILL_INTERVALS * run->scenario->interval_s + 1) {
+		f->result = RESULT_FAIL;
+		f->from_s = still_s;
+		f->to_s = run->end_s;
+		SAY(f->measured, "hung: did nothing at all from %.0f s on", still_s);
+	} else {
+		f->from_s = f->to_s = NAN;
+		SAY(f->measured, "ran until told to stop");
+	}
+}
+
+void check_program_cpu(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	double used = 0, elapsed = 0;
+
+	for (size_t i = 0; i < run->trace->nsamples; i++) {
+		const struct trace_sample *sample = &run->trace->samples[i];
+
+		if (sample->program_cpu_pct < 0 || sample->t_s > run->end_s + sample->elapsed_s)
+			continue;
+		used += sample->program_cpu_pct * sample->elapsed_s;
+		elapsed += sample->elapsed_s;
+	}
+	f->fatal = true;
+	SAY(f->asked, "at most %g %% of a pCPU", value->number);
+	if (elapsed == 0) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "the trace does not tell");
+		return;
+	}
+	f->value = used / elapsed;
+	f->limit = value->number;
+	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+	SAY(f->measured, "%.2f %% over %.0f s", f->value, elapsed);
+	verdict_figure(run->verdict, "program_cpu_pct", f->value);
+}

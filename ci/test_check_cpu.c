@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* check_cpu on made-up runs: one that is right passes, and each thing done wrong fails what asks
+ * for it. */
+#include "check_rows.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ALL_ON_ONE "scenarios/cpu-all-on-one.scenario"
+#define BALANCED   "scenarios/cpu-balanced.scenario"
+#define UNPINNED   "scenarios/cpu-unpinned-equal.scenario"
+#define MIXED	   "scenarios/cpu-unpinned-mixed.scenario"
+#define IDLE	   "scenarios/cpu-idle.scenario"
+#define PHASE	   "scenarios/cpu-phase.scenario"
+
+#define PIN(time, vcpu, to)                                                                        \
+	{                                                                                          \
+		.t_s = time, .who = vcpu, .pcpu = to                                               \
+	}
+
+/* vCPUs 2 and 3 leave the crowded pCPU 0. */
+#define TWO_LEAVE PIN(6.5, 2, 1), PIN(6.6, 3, 1)
+/* All four find a fixed place, light and heavy (odd and even numbers) on each pCPU. */
+#define PIN_EQUAL PIN(6.5, 0, 0), PIN(6.5, 1, 1), PIN(6.5, 2, 0), PIN(6.5, 3, 1)
+#define PIN_MIXED PIN(6.5, 0, 0), PIN(6.5, 1, 0), PIN(6.5, 2, 1), PIN(6.5, 3, 1)
+
+static const struct row rows[] = {
+	{"balanced is left alone", RUN(BALANCED, 2), RESULT_PASS, " ", NULL},
+	{"all on one, two leave", RUN(ALL_ON_ONE, 2, .deeds = DEEDS(TWO_LEAVE)), RESULT_PASS, " ",
+	 NULL},
+	{"8 on 4, six leave",
+	 RUN(ALL_ON_ONE, 4,
+	     .deeds = DEEDS(PIN(7, 2, 1), PIN(7, 3, 1), PIN(7, 4, 2), PIN(7, 5, 2), PIN(7, 6, 3),
+			    PIN(7, 7, 3))),
+	 RESULT_PASS, " ", NULL},
+	{"unpinned, pinned in place", RUN(UNPINNED, 2, .deeds = DEEDS(PIN_EQUAL)), RESULT_PASS, " ",
+	 NULL},
+	{"mixed, heavy beside light", RUN(MIXED, 2, .deeds = DEEDS(PIN_MIXED)), RESULT_PASS, " ",
+	 NULL},
+	{"idle is left alone", RUN(IDLE, 2), RESULT_PASS, " ", NULL},
+	{"phase: one swap",
+	 RUN(PHASE, 2,
+	     .deeds = DEEDS(PIN(2, 0, 0), PIN(2, 1, 1), PIN(2, 2, 0), PIN(2, 3, 1), PIN(22, 2, 1),
+			    PIN(22, 3, 0))),
+	 RESULT_PASS, " ", NULL},
+
+	{"nothing done about all on one", RUN(ALL_ON_ONE, 2), RESULT_FAIL,
+	 " spread stddev demand_spread balance_within ", NULL},
+	{"one too few leaves", RUN(ALL_ON_ONE, 2, .deeds = DEEDS(PIN(6.5, 2, 1))), RESULT_FAIL,
+	 " spread stddev demand_spread fairness balance_within ", NULL},
+	{"two moves too many",
+	 RUN(ALL_ON_ONE, 2,
+	     .deeds = DEEDS(PIN(6.5, 0, 1), PIN(6.6, 1, 1), PIN(8.5, 2, 1), PIN(8.6, 0, 0),
+			    PIN(8.7, 1, 0), PIN(8.8, 3, 1))),
+	 RESULT_FAIL, " moves pins pins_after_balance ", NULL},
+	{"late", RUN(ALL_ON_ONE, 2, .deeds = DEEDS(PIN(17.5, 2, 1), PIN(17.6, 3, 1))), RESULT_FAIL,
+	 " balance_within ", NULL},
+	{"thrashes on",
+	 RUN(ALL_ON_ONE, 2,
+	     .deeds = DEEDS(TWO_LEAVE, PIN(16, 0, 1), PIN(16, 2, 0), PIN(20, 0, 0), PIN(20, 2, 1))),
+	 RESULT_FAIL, " moves pins pins_after_balance ", NULL},
+	{"a needless swap", RUN(BALANCED, 2, .deeds = DEEDS(PIN(10, 0, 1), PIN(10, 1, 0))),
+	 RESULT_FAIL, " moves pins pins_after_balance ", NULL},
+	{"piles all on one", RUN(BALANCED, 2, .deeds = DEEDS(PIN(6, 1, 0), PIN(6, 3, 0))),
+	 RESULT_FAIL, " spread stddev demand_spread balance_within moves pins ", NULL},
+	{"moves idle guests", RUN(IDLE, 2, .deeds = DEEDS(PIN(10, 0, 1), PIN(12, 0, 0))),
+	 RESULT_FAIL, " moves pins ", NULL},
+	{"leaves them to Linux", RUN(UNPINNED, 2), RESULT_FAIL, " pinned ", NULL},
+	{"one left unpinned",
+	 RUN(UNPINNED, 2, .deeds = DEEDS(PIN(6, 0, 0), PIN(6, 1, 1), PIN(6, 2, 0))), RESULT_FAIL,
+	 " pinned ", NULL},
+	{"mixed: the heavy ones together", RUN(MIXED, 2, .deeds = DEEDS(PIN_EQUAL)), RESULT_FAIL,
+	 " spread stddev demand_spread balance_within ", NULL},
+	{"phase: no swap",
+	 RUN(PHASE, 2, .deeds = DEEDS(PIN(2, 0, 0), PIN(2, 1, 1), PIN(2, 2, 0), PIN(2, 3, 1))),
+	 RESULT_FAIL, " spread stddev demand_spread balance_within ", NULL},
+	/* Usage spreads by 5 points only; three share what one has to itself. */
+	{"three beside one, saturated",
+	 RUN("testdata/cpu-four-heavy.scenario", 2,
+	     .deeds = DEEDS(PIN(6, 0, 0), PIN(6, 1, 1), PIN(6, 2, 1), PIN(6, 3, 1))),
+	 RESULT_FAIL, " demand_spread fairness balance_within ", NULL},
+
+	{"exits", RUN(BALANCED, 2, .exits_at_s = 3), RESULT_FAIL, " program_alive ", NULL},
+	{"crashes in idle", RUN(IDLE, 2, .exits_at_s = 3, .exit_status = 1), RESULT_FAIL,
+	 " program_alive ", NULL},
+	{"hangs in idle", RUN(IDLE, 2, .still_from_s = 4), RESULT_FAIL, " program_alive ", NULL},
+	{"does not stop", RUN(IDLE, 2, .killed = true), RESULT_FAIL, " program_alive ", NULL},
+	{"no program", RUN(IDLE, 2, .no_program = true), RESULT_FAIL, " program_alive ", NULL},
+	{"burns CPU in idle", RUN(IDLE, 2, .program_cpu_pct = 80), RESULT_FAIL, " program_cpu ",
+	 NULL},
+
+	{"breaks off", RUN(BALANCED, 2, .ends_at_s = 20), RESULT_UNJUDGED, " ", "not complete"},
+	{"no load began", RUN(BALANCED, 2, .no_load_events = true), RESULT_UNJUDGED, " ",
+	 "never began"},
+	{"a load is not there", RUN(BALANCED, 2, .lazy_guest = 2), RESULT_UNJUDGED, " ",
+	 "though it did not have to wait"},
+	{"a busy host", RUN(BALANCED, 2, .host_pct = 45), RESULT_UNJUDGED, " ", NULL},
+	{"nothing done on a busy host", RUN(ALL_ON_ONE, 2, .host_pct = 45), RESULT_FAIL,
+	 " demand_spread ", NULL},
+	{"died, and the load is not there", RUN(BALANCED, 2, .lazy_guest = 2, .exits_at_s = 3),
+	 RESULT_FAIL, " program_alive ", "though it did not have to wait"},
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	check_rows(rows, sizeof(rows) / sizeof(*rows));
+}
+
+/* Every expectation there is fails in some row: none is asleep. */
+static void test_every_expectation_can_fail(void **state)
+{
+	(void)state;
+	check_rows_fail_all(rows, sizeof(rows) / sizeof(*rows));
+}
+
+static void test_figures(void **state)
+{
+	struct fake fake = RUN(ALL_ON_ONE, 2, .deeds = DEEDS(TWO_LEAVE));
+	struct verdict v;
+
+	(void)state;
+	check_fake(&fake, &v);
+	assert_int_equal(json_number_value(json_object_get(v.figures, "moves")), 2);
+	assert_int_equal(json_number_value(json_object_get(v.figures, "moves_fewest")), 2);
+	verdict_free(&v);
+}
+
+int main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_every_expectation_can_fail),
+		cmocka_unit_test(test_figures),
+	};
+
+	(void)argc;
+	check_rows_home(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

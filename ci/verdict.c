@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Collects findings into a verdict document and writes it out for people. */
+#include "verdict.h"
+
+#include "log.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+static const char *const result_names[] = {
+	[RESULT_PASS] = "pass",
+	[RESULT_FAIL] = "fail",
+	[RESULT_UNJUDGED] = "unjudged",
+	[RESULT_SKIPPED] = "skipped",
+};
+
+const char *result_name(enum result result)
+{
+	return result_names[result];
+}
+
+void verdict_init(struct verdict *v)
+{
+	*v = (struct verdict){.expectations = json_array(), .figures = json_object()};
+}
+
+static void set_number(json_t *object, const char *key, double value)
+{
+	if (isfinite(value))
+		json_object_set_new(object, key, json_real(value));
+}
+
+void verdict_add(struct verdict *v, const struct finding *f)
+{
+	json_t *object =
+		json_pack("{ss ss ss ss}", "name", f->name, "result", result_name(f->result),
+			  "asked", f->asked, "measured", f->measured);
+
+	set_number(object, "value", f->value);
+	set_number(object, "limit", f->limit);
+	set_number(object, "from_s", f->from_s);
+	set_number(object, "to_s", f->to_s);
+	json_array_append_new(v->expectations, object);
+
+	v->failed |= f->result == RESULT_FAIL;
+	v->fatal |= f->result == RESULT_FAIL && f->fatal;
+	v->unjudged |= f->result == RESULT_UNJUDGED;
+}
+
+void verdict_figure(struct verdict *v, const char *name, double value)
+{
+	set_number(v->figures, name, value);
+}
+
+void verdict_cannot_judge(struct verdict *v, const char *format, ...)
+{
+	va_list args;
+
+	if (v->reason[0])
+		return;
+	va_start(args, format);
+	vsnprintf(v->reason, sizeof(v->reason), format, args);
+	va_end(args);
+}
+
+void verdict_settle(struct verdict *v)
+{
+	if (v->fatal)
+		v->result = RESULT_FAIL;
+	else if (v->reason[0])
+		v->result = RESULT_UNJUDGED;
+	else if (v->failed)
+		v->result = RESULT_FAIL;
+	else
+		v->result = v->unjudged ? RESULT_UNJUDGED : RESULT_PASS;
+}
+
+json_t *verdict_document(const struct verdict *v, json_t *header)
+{
+	json_object_set_new(header, "result", json_string(result_name(v->result)));
+	if (v->reason[0])
+		json_object_set_new(header, "reason", json_string(v->reason));
+	json_object_set(header, "expectations", v->expectations);
+	json_object_set(header, "figures", v->figures);
+	return header;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+void verdict_print(const json_t *document, FILE *out)
+{
+	size_t index;
+	json_t *finding;
+
+	fprintf(out, "%s: %s\n", text_of(document, "scenario"), text_of(document, "result"));
+	if (text_of(document, "reason")[0])
+		fprintf(out, "  cannot judge: %s\n", text_of(document, "reason"));
+	json_array_foreach(json_object_get(document, "expectations"), index, finding) fprintf(
+		out, "  %-8s  %-18s  %s; asked: %s\n", text_of(finding, "result"),
+		text_of(finding, "name"), text_of(finding, "measured"), text_of(finding, "asked"));
+}
+
+int verdict_status(enum result result)
+{
+	switch (result) {
+	case RESULT_PASS:
+		return EXIT_PASS;
+	case RESULT_FAIL:
+		return EXIT_FAIL;
+	default:
+		return EXIT_LAB;
+	}
+}
+
+void verdict_free(struct verdict *v)
+{
+	json_decref(v->expectations);
+	json_decref(v->figures);
+}
