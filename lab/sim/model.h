@@ -21,6 +21,13 @@
 /* The steps in which libvirt reports a vCPU's time (it reads clock ticks of /proc). */
 #define MODEL_TICK_NS 10000000ULL
 
+/*
+ * Everything that changes gradually (noise, Linux' balancer, memory) does so in steps of this
+ * length; in between, every vCPU runs at a constant rate. Half the balloon driver's retry, a tenth
+ * of the shortest statistics period.
+ */
+#define MODEL_STEP_NS 100000000ULL
+
 struct model;
 
 enum model_event_kind {

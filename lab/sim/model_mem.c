@@ -386,6 +386,14 @@ static void stats_make(const struct model *m, struct memory *mem)
 	};
 }
 
+static bool stats_possible(const struct guest *g)
+{
+	const struct memory *mem = &g->memory;
+
+	return g->booted && !g->hung && !mem->fault.no_driver && !mem->no_balloon &&
+	       !mem->stats_frozen;
+}
+
 /* QEMU's timer is in guest time, and starts anew when the driver does not answer. */
 static void stats_step(const struct model *m, struct guest *g)
 {
@@ -397,20 +405,24 @@ static void stats_step(const struct model *m, struct guest *g)
 	if (mem->stats_left_s > MODEL_STEP_S / 2)
 		return;
 	mem->stats_left_s += mem->period_s;
-	if (g->booted && !g->hung && !mem->fault.no_driver && !mem->no_balloon &&
-	    !mem->stats_frozen)
+	if (stats_possible(g))
 		stats_make(m, mem);
 }
 
+/* Switched on, the first comes at once. At time 0 guests have told theirs for long, each in its own
+ * rhythm. */
 void model_set_stats_period(struct model *m, unsigned int guest, unsigned int seconds)
 {
 	struct memory *mem = &m->guests[guest]->memory;
 
 	if (seconds == mem->period_s)
 		return;
-	/* Switched on, the first comes at once. */
 	mem->stats_left_s = mem->period_s ? seconds : MODEL_STEP_S;
 	mem->period_s = seconds;
+	if (m->now_ns == 0 && seconds && stats_possible(m->guests[guest])) {
+		stats_make(m, mem);
+		mem->stats_left_s = MODEL_STEP_S * (1 + rng_below(&mem->rng, seconds * 10));
+	}
 }
 
 unsigned int model_stats_period(const struct model *m, unsigned int guest)

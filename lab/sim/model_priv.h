@@ -4,19 +4,10 @@
 #define BALLAST_MODEL_PRIV_H
 
 #include "model.h"
+#include "model_rng.h"
 #include "units.h"
 
-/*
- * Everything that changes gradually (noise, balancer, memory) does so in steps of this length; in
- * between, every vCPU runs at a constant rate. Half the balloon driver's retry, a tenth of the
- * shortest statistics period.
- */
-#define MODEL_STEP_NS 100000000ULL
-#define MODEL_STEP_S  0.1
-
-struct rng {
-	uint64_t state;
-};
+#define MODEL_STEP_S 0.1
 
 struct guest;
 
@@ -126,16 +117,6 @@ struct model {
 	model_event_fn on_event;
 	void *opaque;
 };
-
-/* --- model_rng.c --- */
-struct rng rng_seed(uint64_t seed, uint64_t stream);
-uint64_t rng_next(struct rng *r);
-double rng_unit(struct rng *r);	  /* [0, 1) */
-double rng_normal(struct rng *r); /* roughly normal, mean 0, standard deviation 1, within ±3.5 */
-unsigned int rng_below(struct rng *r, unsigned int n);
-/* Moves a value that wanders around 0 with standard deviation 1 on by one step of time constant
- * steps. */
-double rng_wander(struct rng *r, double value, double steps);
 
 /* --- model.c --- */
 /* The host killed it. */

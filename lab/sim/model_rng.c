@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Random numbers that depend on nothing but their seed: splitmix64 (Steele, Lea, Flood 2014). */
-#include "model_priv.h"
+#include "model_rng.h"
 
 #include <math.h>
 

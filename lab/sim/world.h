@@ -26,19 +26,16 @@ struct world_guest {
 	const struct scenario_guest *config;
 	unsigned int id;	  /* the model's guest */
 	unsigned char uuid[16];	  /* from seed, name and incarnation; a valid version 4 UUID */
-	unsigned int incarnation; /* from 0; another guest with the same name has one more (and
-				     another uuid) */
-	unsigned int
-		starts; /* processes so far, this one included: changes where libvirt's id does */
+	unsigned int incarnation; /* from 0; one more for each guest that took the name over */
+	unsigned int starts;	  /* processes so far: changes where libvirt's id does */
 };
 
 enum world_event_kind {
 	WORLD_GUEST,	/* state: started, stopped, rebooted, paused, resumed, crashed; see model */
 	WORLD_READY,	/* the guest's agent is up */
-	WORLD_REPLACED, /* another guest took the name: old_uuid is gone (a WORLD_GUEST stopped came
-			   before) */
+	WORLD_REPLACED, /* another guest took the name: old_uuid, which had stopped, is gone */
 	WORLD_BALLOON,	/* actual changed: kib */
-	WORLD_LOAD,	/* a phase of load began: phase */
+	WORLD_LOAD,	/* a phase of the timeline, of any verb, was begun: phase */
 	WORLD_REPORT,	/* a phase of load ended: phase, from_s, asked, attained, starved_s */
 	WORLD_INSIDE,	/* the guest's own figures: memory */
 	WORLD_OOM,	/* the guest killed its memory load */
@@ -57,6 +54,7 @@ struct world_event {
 	unsigned char old_uuid[16];  /* WORLD_REPLACED */
 	uint64_t kib;		   /* WORLD_BALLOON, WORLD_SETMEM, WORLD_OOM (what the load held) */
 	const struct phase *phase; /* WORLD_LOAD, WORLD_REPORT */
+	double skew_s;		   /* WORLD_LOAD: begun so much late (the guest was not ready) */
 	double from_s, to_s;	   /* WORLD_REPORT */
 	double asked, attained;	   /* WORLD_REPORT: % of a pCPU (mean per vCPU), or KiB */
 	double starved_s;	   /* WORLD_REPORT of a memory phase */
@@ -80,7 +78,8 @@ typedef void (*world_event_fn)(const struct world_event *event, void *opaque);
 struct world *world_new(const struct scenario *s, uint64_t seed, char error[WORLD_ERROR_MAX]);
 void world_free(struct world *w);
 
-/* Whether [faults] key is one of the world's; all others are the API's. */
+/* Whether [faults] key is one of the world's (world_faults.c has the list); all others are the
+ * API's. */
 bool world_fault_known(const char *key);
 
 void world_on_event(struct world *w, world_event_fn fn, void *opaque);
@@ -99,6 +98,9 @@ struct model *world_model(struct world *w);
 size_t world_guests(const struct world *w);
 const struct world_guest *world_guest(const struct world *w, size_t i);
 
+/* At the end of a run: reports of all loads that are still going. */
+void world_end(struct world *w);
+
 /*
  * What a recorder sees now, over the window since the last call (since 0 the first time). Usage
  * from the model's exact counters; the program's own figures are set to −1 for the caller to fill
@@ -111,28 +113,5 @@ struct trace_sample *world_sample(struct world *w);
  * with errno. */
 int world_event_write(const struct world *w, const struct world_event *event,
 		      struct trace_writer *trace);
-
-/*
- * Physical faults, [faults] keys of world_new(). GUESTS as in [timeline]; FROM[-TO] are durations
- * from the start, without TO for ever; without FROM from the start; CPUS is a CPU list of ids.
- *
- * no_driver       = GUESTS                     no balloon driver: targets are accepted, nothing
- * moves, no statistics no_balloon      = GUESTS                     no balloon device balloon_stuck
- * = GUESTS [FROM[-TO]]         the balloon does not move balloon_slow    = GUESTS RATE [FROM[-TO]]
- * it moves at that rate, such as 20M/s balloon_partial = GUESTS PERCENT [FROM[-TO]] it goes only
- * that share of each way balloon_flaky   = GUESTS ON OFF [FROM[-TO]]  it works for ON, sticks for
- * OFF, and so on (±50 % by seed) stats_frozen    = GUESTS [FROM[-TO]]         statistics no longer
- * change hang            = GUESTS FROM[-TO]           vCPUs spin, no driver answers pause = GUESTS
- * FROM[-TO]           paused by somebody else respawn         = GUESTS AT [DOWN] destroyed and,
- * after DOWN (0s), started: same UUID, counters from 0 replace         = GUESTS AT [DOWN] the same
- * with another UUID: a name used again repin           = GUESTS AT POSITIONS|all [EVERY] somebody
- * else pins (positions among online pCPUs), again each EVERY setmem          = GUESTS AT SIZE
- * [EVERY]     somebody else sets the balloon's target offline         = CPUS FROM[-TO]
- * hot-unplugged, and back at TO host_load       = CPUS PERCENT [FROM[-TO]]   the host's own load
- * there host_used       = SIZE AT [RATE]             memory of the host's other consumers goes to
- * SIZE guest_swap      = GUESTS SIZE                the guest has swap of its own shares          =
- * GUESTS N                   CPU weight of the guest, default 1024 quota           = GUESTS PERCENT
- * the most each vCPU gets of a pCPU
- */
 
 #endif
