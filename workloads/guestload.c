@@ -127,18 +127,23 @@ int detach(void)
 	return ends[1];
 }
 
-void detach_ready(int detached, int status)
+void streams_close(void)
 {
-	unsigned char byte = (unsigned char)status;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	ssize_t ignored;
 
 	fflush(stdout);
-	/* Whoever waits for the output's end must not wait for the load's. */
 	for (int fd = 0; fd <= 2 && null >= 0; fd++)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
+}
+
+void detach_ready(int detached, int status)
+{
+	unsigned char byte = (unsigned char)status;
+	ssize_t ignored;
+
+	streams_close();
 	ignored = write(detached, &byte, 1); /* a starter that died meanwhile needs no answer */
 	(void)ignored;
 	close(detached);

@@ -46,6 +46,9 @@ int target_read(const char *name, uint64_t *kib, uint64_t *rate_kib_s);
  * failures. The child has no terminal and, from detach_ready() on, no standard streams.
  */
 int detach(void);
+
+/* Points the standard streams to /dev/null: whoever waits for the output's end must not wait for a load's. */
+void streams_close(void);
 void detach_ready(int detached, int status);
 
 /* Replaces NAME.suffix with text, never half. 0, −1. */

@@ -135,7 +135,7 @@ static int push(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX])
 	static const char *const make_dir[] = {
 		"/bin/sh", "-c", "rm -rf " GUEST_DIR " && mkdir -p " GUEST_DIR "/profiles", NULL};
 	static const char *const make_executable[] = {
-		"/bin/sh", "-c", "cd " GUEST_DIR " && chmod 755 cpuload memload cacheload", NULL};
+		"/bin/sh", "-c", "cd " GUEST_DIR " && chmod 755 *load", NULL};
 	char path[PATH_MAX], *manifest, *save = NULL;
 	size_t len;
 	int status;
@@ -242,5 +242,14 @@ int load_status(virDomainPtr dom, json_t **reports, char error[AGENT_ERROR_MAX])
 	static const char *const argv[] = {"/bin/sh", "-c", ask_all, NULL};
 
 	*reports = NULL;
-	return run(dom, argv, reports, error);
+	if (run(dom, argv, reports, error))
+		return -1;
+	/* A load that ended leaves its report behind. */
+	for (size_t i = json_array_size(*reports); i-- > 0;) {
+		const char *state = json_string_value(json_object_get(json_array_get(*reports, i), "state"));
+
+		if (state && !strcmp(state, "ended"))
+			json_array_remove(*reports, i);
+	}
+	return 0;
 }

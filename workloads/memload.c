@@ -76,6 +76,7 @@ static int worker_start(struct supervisor *s)
 	}
 	if (s->worker == 0) {
 		oom_score_set(1000);
+		streams_close();
 		_exit(memworker_run(s->shared));
 	}
 	return 0;

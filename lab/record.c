@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs a scenario on real guests and writes down what happens: starts the injector and the program under
+ * test, samples host and guests, and ends everything, whatever comes between.
+ */
+#include "record.h"
+
+#include "labguest.h"
+#include "log.h"
+#include "record_events.h"
+#include "record_inject.h"
+#include "record_program.h"
+#include "record_sample.h"
+#include "tick.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libvirt/virterror.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+struct args {
+	const char *uri;
+	const char *scenario;
+	const char *prefix;
+	const char *trace;
+	const char *inject; /* NULL: no loads */
+	char **program;	    /* NULL-terminated; empty: none */
+	bool verbose;
+};
+
+double recorder_t_s(const struct recorder *r)
+{
+	return tick_now_s() - r->epoch_s;
+}
+
+void recorder_event(struct recorder *r, const char *event, json_t *data)
+{
+	if (r->epoch_s == 0) {
+		json_decref(data); /* the trace has not begun */
+		return;
+	}
+	if (trace_write_event(&r->trace, recorder_t_s(r), event, data) && !r->trace_failed) {
+		log_warn("the trace cannot be written: %s", strerror(errno));
+		r->trace_failed = true;
+	}
+}
+
+void recorder_warn(struct recorder *r, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_warn("%s", text);
+	recorder_event(r, "warning", json_pack("{s:s}", "text", text));
+}
+
+struct watched *recorder_guest(struct recorder *r, const char *name)
+{
+	for (size_t i = 0; i < r->scenario.nguests; i++) {
+		if (name && !strcmp(r->guests[i].guest->name, name))
+			return &r->guests[i];
+	}
+	return NULL;
+}
+
+/* --- before the run --- */
+
+static void check_program(char *const *program)
+{
+	struct stat status;
+
+	/* One without a slash is looked for in PATH when it is run. */
+	if (!program[0] || !strchr(program[0], '/'))
+		return;
+	if (stat(program[0], &status))
+		die(EXIT_USAGE, "%s: %s", program[0], strerror(errno));
+	if (!S_ISREG(status.st_mode) || access(program[0], X_OK))
+		die(EXIT_USAGE, "%s: not an executable program", program[0]);
+}
+
+static void open_host(struct recorder *r, const struct args *args)
+{
+	char error[SCENARIO_ERROR_MAX];
+	int n;
+
+	if (scenario_read(&r->scenario, args->scenario, error))
+		die(EXIT_USAGE, "%s", error);
+	if (session_init(&r->session, args->uri) || session_open(&r->session))
+		die(EXIT_LAB, "cannot connect to %s: %s; see `lab doctor`", args->uri, virGetLastErrorMessage());
+	n = labguest_pcpus(r->session.conn, &r->pcpus);
+	if (n <= 0)
+		die(EXIT_LAB, "%s does not tell its pCPUs: %s", args->uri, virGetLastErrorMessage());
+	r->npcpus = (size_t)n;
+	if (scenario_resolve(&r->scenario, r->pcpus, r->npcpus, args->prefix, error))
+		die(EXIT_USAGE, "%s", error);
+}
+
+static void watch_guest(struct watched *g, const struct scenario_guest *guest)
+{
+	g->guest = guest;
+	g->id = -1;
+	g->seen_s = -1;
+	g->nvcpus = guest->vcpus;
+	g->time_ns = calloc(g->nvcpus, sizeof(*g->time_ns));
+	g->delay_ns = calloc(g->nvcpus, sizeof(*g->delay_ns));
+	g->affinity = calloc(g->nvcpus, sizeof(*g->affinity));
+	g->pcpu = calloc(g->nvcpus, sizeof(*g->pcpu));
+	g->vcpus = calloc(g->nvcpus, sizeof(*g->vcpus));
+	if (!g->time_ns || !g->delay_ns || !g->affinity || !g->pcpu || !g->vcpus)
+		die(EXIT_LAB, "out of memory");
+	for (size_t vcpu = 0; vcpu < g->nvcpus; vcpu++)
+		g->pcpu[vcpu] = -1;
+}
+
+/* One guest for the header; the scenario's figures where libvirt has none. */
+static json_t *describe_guest(struct recorder *r, const struct scenario_guest *guest, const char **accel)
+{
+	char error[LABGUEST_ERROR_MAX], uuid[VIR_UUID_STRING_BUFLEN] = "";
+	virDomainPtr dom = labguest_find(r->session.conn, guest->name, error);
+	bool starts_off = guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
+	virDomainInfo info;
+	json_t *object;
+	char *xml;
+
+	if (!dom)
+		die(EXIT_LAB, "%s", error);
+	if (virDomainIsActive(dom) != 1 && !starts_off)
+		die(EXIT_LAB, "guest %s does not run; `lab up` starts guests", guest->name);
+	if (virDomainGetInfo(dom, &info) < 0 || virDomainGetUUIDString(dom, uuid) < 0)
+		die(EXIT_LAB, "guest %s: %s", guest->name, virGetLastErrorMessage());
+	xml = virDomainGetXMLDesc(dom, 0);
+	*accel = xml && strstr(xml, "<domain type='kvm'") ? "kvm" : "tcg";
+	free(xml);
+	object = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", guest->name, "uuid", uuid, "vcpus", (int)guest->vcpus,
+			   "memory_kib", (json_int_t)info.memory, "maximum_kib", (json_int_t)info.maxMem);
+	virDomainFree(dom);
+	return object;
+}
+
+static json_t *describe_version(unsigned long version)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
+	return json_string(text);
+}
+
+static json_t *make_header(struct recorder *r, char *const *program)
+{
+	const struct scenario *s = &r->scenario;
+	json_t *guests = json_array(), *argv = json_array(), *pcpus = json_array();
+	unsigned long libvirt = 0, qemu = 0;
+	const char *accel = "tcg";
+	virNodeInfo node = {.memory = 0};
+	struct utsname host;
+	time_t now = time(NULL);
+	char started[32];
+
+	for (size_t i = 0; i < s->nguests; i++)
+		json_array_append_new(guests, describe_guest(r, &s->guests[i], &accel));
+	for (size_t i = 0; i < r->npcpus; i++)
+		json_array_append_new(pcpus, json_integer(r->pcpus[i]));
+	for (; *program; program++)
+		json_array_append_new(argv, json_string(*program));
+	uname(&host);
+	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+	/* What of these is not known is 0; nothing is judged by them. */
+	if (virNodeGetInfo(r->session.conn, &node) < 0 || virConnectGetLibVersion(r->session.conn, &libvirt) < 0 ||
+	    virConnectGetVersion(r->session.conn, &qemu) < 0)
+		virResetLastError();
+	return json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:{s:s, s:o, s:I, s:s, s:s}, s:o, s:{s:s, s:o, s:o}}",
+			 "scenario", s->name, "kind", s->kind == SCENARIO_CPU ? "cpu" : "memory", "world", "real",
+			 "started", started, "sample_s", s->sample_s, "interval_s", s->interval_s, "length_s",
+			 s->length_s, "program", argv, "host", "name", host.nodename, "pcpus", pcpus, "memory_kib",
+			 (json_int_t)node.memory, "kernel", host.release, "accel", accel, "guests", guests, "versions",
+			 "ballast", BALLAST_VERSION, "libvirt", describe_version(libvirt), "qemu",
+			 describe_version(qemu));
+}
+
+/* Whoever else uses the host disturbs what is measured. */
+static void warn_of_others(struct recorder *r)
+{
+	virDomainPtr *doms = NULL;
+	int n = virConnectListAllDomains(r->session.conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE), others = 0;
+
+	for (int i = 0; i < n; i++) {
+		others += !recorder_guest(r, virDomainGetName(doms[i]));
+		virDomainFree(doms[i]);
+	}
+	free(doms);
+	if (others)
+		recorder_warn(r, "%d other guests run on this host", others);
+}
+
+/* --- the run --- */
+
+static void sample_loop(struct recorder *r, struct sampler *sampler, struct program *program,
+			struct injector *injector)
+{
+	struct ticker ticker = {r->scenario.sample_s, r->epoch_s + r->scenario.sample_s};
+	double end_s = r->epoch_s + r->scenario.length_s;
+
+	for (;;) {
+		/* The last window ends with the run, even where that is no multiple of the interval. */
+		double next_s = ticker.next_s < end_s ? ticker.next_s : end_s;
+
+		while (!tick_quit && tick_now_s() < next_s)
+			session_wait(&r->session, next_s);
+		if (tick_quit)
+			return;
+		sampler_sample(sampler, program);
+		injector_read(r->announcements);
+		if (next_s >= end_s)
+			return;
+		if (injector_died(injector)) {
+			recorder_warn(r, "the injector ended before its time");
+			return;
+		}
+		ticker_advance(&ticker, tick_now_s());
+	}
+}
+
+/* What watching cost: it must not be what is seen. */
+static void report_own_cost(struct recorder *r)
+{
+	struct rusage usage;
+	double used_s;
+
+	getrusage(RUSAGE_SELF, &usage);
+	used_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	recorder_event(r, "recorder", json_pack("{s:f, s:I}", "cpu_pct", used_s / recorder_t_s(r) * 100, "rss_kib",
+						(json_int_t)usage.ru_maxrss));
+}
+
+static int start_program(struct program *program, struct recorder *r, struct injector *injector, char *const *argv)
+{
+	if (!argv[0] || program_start(program, r, injector->child.pid ? &injector->child : NULL, argv) == 0)
+		return EXIT_PASS;
+	recorder_warn(r, "cannot run %s: %s", argv[0], strerror(errno));
+	return EXIT_USAGE;
+}
+
+/* From the injector's readiness to the end of everything. An exit status. */
+static int conduct(struct recorder *r, const struct args *args, struct injector *injector, json_t *header)
+{
+	struct program *program = calloc(1, sizeof(*program));
+	struct sampler sampler;
+	int status, loads;
+
+	if (!program || sampler_init(&sampler, r)) {
+		json_decref(header);
+		return EXIT_LAB;
+	}
+	r->epoch_s = sampler.last_s;
+	json_object_set_new(header, "epoch_ns", json_integer((json_int_t)(r->epoch_s * 1e9)));
+	if (trace_write_header(&r->trace, header) || (injector->child.pid && injector_go(injector, r->epoch_s))) {
+		log_warn("%s: %s", args->trace, strerror(errno));
+		status = EXIT_LAB;
+	} else {
+		warn_of_others(r);
+		status = start_program(program, r, injector, args->program);
+	}
+	if (status == EXIT_PASS)
+		sample_loop(r, &sampler, args->program[0] ? program : NULL, injector);
+	program_stop(program);
+	loads = injector_finish(injector, r->announcements, status != EXIT_PASS || tick_quit);
+	report_own_cost(r);
+	if (tick_quit)
+		recorder_warn(r, "interrupted");
+	if (status == EXIT_PASS && (loads != EXIT_PASS || tick_quit || r->trace_failed))
+		status = EXIT_LAB;
+	if (status == EXIT_PASS)
+		recorder_event(r, "end", NULL);
+	sampler_free(&sampler);
+	free(program);
+	return status;
+}
+
+static int record(struct recorder *r, const struct args *args)
+{
+	struct announcements announcements = {0};
+	struct injector injector = {0};
+	const struct injector_args injector_args = {args->inject, args->uri, args->scenario, args->prefix, args->trace};
+	json_t *header;
+	int status = EXIT_LAB;
+
+	r->announcements = &announcements;
+	r->guests = calloc(r->scenario.nguests, sizeof(*r->guests));
+	if (!r->guests)
+		return EXIT_LAB;
+	for (size_t i = 0; i < r->scenario.nguests; i++)
+		watch_guest(&r->guests[i], &r->scenario.guests[i]);
+	header = make_header(r, args->program);
+	if (trace_create(&r->trace, args->trace))
+		die(EXIT_USAGE, "%s: %s", args->trace, strerror(errno));
+	child_adopt_orphans();
+	if (args->inject && injector_start(&injector, &injector_args)) {
+		json_decref(header);
+		injector_finish(&injector, &announcements, true);
+		goto out;
+	}
+	announcements.from = args->inject ? &injector : NULL;
+	events_register(r->session.conn, r);
+	r->session.on_open = events_register;
+	r->session.on_close = events_deregister;
+	r->session.opaque = r;
+	status = conduct(r, args, &injector, header);
+	session_close(&r->session);
+out:
+	trace_close(&r->trace);
+	return status;
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: record --scenario FILE --trace FILE [--inject PATH] [-c URI] [-p PREFIX] [-v]\n"
+	      "              [-- PROGRAM ARGS…]\n"
+	      "Runs a scenario on the lab's guests, which are in its initial state already (see stage), and\n"
+	      "writes what happens into a trace; `lab run` does both.\n"
+	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
+	      "  -i, --inject PATH    the injector; without it nothing is loaded\n"
+	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
+	      "  -s, --scenario FILE  what to run\n"
+	      "  -t, --trace FILE     is written anew\n"
+	      "  -v, --verbose        the program's output is shown, too\n"
+	      "      --help, --version\n",
+	      to);
+}
+
+static void parse_args(struct args *args, int argc, char **argv)
+{
+	enum { OPT_HELP = 256, OPT_VERSION };
+	static const struct option options[] = {
+		{"connect", required_argument, NULL, 'c'},  {"inject", required_argument, NULL, 'i'},
+		{"prefix", required_argument, NULL, 'p'},   {"scenario", required_argument, NULL, 's'},
+		{"trace", required_argument, NULL, 't'},    {"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, OPT_HELP},	    {"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+c:i:p:s:t:v", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			args->uri = optarg;
+			break;
+		case 'i':
+			args->inject = optarg;
+			break;
+		case 'p':
+			args->prefix = optarg;
+			break;
+		case 's':
+			args->scenario = optarg;
+			break;
+		case 't':
+			args->trace = optarg;
+			break;
+		case 'v':
+			args->verbose = true;
+			break;
+		case OPT_HELP:
+			usage(stdout);
+			exit(EXIT_PASS);
+		case OPT_VERSION:
+			puts("record " BALLAST_VERSION);
+			exit(EXIT_PASS);
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	args->program = argv + optind;
+	if (!args->scenario || !args->trace) {
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct args args = {.uri = "qemu:///system", .prefix = "aos_vm"};
+	struct recorder recorder = {.trace = {.fd = -1}};
+	int status;
+
+	parse_args(&args, argc, argv);
+	log_init("record", args.verbose);
+	recorder.verbose = args.verbose;
+	check_program(args.program);
+	open_host(&recorder, &args);
+	status = record(&recorder, &args);
+	for (size_t i = 0; i < recorder.scenario.nguests; i++) {
+		struct watched *g = &recorder.guests[i];
+
+		for (size_t vcpu = 0; vcpu < g->nvcpus; vcpu++)
+			free(g->affinity[vcpu]);
+		free(g->affinity);
+		free(g->time_ns);
+		free(g->delay_ns);
+		free(g->pcpu);
+		free(g->vcpus);
+	}
+	free(recorder.guests);
+	free(recorder.pcpus);
+	scenario_free(&recorder.scenario);
+	return status;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the recorder share. */
+#ifndef BALLAST_RECORD_H
+#define BALLAST_RECORD_H
+
+#include "scenario.h"
+#include "session.h"
+#include "trace.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A guest of the scenario, as last seen. */
+struct watched {
+	const struct scenario_guest *guest;
+	int id;		      /* libvirt's: another one each time it is started; −1: not running */
+	bool fresh;	      /* it was started within this window: its counters began at 0 */
+	size_t nvcpus;
+	uint64_t *time_ns;    /* per vCPU, at the last sample */
+	uint64_t *delay_ns;
+	double seen_s;	      /* when that was; −1: never */
+	char **affinity;      /* CPU lists, online pCPUs only; NULL: not known */
+	int *pcpu;	      /* where it ran last; −1: not known */
+	struct trace_vcpu *vcpus; /* of the sample being made */
+};
+
+struct recorder {
+	struct session session;
+	struct scenario scenario;
+	struct trace_writer trace;
+	double epoch_s; /* CLOCK_MONOTONIC at t = 0; 0: the trace has not begun */
+	bool verbose;
+	bool trace_failed;
+	int *pcpus; /* online ones */
+	size_t npcpus;
+	struct watched *guests;
+	struct announcements *announcements; /* what the injector is about to do */
+};
+
+/* Seconds since the trace's start. */
+double recorder_t_s(const struct recorder *r);
+
+/* An event now; takes over data. */
+void recorder_event(struct recorder *r, const char *event, json_t *data);
+
+/* A line on stderr and a warning in the trace. */
+void recorder_warn(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The scenario's guest of that name, or NULL. */
+struct watched *recorder_guest(struct recorder *r, const char *name);
+
+#endif

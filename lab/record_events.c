@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* What libvirt tells of the scenario's guests while they are watched. */
+#include "record_events.h"
+
+#include "record_inject.h"
+#include "units.h"
+
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int event_ids[] = {VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+				VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_ID_REBOOT};
+#define EVENTS (sizeof(event_ids) / sizeof(event_ids[0]))
+static int callbacks[EVENTS]; /* libvirt's numbers; there is one connection at a time */
+
+/* --- affinities --- */
+
+/* A map without the CPUs that are not online, as a list; allocated. */
+static char *online_list(const struct recorder *r, const unsigned char *map, size_t len)
+{
+	unsigned char online[CPULIST_MAX] = {0};
+	char list[CPULIST_MAX];
+
+	for (size_t i = 0; i < r->npcpus; i++) {
+		if (cpumap_has(map, len, (unsigned int)r->pcpus[i]))
+			cpumap_add(online, (unsigned int)r->pcpus[i]);
+	}
+	return strdup(cpumap_format(online, sizeof(online), list, sizeof(list)));
+}
+
+/* Takes over list. Only what really changes is an event, and only once it is known what was before. */
+static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, char *list)
+{
+	char *before = g->affinity[vcpu];
+
+	if (!list || (before && !strcmp(before, list))) {
+		free(list);
+		return;
+	}
+	g->affinity[vcpu] = list;
+	/* The injector writes its own pins. */
+	if (before && !injector_claims(r->announcements, g->guest->name, (unsigned int)vcpu, list))
+		recorder_event(r, "pin", json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu", (int)vcpu,
+						   "affinity", list, "by", "program"));
+	free(before);
+}
+
+int events_refresh_vcpus(struct recorder *r, struct watched *g, virDomainPtr dom)
+{
+	int map_len = VIR_CPU_MAPLEN(r->pcpus[r->npcpus - 1] + 1), n;
+	virVcpuInfoPtr info = calloc(g->nvcpus, sizeof(*info));
+	unsigned char *maps = calloc(g->nvcpus, (size_t)map_len);
+
+	n = info && maps ? virDomainGetVcpus(dom, info, (int)g->nvcpus, maps, map_len) : -1;
+	for (int i = 0; i < n; i++) {
+		unsigned int vcpu = info[i].number;
+
+		if (vcpu >= g->nvcpus)
+			continue;
+		g->pcpu[vcpu] = info[i].cpu;
+		note_affinity(r, g, vcpu, online_list(r, VIR_GET_CPUMAP(maps, map_len, i), (size_t)map_len));
+	}
+	free(info);
+	free(maps);
+	return n < 0 ? -1 : 0;
+}
+
+static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n, void *opaque)
+{
+	static const char prefix[] = "cputune.vcpupin";
+	struct recorder *r = opaque;
+	struct watched *g = recorder_guest(r, virDomainGetName(dom));
+
+	(void)conn;
+	for (int i = 0; g && i < n; i++) {
+		unsigned char map[CPULIST_MAX];
+		long vcpu;
+
+		if (strncmp(params[i].field, prefix, strlen(prefix)) || params[i].type != VIR_TYPED_PARAM_STRING ||
+		    parse_integer(params[i].field + strlen(prefix), 0, (long)g->nvcpus - 1, &vcpu) ||
+		    cpumap_parse(params[i].value.s, map, sizeof(map)))
+			continue;
+		note_affinity(r, g, (size_t)vcpu, online_list(r, map, sizeof(map)));
+	}
+}
+
+/* --- balloons and lives --- */
+
+static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual_kib, void *opaque)
+{
+	struct recorder *r = opaque;
+	struct watched *g = recorder_guest(r, virDomainGetName(dom));
+
+	(void)conn;
+	if (g)
+		recorder_event(r, "balloon", json_pack("{s:s, s:I}", "guest", g->guest->name, "actual_kib",
+						       (json_int_t)actual_kib));
+}
+
+static const char *life(int event, int detail)
+{
+	switch (event) {
+	case VIR_DOMAIN_EVENT_STARTED:
+		return "started";
+	case VIR_DOMAIN_EVENT_SUSPENDED:
+		return "paused";
+	case VIR_DOMAIN_EVENT_RESUMED:
+		return "resumed";
+	case VIR_DOMAIN_EVENT_STOPPED:
+		return detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED ?
+			       "crashed" : "stopped";
+	case VIR_DOMAIN_EVENT_CRASHED:
+		return "crashed";
+	default:
+		return NULL; /* defined, undefined, shutting down, suspended by its own power management */
+	}
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *opaque)
+{
+	struct recorder *r = opaque;
+	struct watched *g = recorder_guest(r, virDomainGetName(dom));
+	const char *state = life(event, detail);
+
+	(void)conn;
+	if (!g || !state)
+		return 0;
+	recorder_event(r, "guest", json_pack("{s:s, s:s}", "guest", g->guest->name, "state", state));
+	if (event == VIR_DOMAIN_EVENT_STARTED) {
+		/* Another life: other affinities, counters from 0. */
+		g->fresh = true;
+		for (size_t vcpu = 0; vcpu < g->nvcpus; vcpu++) {
+			free(g->affinity[vcpu]);
+			g->affinity[vcpu] = NULL;
+		}
+	}
+	return 0;
+}
+
+static void on_reboot(virConnectPtr conn, virDomainPtr dom, void *opaque)
+{
+	struct recorder *r = opaque;
+	struct watched *g = recorder_guest(r, virDomainGetName(dom));
+
+	(void)conn;
+	if (g)
+		recorder_event(r, "guest", json_pack("{s:s, s:s}", "guest", g->guest->name, "state", "rebooted"));
+}
+
+void events_register(virConnectPtr conn, void *opaque)
+{
+	static const virConnectDomainEventGenericCallback handlers[EVENTS] = {
+		VIR_DOMAIN_EVENT_CALLBACK(on_tunable), VIR_DOMAIN_EVENT_CALLBACK(on_balloon),
+		VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), VIR_DOMAIN_EVENT_CALLBACK(on_reboot)};
+	struct recorder *r = opaque;
+
+	for (size_t i = 0; i < EVENTS; i++) {
+		callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, event_ids[i], handlers[i], r, NULL);
+		if (callbacks[i] < 0)
+			recorder_warn(r, "no events from libvirt: %s", virGetLastErrorMessage());
+	}
+}
+
+void events_deregister(virConnectPtr conn, void *opaque)
+{
+	(void)opaque;
+	for (size_t i = 0; i < EVENTS; i++) {
+		if (callbacks[i] >= 0 && virConnectDomainEventDeregisterAny(conn, callbacks[i]) < 0)
+			virResetLastError(); /* the connection is gone, and the registration with it */
+		callbacks[i] = -1;
+	}
+}

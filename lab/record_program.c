@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* The program under test. */
+#include "record_program.h"
+
+#include "log.h"
+#include "tick.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Enough for every line a talkative program prints in some minutes; a trace of a hundred guests is as big. */
+#define OUTPUT_BYTES_MAX (1024 * 1024)
+#define OUTPUT_LINES_MAX 20000
+
+/*
+ * Beyond that its output is thrown away a hundred times a second, a terminal's buffer of 4 KiB each
+ * time: more than honest output needs, and a program that prints without end costs us next to nothing.
+ */
+#define DRAIN_MS	 10
+#define DRAIN_BYTES	 65536
+
+#define STOP_S		 5.0
+#define DESCENDANTS_MAX	 4096
+
+/* --- output --- */
+
+/* A line as JSON: what is not UTF-8 becomes question marks. */
+static json_t *line_json(const char *text, size_t len)
+{
+	json_t *line = json_stringn(text, len);
+	char *copy;
+
+	if (line)
+		return line;
+	copy = strndup(text, len);
+	for (char *c = copy; c && *c; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	line = json_string(copy ? copy : "");
+	free(copy);
+	return line;
+}
+
+static void flush_line(struct program_stream *s)
+{
+	struct program *p = s->program;
+
+	if (s->len && s->line[s->len - 1] == '\r')
+		s->len--;
+	if (!p->cut) {
+		p->bytes += s->len;
+		p->lines++;
+		if (p->recorder->verbose)
+			fprintf(stderr, "%.*s\n", (int)s->len, s->line);
+		recorder_event(p->recorder, "program_output",
+			       json_pack("{s:s, s:o}", "stream", s->name, "line", line_json(s->line, s->len)));
+	}
+	s->len = 0;
+	if (!p->cut && (p->bytes > OUTPUT_BYTES_MAX || p->lines > OUTPUT_LINES_MAX)) {
+		p->cut = true;
+		recorder_warn(p->recorder, "the program's output is cut after %zu lines", p->lines);
+		if (p->out.watch >= 0)
+			virEventUpdateHandle(p->out.watch, 0);
+		if (p->err.watch >= 0)
+			virEventUpdateHandle(p->err.watch, 0);
+		virEventUpdateTimeout(p->drain_timer, DRAIN_MS);
+	}
+}
+
+static void take_output(struct program_stream *s, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '\n')
+			s->line[s->len++] = text[i];
+		if (text[i] == '\n' || s->len == PROGRAM_LINE_MAX)
+			flush_line(s);
+	}
+}
+
+static void close_stream(struct program_stream *s)
+{
+	if (s->len)
+		flush_line(s);
+	if (s->watch >= 0)
+		virEventRemoveHandle(s->watch);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->watch = s->fd = -1;
+}
+
+/* Reads what is there, at most about `most` bytes. Returns how much; closes the stream at its end. */
+static size_t read_stream(struct program_stream *s, size_t most)
+{
+	char text[16384];
+	size_t total = 0;
+
+	while (s->fd >= 0 && total < most) {
+		ssize_t n = read(s->fd, text, sizeof(text));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n <= 0) { /* a terminal whose other end is closed reads as an error */
+			close_stream(s);
+			break;
+		}
+		take_output(s, text, (size_t)n);
+		total += (size_t)n;
+	}
+	return total;
+}
+
+static void on_output(int watch, int fd, int events, void *opaque)
+{
+	(void)watch;
+	(void)fd;
+	(void)events;
+	read_stream(opaque, 65536);
+}
+
+static void on_drain(int timer, void *opaque)
+{
+	struct program *p = opaque;
+
+	(void)timer;
+	read_stream(&p->out, DRAIN_BYTES);
+	read_stream(&p->err, DRAIN_BYTES);
+}
+
+static void watch_stream(struct program_stream *s, struct program *p, const char *name, int fd)
+{
+	s->program = p;
+	s->name = name;
+	s->fd = fd;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	s->watch = virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP, on_output, s, NULL);
+}
+
+/*
+ * stdout is a terminal's end, though not the controlling one: to a pipe most programs write in blocks
+ * of 4 KiB, so lines would come late, and a program that ends by SIGTERM would lose them. Returns ours.
+ */
+static int open_terminal(int *theirs)
+{
+	struct termios mode;
+	int ours;
+
+	if (openpty(&ours, theirs, NULL, NULL, NULL))
+		return -1;
+	fcntl(ours, F_SETFD, FD_CLOEXEC);
+	fcntl(*theirs, F_SETFD, FD_CLOEXEC);
+	if (tcgetattr(*theirs, &mode) == 0) {
+		cfmakeraw(&mode);
+		tcsetattr(*theirs, TCSANOW, &mode);
+	}
+	return ours;
+}
+
+/* --- life --- */
+
+/* Reaps what has ended and, once the program has, says so in the trace. */
+static void reap(struct program *p)
+{
+	struct child *children[] = {&p->child, p->injector};
+
+	child_reap(children, p->injector ? 2 : 1, &p->orphans_ns);
+	if (!p->child.exited || p->reported)
+		return;
+	p->reported = true;
+	/* What it printed last comes before its exit. */
+	read_stream(&p->out, DRAIN_BYTES);
+	read_stream(&p->err, DRAIN_BYTES);
+	recorder_event(p->recorder, "program_exit",
+		       json_pack("{s:i, s:b}", WIFEXITED(p->child.status) ? "status" : "signal",
+				 WIFEXITED(p->child.status) ? WEXITSTATUS(p->child.status) : WTERMSIG(p->child.status),
+				 "asked", (int)p->asked));
+}
+
+static void on_exit_of_program(int watch, int fd, int events, void *opaque)
+{
+	struct program *p = opaque;
+
+	(void)fd;
+	(void)events;
+	virEventRemoveHandle(watch);
+	p->exit_watch = -1;
+	reap(p);
+}
+
+int program_start(struct program *p, struct recorder *r, struct child *injector, char *const *argv)
+{
+	int null = -1, out = -1, out_theirs = -1, err[2] = {-1, -1}, status = -1, error;
+
+	memset(p, 0, sizeof(*p));
+	p->recorder = r;
+	p->injector = injector;
+	p->out.fd = p->err.fd = p->out.watch = p->err.watch = -1;
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	out = open_terminal(&out_theirs);
+	if (null < 0 || out < 0 || pipe2(err, O_CLOEXEC))
+		goto out;
+	status = child_start(&p->child, argv, null, out_theirs, err[1]);
+	if (status == 0) {
+		watch_stream(&p->out, p, "stdout", out);
+		watch_stream(&p->err, p, "stderr", err[0]);
+		p->drain_timer = virEventAddTimeout(-1, on_drain, p, NULL);
+		p->exit_watch = virEventAddHandle(p->child.pidfd, VIR_EVENT_HANDLE_READABLE, on_exit_of_program,
+						  p, NULL);
+		recorder_event(r, "program_start", json_pack("{s:i}", "pid", (int)p->child.pid));
+		out = err[0] = -1;
+	}
+out:
+	error = errno;
+	for (const int *fd = (const int[]){null, out, out_theirs, err[0], err[1], -2}; *fd != -2; fd++) {
+		if (*fd >= 0)
+			close(*fd);
+	}
+	errno = error;
+	return status;
+}
+
+/*
+ * Adds a process's CPU time, that of the children it has waited for, and its resident memory. Its own time
+ * is exact, a program that ticks cheaply would need twenty ticks for one of /proc's 10 ms steps.
+ */
+static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
+{
+	unsigned long long user, system;
+	char path[64], text[1024], *fields;
+	struct timespec own;
+	clockid_t clock;
+	long pages;
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &own)) {
+		if (f)
+			fclose(f);
+		return; /* it has just ended: then its time is among the reaped soon */
+	}
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	fields = strrchr(text, ')'); /* the name may hold anything */
+	if (!fields || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
+				      "%*d %*u %*u %ld", &user, &system, &pages) != 3)
+		return;
+	*ns += (user + system) * (1000000000ULL / (unsigned long long)sysconf(_SC_CLK_TCK)) +
+	       (uint64_t)own.tv_sec * 1000000000 + (uint64_t)own.tv_nsec;
+	*rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib)
+{
+	pid_t pids[DESCENDANTS_MAX];
+	uint64_t sum_ns;
+	int n;
+
+	*used_ns = *rss_kib = -1;
+	if (!p->child.pid)
+		return;
+	reap(p);
+	n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX);
+	if (p->child.exited && n == 0)
+		return;
+	*rss_kib = 0;
+	sum_ns = p->orphans_ns;
+	for (int i = 0; i < n; i++)
+		add_process(pids[i], &sum_ns, rss_kib);
+	*used_ns = sum_ns > p->used_ns ? (int64_t)(sum_ns - p->used_ns) : 0;
+	p->used_ns = sum_ns > p->used_ns ? sum_ns : p->used_ns;
+}
+
+/* Waits until the program has ended, reading what it prints meanwhile. */
+static void wait_for_exit(struct program *p, double limit_s)
+{
+	double end_s = tick_now_s() + limit_s;
+
+	while (reap(p), !p->child.exited) {
+		struct pollfd fds[] = {
+			{.fd = p->child.pidfd, .events = POLLIN},
+			{.fd = p->out.fd, .events = POLLIN},
+			{.fd = p->err.fd, .events = POLLIN},
+		};
+		double left_s = end_s - tick_now_s();
+
+		if (left_s <= 0)
+			return;
+		/* Without a pidfd (a kernel before 5.3) it is looked for often instead. */
+		poll(fds, 3, (int)ceil(p->child.pidfd < 0 ? 10 : left_s * 1000));
+		read_stream(&p->out, 65536);
+		read_stream(&p->err, 65536);
+	}
+}
+
+/* SIGKILL for everything that descends from us but the injector, until there is nothing left. */
+static void kill_all(struct program *p)
+{
+	pid_t pids[DESCENDANTS_MAX];
+	double end_s = tick_now_s() + STOP_S;
+	int n;
+
+	while ((n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX)) > 0 &&
+	       tick_now_s() < end_s) {
+		for (int i = 0; i < n; i++)
+			kill(pids[i], SIGKILL);
+		poll(NULL, 0, 5);
+		reap(p);
+	}
+	if (n > 0)
+		recorder_warn(p->recorder, "%d processes of the program cannot be ended", n);
+}
+
+void program_stop(struct program *p)
+{
+	if (!p->child.pid)
+		return;
+	if (!p->child.exited) {
+		p->asked = true;
+		kill(-p->child.pid, SIGTERM);
+		wait_for_exit(p, STOP_S);
+	}
+	if (!p->child.exited)
+		recorder_warn(p->recorder, "the program did not end within %g s of SIGTERM: killed", STOP_S);
+	kill_all(p);
+	close_stream(&p->out);
+	close_stream(&p->err);
+	virEventRemoveTimeout(p->drain_timer);
+	if (p->exit_watch >= 0)
+		virEventRemoveHandle(p->exit_watch);
+	if (p->child.pidfd >= 0)
+		close(p->child.pidfd);
+	p->child.pidfd = -1;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The program under test: runs it, keeps what it prints, measures it and ends it with all it started. */
+#ifndef BALLAST_RECORD_PROGRAM_H
+#define BALLAST_RECORD_PROGRAM_H
+
+#include "record.h"
+#include "record_child.h"
+
+/* What it prints goes line by line into the trace; longer lines are cut in pieces. */
+#define PROGRAM_LINE_MAX 1000
+
+struct program_stream {
+	struct program *program;
+	const char *name; /* "stdout", "stderr" */
+	int fd;		  /* our end; −1: closed */
+	int watch;	  /* libvirt's; −1 */
+	char line[PROGRAM_LINE_MAX + 1];
+	size_t len;
+};
+
+struct program {
+	struct recorder *recorder;
+	struct child child;
+	struct child *injector; /* not the program's, though it descends from us, too; may be NULL */
+	struct program_stream out, err;
+	size_t bytes, lines; /* written to the trace so far */
+	bool cut;	     /* it printed too much: the rest is thrown away */
+	int drain_timer;     /* libvirt's; runs once the output is cut */
+	int exit_watch;	     /* libvirt's; −1 */
+	bool asked;	     /* it was told to end */
+	bool reported;	     /* its exit is in the trace */
+	uint64_t orphans_ns; /* CPU time of what was reaped here */
+	uint64_t used_ns;    /* CPU time at the last sample */
+};
+
+/* Starts it. 0; −1 with errno where it cannot be executed. */
+int program_start(struct program *p, struct recorder *r, struct child *injector, char *const *argv);
+
+/* CPU time it and its descendants used since the last call, and their resident memory; −1: it does not run. */
+void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib);
+
+/* SIGTERM, SIGKILL five seconds later, and SIGKILL for whatever it leaves behind. */
+void program_stop(struct program *p);
+
+#endif
