@@ -10,9 +10,8 @@
 /* Candidates looked at for one decision; select_idle_cpu() and find_busiest_queue() give up early
  * too. */
 #define CANDIDATES 8
-/* A vCPU that sleeps and wakes many times a second: chance per step that one of its wakings moves
- * it. */
-#define WAKE_CHANCE 0.1
+/* Loads and timers wake a guest about every MODEL_STEP_NS; so often the kernel looks around. */
+#define WAKE_CHANCE 0.5
 /* A pCPU's chance per step to look for work elsewhere. */
 #define PULL_CHANCE 0.5
 /* Chance that a pull may take more than half the difference (the kernel: after failing often). */
@@ -23,7 +22,7 @@
 /* Loads are Σ weight · runnable, 1024 a busy guest. Smaller differences are not worth a pull
  * (imbalance_pct). */
 #define PULL_LEAST 256.0
-/* Two pCPUs that differ by less look the same to a new or waking vCPU. */
+/* Two pCPUs that differ by less look the same to a new vCPU. */
 #define LOAD_BLUR 100.0
 
 static bool allowed(const struct model *m, const struct vcpu *v, unsigned int pcpu)
@@ -62,27 +61,27 @@ int balance_place(struct model *m, const struct vcpu *v)
 	return best;
 }
 
-/* One that sleeps and wakes may wake up elsewhere, where it is no more crowded. */
+/*
+ * One that wakes stays where it was if that is idle at the moment; otherwise it goes to whatever is
+ * found idle. So partly loaded vCPUs wander several times a second, and saturated ones hardly do.
+ */
 static void wake(struct model *m, struct vcpu *v)
 {
 	bool near = m->config.nodes > 1 && rng_unit(&m->rng) < SAME_NODE_CHANCE;
-	double best_load = load_met(m, v, (unsigned int)v->pcpu) + LOAD_BLUR * rng_unit(&m->rng);
-	unsigned int best = (unsigned int)v->pcpu;
 
+	if (rng_unit(&m->rng) >= m->pcpus[v->pcpu].usage - v->rate)
+		return;
 	for (unsigned int i = 0; i < CANDIDATES; i++) {
 		unsigned int pcpu = rng_below(&m->rng, m->config.pcpus);
-		double load;
 
-		if (!allowed(m, v, pcpu) || (near && m->pcpus[pcpu].node != v->guest->node))
+		if (v->pcpu == (int)pcpu || !allowed(m, v, pcpu) ||
+		    (near && m->pcpus[pcpu].node != v->guest->node))
 			continue;
-		load = load_met(m, v, pcpu) + LOAD_BLUR * rng_unit(&m->rng);
-		if (load < best_load) {
-			best = pcpu;
-			best_load = load;
+		if (rng_unit(&m->rng) >= m->pcpus[pcpu].usage) {
+			vcpu_move(m, v, pcpu);
+			return;
 		}
 	}
-	if (best != (unsigned int)v->pcpu)
-		vcpu_move(m, v, best);
 }
 
 /* The busiest of a few others. */

@@ -226,7 +226,9 @@ void vcpu_enqueue(struct model *m, struct vcpu *v, unsigned int pcpu)
 		p->first->prev = v;
 	p->first = v;
 	p->queued++;
+	/* For the balancer, until rates are computed anew. */
 	p->pressure += v->present * v->weight;
+	p->usage = fmin(1, p->usage + v->rate);
 	p->dirty = true;
 }
 
@@ -244,6 +246,7 @@ void vcpu_dequeue(struct model *m, struct vcpu *v)
 	v->queued = false;
 	p->queued--;
 	p->pressure -= v->present * v->weight;
+	p->usage = fmax(0, p->usage - v->rate);
 	p->dirty = true;
 }
 
