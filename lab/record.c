@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a scenario on real guests and writes down what happens: starts the injector and the program under
- * test, samples host and guests, and ends everything, whatever comes between.
+ * Runs a scenario on real guests and writes down what happens: starts the injector and the program
+ * under test, samples host and guests, and ends everything, whatever comes between.
  */
 #include "record.h"
 
@@ -97,10 +97,12 @@ static void open_host(struct recorder *r, const struct args *args)
 	if (scenario_read(&r->scenario, args->scenario, error))
 		die(EXIT_USAGE, "%s", error);
 	if (session_init(&r->session, args->uri) || session_open(&r->session))
-		die(EXIT_LAB, "cannot connect to %s: %s; see `lab doctor`", args->uri, virGetLastErrorMessage());
+		die(EXIT_LAB, "cannot connect to %s: %s; see `lab doctor`", args->uri,
+		    virGetLastErrorMessage());
 	n = labguest_pcpus(r->session.conn, &r->pcpus);
 	if (n <= 0)
-		die(EXIT_LAB, "%s does not tell its pCPUs: %s", args->uri, virGetLastErrorMessage());
+		die(EXIT_LAB, "%s does not tell its pCPUs: %s", args->uri,
+		    virGetLastErrorMessage());
 	r->npcpus = (size_t)n;
 	if (scenario_resolve(&r->scenario, r->pcpus, r->npcpus, args->prefix, error))
 		die(EXIT_USAGE, "%s", error);
@@ -124,7 +126,8 @@ static void watch_guest(struct watched *g, const struct scenario_guest *guest)
 }
 
 /* One guest for the header; the scenario's figures where libvirt has none. */
-static json_t *describe_guest(struct recorder *r, const struct scenario_guest *guest, const char **accel)
+static json_t *describe_guest(struct recorder *r, const struct scenario_guest *guest,
+			      const char **accel)
 {
 	char error[LABGUEST_ERROR_MAX], uuid[VIR_UUID_STRING_BUFLEN] = "";
 	virDomainPtr dom = labguest_find(r->session.conn, guest->name, error);
@@ -142,8 +145,9 @@ static json_t *describe_guest(struct recorder *r, const struct scenario_guest *g
 	xml = virDomainGetXMLDesc(dom, 0);
 	*accel = xml && strstr(xml, "<domain type='kvm'") ? "kvm" : "tcg";
 	free(xml);
-	object = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", guest->name, "uuid", uuid, "vcpus", (int)guest->vcpus,
-			   "memory_kib", (json_int_t)info.memory, "maximum_kib", (json_int_t)info.maxMem);
+	object = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", guest->name, "uuid", uuid, "vcpus",
+			   (int)guest->vcpus, "memory_kib", (json_int_t)info.memory, "maximum_kib",
+			   (json_int_t)info.maxMem);
 	virDomainFree(dom);
 	return object;
 }
@@ -152,7 +156,8 @@ static json_t *describe_version(unsigned long version)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
+	snprintf(text, sizeof(text), "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000,
+		 version % 1000);
 	return json_string(text);
 }
 
@@ -176,14 +181,17 @@ static json_t *make_header(struct recorder *r, char *const *program)
 	uname(&host);
 	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	/* What of these is not known is 0; nothing is judged by them. */
-	if (virNodeGetInfo(r->session.conn, &node) < 0 || virConnectGetLibVersion(r->session.conn, &libvirt) < 0 ||
+	if (virNodeGetInfo(r->session.conn, &node) < 0 ||
+	    virConnectGetLibVersion(r->session.conn, &libvirt) < 0 ||
 	    virConnectGetVersion(r->session.conn, &qemu) < 0)
 		virResetLastError();
-	return json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:{s:s, s:o, s:I, s:s, s:s}, s:o, s:{s:s, s:o, s:o}}",
-			 "scenario", s->name, "kind", s->kind == SCENARIO_CPU ? "cpu" : "memory", "world", "real",
-			 "started", started, "sample_s", s->sample_s, "interval_s", s->interval_s, "length_s",
-			 s->length_s, "program", argv, "host", "name", host.nodename, "pcpus", pcpus, "memory_kib",
-			 (json_int_t)node.memory, "kernel", host.release, "accel", accel, "guests", guests, "versions",
+	return json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:{s:s, s:o, s:I, s:s, s:s}, "
+			 "s:o, s:{s:s, s:o, s:o}}",
+			 "scenario", s->name, "kind", s->kind == SCENARIO_CPU ? "cpu" : "memory",
+			 "world", "real", "started", started, "sample_s", s->sample_s, "interval_s",
+			 s->interval_s, "length_s", s->length_s, "program", argv, "host", "name",
+			 host.nodename, "pcpus", pcpus, "memory_kib", (json_int_t)node.memory,
+			 "kernel", host.release, "accel", accel, "guests", guests, "versions",
 			 "ballast", BALLAST_VERSION, "libvirt", describe_version(libvirt), "qemu",
 			 describe_version(qemu));
 }
@@ -192,7 +200,8 @@ static json_t *make_header(struct recorder *r, char *const *program)
 static void warn_of_others(struct recorder *r)
 {
 	virDomainPtr *doms = NULL;
-	int n = virConnectListAllDomains(r->session.conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE), others = 0;
+	int n = virConnectListAllDomains(r->session.conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE),
+	    others = 0;
 
 	for (int i = 0; i < n; i++) {
 		others += !recorder_guest(r, virDomainGetName(doms[i]));
@@ -212,7 +221,8 @@ static void sample_loop(struct recorder *r, struct sampler *sampler, struct prog
 	double end_s = r->epoch_s + r->scenario.length_s;
 
 	for (;;) {
-		/* The last window ends with the run, even where that is no multiple of the interval. */
+		/* The last window ends with the run, even where that is no multiple of the
+		 * interval. */
 		double next_s = ticker.next_s < end_s ? ticker.next_s : end_s;
 
 		while (!tick_quit && tick_now_s() < next_s)
@@ -240,20 +250,24 @@ static void report_own_cost(struct recorder *r)
 	getrusage(RUSAGE_SELF, &usage);
 	used_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	recorder_event(r, "recorder", json_pack("{s:f, s:I}", "cpu_pct", used_s / recorder_t_s(r) * 100, "rss_kib",
-						(json_int_t)usage.ru_maxrss));
+	recorder_event(r, "recorder",
+		       json_pack("{s:f, s:I}", "cpu_pct", used_s / recorder_t_s(r) * 100, "rss_kib",
+				 (json_int_t)usage.ru_maxrss));
 }
 
-static int start_program(struct program *program, struct recorder *r, struct injector *injector, char *const *argv)
+static int start_program(struct program *program, struct recorder *r, struct injector *injector,
+			 char *const *argv)
 {
-	if (!argv[0] || program_start(program, r, injector->child.pid ? &injector->child : NULL, argv) == 0)
+	if (!argv[0] ||
+	    program_start(program, r, injector->child.pid ? &injector->child : NULL, argv) == 0)
 		return EXIT_PASS;
 	recorder_warn(r, "cannot run %s: %s", argv[0], strerror(errno));
 	return EXIT_USAGE;
 }
 
 /* From the injector's readiness to the end of everything. An exit status. */
-static int conduct(struct recorder *r, const struct args *args, struct injector *injector, json_t *header)
+static int conduct(struct recorder *r, const struct args *args, struct injector *injector,
+		   json_t *header)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	struct sampler sampler;
@@ -265,7 +279,8 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 	}
 	r->epoch_s = sampler.last_s;
 	json_object_set_new(header, "epoch_ns", json_integer((json_int_t)(r->epoch_s * 1e9)));
-	if (trace_write_header(&r->trace, header) || (injector->child.pid && injector_go(injector, r->epoch_s))) {
+	if (trace_write_header(&r->trace, header) ||
+	    (injector->child.pid && injector_go(injector, r->epoch_s))) {
 		log_warn("%s: %s", args->trace, strerror(errno));
 		status = EXIT_LAB;
 	} else {
@@ -292,7 +307,8 @@ static int record(struct recorder *r, const struct args *args)
 {
 	struct announcements announcements = {0};
 	struct injector injector = {0};
-	const struct injector_args injector_args = {args->inject, args->uri, args->scenario, args->prefix, args->trace};
+	const struct injector_args injector_args = {args->inject, args->uri, args->scenario,
+						    args->prefix, args->trace};
 	json_t *header;
 	int status = EXIT_LAB;
 
@@ -325,9 +341,11 @@ out:
 
 static void usage(FILE *to)
 {
-	fputs("usage: record --scenario FILE --trace FILE [--inject PATH] [-c URI] [-p PREFIX] [-v]\n"
+	fputs("usage: record --scenario FILE --trace FILE [--inject PATH] [-c URI] [-p PREFIX] "
+	      "[-v]\n"
 	      "              [-- PROGRAM ARGS…]\n"
-	      "Runs a scenario on the lab's guests, which are in its initial state already (see stage), and\n"
+	      "Runs a scenario on the lab's guests, which are in its initial state already (see "
+	      "stage), and\n"
 	      "writes what happens into a trace; `lab run` does both.\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
 	      "  -i, --inject PATH    the injector; without it nothing is loaded\n"
@@ -343,10 +361,14 @@ static void parse_args(struct args *args, int argc, char **argv)
 {
 	enum { OPT_HELP = 256, OPT_VERSION };
 	static const struct option options[] = {
-		{"connect", required_argument, NULL, 'c'},  {"inject", required_argument, NULL, 'i'},
-		{"prefix", required_argument, NULL, 'p'},   {"scenario", required_argument, NULL, 's'},
-		{"trace", required_argument, NULL, 't'},    {"verbose", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, OPT_HELP},	    {"version", no_argument, NULL, OPT_VERSION},
+		{"connect", required_argument, NULL, 'c'},
+		{"inject", required_argument, NULL, 'i'},
+		{"prefix", required_argument, NULL, 'p'},
+		{"scenario", required_argument, NULL, 's'},
+		{"trace", required_argument, NULL, 't'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
 		{NULL, 0, NULL, 0},
 	};
 	int option;

@@ -14,14 +14,16 @@
 /* A guest of the scenario, as last seen. */
 struct watched {
 	const struct scenario_guest *guest;
-	int id;		      /* libvirt's: another one each time it is started; −1: not running */
-	bool fresh;	      /* it was started within this window: its counters began at 0 */
+	int id;	    /* libvirt's: another one each time it is started; −1: not running */
+	bool fresh; /* it was started within this window: its counters began at 0 */
+	bool paused;
 	size_t nvcpus;
-	uint64_t *time_ns;    /* per vCPU, at the last sample */
+	uint64_t *time_ns; /* per vCPU, at the last sample */
 	uint64_t *delay_ns;
-	double seen_s;	      /* when that was; −1: never */
-	char **affinity;      /* CPU lists, online pCPUs only; NULL: not known */
-	int *pcpu;	      /* where it ran last; −1: not known */
+	double rebooted_s;	  /* CLOCK_MONOTONIC of the last reboot; 0: none */
+	double seen_s;		  /* when that was; −1: never */
+	char **affinity;	  /* CPU lists, online pCPUs only; NULL: not known */
+	int *pcpu;		  /* where it ran last; −1: not known */
 	struct trace_vcpu *vcpus; /* of the sample being made */
 };
 
@@ -45,7 +47,8 @@ double recorder_t_s(const struct recorder *r);
 void recorder_event(struct recorder *r, const char *event, json_t *data);
 
 /* A line on stderr and a warning in the trace. */
-void recorder_warn(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void recorder_warn(struct recorder *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* The scenario's guest of that name, or NULL. */
 struct watched *recorder_guest(struct recorder *r, const char *name);

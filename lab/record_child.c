@@ -87,12 +87,15 @@ void child_reap(struct child *const *children, int n, uint64_t *orphans_ns)
 			if (children[i]->pid == pid && !children[i]->exited) {
 				children[i]->exited = true;
 				children[i]->status = status;
-				ours = i > 0; /* the first is the program under test: its time counts, too */
+				ours = i > 0; /* the first is the program under test: its time
+						 counts, too */
 			}
 		}
 		if (!ours)
-			*orphans_ns += (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
-				       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+			*orphans_ns +=
+				(uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) *
+					1000000000 +
+				(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
 	}
 }
 

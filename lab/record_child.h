@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes of the recorder: started with exact errors, noticed when they end, reaped with all theirs. */
+/* Child processes of the recorder: started with exact errors, noticed when they end, reaped with
+ * all theirs. */
 #ifndef BALLAST_RECORD_CHILD_H
 #define BALLAST_RECORD_CHILD_H
 
@@ -8,10 +9,10 @@
 #include <sys/types.h>
 
 struct child {
-	pid_t pid;   /* 0: never started */
-	int pidfd;   /* readable once it has ended; −1 */
+	pid_t pid; /* 0: never started */
+	int pidfd; /* readable once it has ended; −1 */
 	bool exited;
-	int status;  /* as wait(2) gives it */
+	int status; /* as wait(2) gives it */
 };
 
 /*
@@ -21,20 +22,20 @@ struct child {
 void child_adopt_orphans(void);
 
 /*
- * Runs argv in a session of its own, without a terminal, with the given standard streams, which stay open
- * here. It gets SIGTERM if this process dies. 0; −1 with errno: it cannot be executed.
+ * Runs argv in a session of its own, without a terminal, with the given standard streams, which
+ * stay open here. It gets SIGTERM if this process dies. 0; −1 with errno: it cannot be executed.
  */
 int child_start(struct child *c, char *const *argv, int in_fd, int out_fd, int err_fd);
 
 /*
- * Reaps whatever has ended, the n children among it; adds the CPU time of the others, orphans of the
- * program under test, to *orphans_ns.
+ * Reaps whatever has ended, the n children among it; adds the CPU time of the others, orphans of
+ * the program under test, to *orphans_ns.
  */
 void child_reap(struct child *const *children, int n, uint64_t *orphans_ns);
 
 /*
- * All living descendants of this process except those of `but`, at most max of them. Returns how many.
- * A process that is being born or dies meanwhile may be missed.
+ * All living descendants of this process except those of `but`, at most max of them. Returns how
+ * many. A process that is being born or dies meanwhile may be missed.
  */
 int child_descendants(pid_t but, pid_t *pids, int max);
 

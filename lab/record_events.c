@@ -3,6 +3,7 @@
 #include "record_events.h"
 
 #include "record_inject.h"
+#include "tick.h"
 #include "units.h"
 
 #include <libvirt/virterror.h>
@@ -29,7 +30,8 @@ static char *online_list(const struct recorder *r, const unsigned char *map, siz
 	return strdup(cpumap_format(online, sizeof(online), list, sizeof(list)));
 }
 
-/* Takes over list. Only what really changes is an event, and only once it is known what was before. */
+/* Takes over list. Only what really changes is an event, and only once it is known what was before.
+ */
 static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, char *list)
 {
 	char *before = g->affinity[vcpu];
@@ -41,8 +43,9 @@ static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, ch
 	g->affinity[vcpu] = list;
 	/* The injector writes its own pins. */
 	if (before && !injector_claims(r->announcements, g->guest->name, (unsigned int)vcpu, list))
-		recorder_event(r, "pin", json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu", (int)vcpu,
-						   "affinity", list, "by", "program"));
+		recorder_event(r, "pin",
+			       json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu",
+					 (int)vcpu, "affinity", list, "by", "program"));
 	free(before);
 }
 
@@ -59,14 +62,16 @@ int events_refresh_vcpus(struct recorder *r, struct watched *g, virDomainPtr dom
 		if (vcpu >= g->nvcpus)
 			continue;
 		g->pcpu[vcpu] = info[i].cpu;
-		note_affinity(r, g, vcpu, online_list(r, VIR_GET_CPUMAP(maps, map_len, i), (size_t)map_len));
+		note_affinity(r, g, vcpu,
+			      online_list(r, VIR_GET_CPUMAP(maps, map_len, i), (size_t)map_len));
 	}
 	free(info);
 	free(maps);
 	return n < 0 ? -1 : 0;
 }
 
-static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n, void *opaque)
+static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n,
+		       void *opaque)
 {
 	static const char prefix[] = "cputune.vcpupin";
 	struct recorder *r = opaque;
@@ -77,8 +82,10 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 		unsigned char map[CPULIST_MAX];
 		long vcpu;
 
-		if (strncmp(params[i].field, prefix, strlen(prefix)) || params[i].type != VIR_TYPED_PARAM_STRING ||
-		    parse_integer(params[i].field + strlen(prefix), 0, (long)g->nvcpus - 1, &vcpu) ||
+		if (strncmp(params[i].field, prefix, strlen(prefix)) ||
+		    params[i].type != VIR_TYPED_PARAM_STRING ||
+		    parse_integer(params[i].field + strlen(prefix), 0, (long)g->nvcpus - 1,
+				  &vcpu) ||
 		    cpumap_parse(params[i].value.s, map, sizeof(map)))
 			continue;
 		note_affinity(r, g, (size_t)vcpu, online_list(r, map, sizeof(map)));
@@ -87,15 +94,17 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 
 /* --- balloons and lives --- */
 
-static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual_kib, void *opaque)
+static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual_kib,
+		       void *opaque)
 {
 	struct recorder *r = opaque;
 	struct watched *g = recorder_guest(r, virDomainGetName(dom));
 
 	(void)conn;
 	if (g)
-		recorder_event(r, "balloon", json_pack("{s:s, s:I}", "guest", g->guest->name, "actual_kib",
-						       (json_int_t)actual_kib));
+		recorder_event(r, "balloon",
+			       json_pack("{s:s, s:I}", "guest", g->guest->name, "actual_kib",
+					 (json_int_t)actual_kib));
 }
 
 static const char *life(int event, int detail)
@@ -108,12 +117,15 @@ static const char *life(int event, int detail)
 	case VIR_DOMAIN_EVENT_RESUMED:
 		return "resumed";
 	case VIR_DOMAIN_EVENT_STOPPED:
-		return detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED ?
-			       "crashed" : "stopped";
+		return detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED ||
+				       detail == VIR_DOMAIN_EVENT_STOPPED_FAILED
+			       ? "crashed"
+			       : "stopped";
 	case VIR_DOMAIN_EVENT_CRASHED:
 		return "crashed";
 	default:
-		return NULL; /* defined, undefined, shutting down, suspended by its own power management */
+		return NULL; /* defined, undefined, shutting down, suspended by its own power
+				management */
 	}
 }
 
@@ -126,7 +138,12 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 	(void)conn;
 	if (!g || !state)
 		return 0;
-	recorder_event(r, "guest", json_pack("{s:s, s:s}", "guest", g->guest->name, "state", state));
+	/* Every start ends with a resume of its own, which is nobody's phase. */
+	if (event == VIR_DOMAIN_EVENT_RESUMED && !g->paused)
+		return 0;
+	g->paused = event == VIR_DOMAIN_EVENT_SUSPENDED;
+	recorder_event(r, "guest",
+		       json_pack("{s:s, s:s}", "guest", g->guest->name, "state", state));
 	if (event == VIR_DOMAIN_EVENT_STARTED) {
 		/* Another life: other affinities, counters from 0. */
 		g->fresh = true;
@@ -138,14 +155,20 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 	return 0;
 }
 
+/* A reset from outside is told of several times, by libvirt, by QEMU and by the firmware. */
+#define REBOOT_ONCE_S 2.0
+
 static void on_reboot(virConnectPtr conn, virDomainPtr dom, void *opaque)
 {
 	struct recorder *r = opaque;
 	struct watched *g = recorder_guest(r, virDomainGetName(dom));
 
 	(void)conn;
-	if (g)
-		recorder_event(r, "guest", json_pack("{s:s, s:s}", "guest", g->guest->name, "state", "rebooted"));
+	if (!g || tick_now_s() - g->rebooted_s < REBOOT_ONCE_S)
+		return;
+	g->rebooted_s = tick_now_s();
+	recorder_event(r, "guest",
+		       json_pack("{s:s, s:s}", "guest", g->guest->name, "state", "rebooted"));
 }
 
 void events_register(virConnectPtr conn, void *opaque)
@@ -156,7 +179,8 @@ void events_register(virConnectPtr conn, void *opaque)
 	struct recorder *r = opaque;
 
 	for (size_t i = 0; i < EVENTS; i++) {
-		callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, event_ids[i], handlers[i], r, NULL);
+		callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, event_ids[i],
+								handlers[i], r, NULL);
 		if (callbacks[i] < 0)
 			recorder_warn(r, "no events from libvirt: %s", virGetLastErrorMessage());
 	}
@@ -167,7 +191,8 @@ void events_deregister(virConnectPtr conn, void *opaque)
 	(void)opaque;
 	for (size_t i = 0; i < EVENTS; i++) {
 		if (callbacks[i] >= 0 && virConnectDomainEventDeregisterAny(conn, callbacks[i]) < 0)
-			virResetLastError(); /* the connection is gone, and the registration with it */
+			virResetLastError(); /* the connection is gone, and the registration with it
+					      */
 		callbacks[i] = -1;
 	}
 }

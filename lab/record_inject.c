@@ -17,19 +17,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Pushing the loads into eight emulated guests takes some seconds; boots are waited for elsewhere. */
-#define PREPARE_S	60.0
+/* Pushing the loads into eight emulated guests takes some seconds; boots are waited for elsewhere.
+ */
+#define PREPARE_S 60.0
 
 /* Ending the loads takes a second or two; a guest that is out of memory may take ten. */
-#define FINISH_S	30.0
+#define FINISH_S 30.0
 
 /* An announced pin is seen within a few milliseconds; one that failed is never seen. */
-#define ANNOUNCEMENT_S	5.0
+#define ANNOUNCEMENT_S 5.0
 
 int injector_start(struct injector *in, const struct injector_args *args)
 {
-	char *argv[] = {(char *)args->path, "run", "-c", (char *)args->uri, "-p", (char *)args->prefix, "-t",
-			(char *)args->trace, "-e", "-", (char *)args->scenario, NULL};
+	char *argv[] = {(char *)args->path,
+			"run",
+			"-c",
+			(char *)args->uri,
+			"-p",
+			(char *)args->prefix,
+			"-t",
+			(char *)args->trace,
+			"-e",
+			"-",
+			(char *)args->scenario,
+			NULL};
 	int to[2], from[2];
 	double end_s = tick_now_s() + PREPARE_S;
 	char line[64];
@@ -59,7 +70,8 @@ int injector_start(struct injector *in, const struct injector_args *args)
 	if (n > 0 && !strncmp(line, "ready\n", 6))
 		return 0;
 	if (!tick_quit) /* where it ended it has said why */
-		log_warn(n == 0 ? "the injector failed" : "the injector was not ready within %g s", PREPARE_S);
+		log_warn(n == 0 ? "the injector failed" : "the injector was not ready within %g s",
+			 PREPARE_S);
 	return -1;
 }
 
@@ -105,7 +117,8 @@ void injector_read(struct announcements *a)
 	}
 }
 
-bool injector_claims(struct announcements *a, const char *guest, unsigned int vcpu, const char *affinity)
+bool injector_claims(struct announcements *a, const char *guest, unsigned int vcpu,
+		     const char *affinity)
 {
 	double now_s = tick_now_s();
 
@@ -113,8 +126,8 @@ bool injector_claims(struct announcements *a, const char *guest, unsigned int vc
 	for (size_t i = 0; i < a->n; i++) {
 		struct announcement *item = &a->items[i];
 
-		if (now_s - item->at_s < ANNOUNCEMENT_S && item->vcpu == vcpu && !strcmp(item->guest, guest) &&
-		    !strcmp(item->affinity, affinity)) {
+		if (now_s - item->at_s < ANNOUNCEMENT_S && item->vcpu == vcpu &&
+		    !strcmp(item->guest, guest) && !strcmp(item->affinity, affinity)) {
 			memmove(item, item + 1, (a->n - i - 1) * sizeof(*item));
 			a->n--;
 			return true;
@@ -126,7 +139,8 @@ bool injector_claims(struct announcements *a, const char *guest, unsigned int vc
 /* Reaps it alone: the program's processes are reaped where they are counted. */
 static bool ended(struct injector *in)
 {
-	if (!in->child.exited && waitpid(in->child.pid, &in->child.status, WNOHANG) == in->child.pid)
+	if (!in->child.exited &&
+	    waitpid(in->child.pid, &in->child.status, WNOHANG) == in->child.pid)
 		in->child.exited = true;
 	return in->child.exited;
 }
@@ -141,7 +155,8 @@ static bool wait_ended(struct injector *in, struct announcements *a, double limi
 	double end_s = tick_now_s() + limit_s;
 
 	while (!ended(in)) {
-		struct pollfd fds[] = {{.fd = in->child.pidfd, .events = POLLIN}, {.fd = in->out_fd, .events = POLLIN}};
+		struct pollfd fds[] = {{.fd = in->child.pidfd, .events = POLLIN},
+				       {.fd = in->out_fd, .events = POLLIN}};
 		double left_s = end_s - tick_now_s();
 
 		if (left_s <= 0)

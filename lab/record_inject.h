@@ -44,7 +44,8 @@ int injector_start(struct injector *in, const struct injector_args *args);
 int injector_go(struct injector *in, double epoch_s);
 
 /* Whether a change of affinity that was just seen is the injector's; it is forgotten then. */
-bool injector_claims(struct announcements *a, const char *guest, unsigned int vcpu, const char *affinity);
+bool injector_claims(struct announcements *a, const char *guest, unsigned int vcpu,
+		     const char *affinity);
 
 /* Keeps reading what it says, so that it never waits for us. */
 void injector_read(struct announcements *a);
@@ -52,7 +53,8 @@ void injector_read(struct announcements *a);
 /* Whether it ended although it was not time. */
 bool injector_died(struct injector *in);
 
-/* Waits until it has ended the loads and itself; hurries it up where that takes too long. An exit status. */
+/* Waits until it has ended the loads and itself; hurries it up where that takes too long. An exit
+ * status. */
 int injector_finish(struct injector *in, struct announcements *a, bool interrupted);
 
 #endif

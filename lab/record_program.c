@@ -19,19 +19,21 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Enough for every line a talkative program prints in some minutes; a trace of a hundred guests is as big. */
+/* Enough for every line a talkative program prints in some minutes; a trace of a hundred guests is
+ * as big. */
 #define OUTPUT_BYTES_MAX (1024 * 1024)
 #define OUTPUT_LINES_MAX 20000
 
 /*
  * Beyond that its output is thrown away a hundred times a second, a terminal's buffer of 4 KiB each
- * time: more than honest output needs, and a program that prints without end costs us next to nothing.
+ * time: more than honest output needs, and a program that prints without end costs us next to
+ * nothing.
  */
-#define DRAIN_MS	 10
-#define DRAIN_BYTES	 65536
+#define DRAIN_MS    10
+#define DRAIN_BYTES 65536
 
-#define STOP_S		 5.0
-#define DESCENDANTS_MAX	 4096
+#define STOP_S		5.0
+#define DESCENDANTS_MAX 4096
 
 /* --- output --- */
 
@@ -65,7 +67,8 @@ static void flush_line(struct program_stream *s)
 		if (p->recorder->verbose)
 			fprintf(stderr, "%.*s\n", (int)s->len, s->line);
 		recorder_event(p->recorder, "program_output",
-			       json_pack("{s:s, s:o}", "stream", s->name, "line", line_json(s->line, s->len)));
+			       json_pack("{s:s, s:o}", "stream", s->name, "line",
+					 line_json(s->line, s->len)));
 	}
 	s->len = 0;
 	if (!p->cut && (p->bytes > OUTPUT_BYTES_MAX || p->lines > OUTPUT_LINES_MAX)) {
@@ -100,7 +103,8 @@ static void close_stream(struct program_stream *s)
 	s->watch = s->fd = -1;
 }
 
-/* Reads what is there, at most about `most` bytes. Returns how much; closes the stream at its end. */
+/* Reads what is there, at most about `most` bytes. Returns how much; closes the stream at its end.
+ */
 static size_t read_stream(struct program_stream *s, size_t most)
 {
 	char text[16384];
@@ -146,12 +150,14 @@ static void watch_stream(struct program_stream *s, struct program *p, const char
 	s->name = name;
 	s->fd = fd;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	s->watch = virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP, on_output, s, NULL);
+	s->watch = virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP,
+				     on_output, s, NULL);
 }
 
 /*
- * stdout is a terminal's end, though not the controlling one: to a pipe most programs write in blocks
- * of 4 KiB, so lines would come late, and a program that ends by SIGTERM would lose them. Returns ours.
+ * stdout is a terminal's end, though not the controlling one: to a pipe most programs write in
+ * blocks of 4 KiB, so lines would come late, and a program that ends by SIGTERM would lose them.
+ * Returns ours.
  */
 static int open_terminal(int *theirs)
 {
@@ -185,7 +191,8 @@ static void reap(struct program *p)
 	read_stream(&p->err, DRAIN_BYTES);
 	recorder_event(p->recorder, "program_exit",
 		       json_pack("{s:i, s:b}", WIFEXITED(p->child.status) ? "status" : "signal",
-				 WIFEXITED(p->child.status) ? WEXITSTATUS(p->child.status) : WTERMSIG(p->child.status),
+				 WIFEXITED(p->child.status) ? WEXITSTATUS(p->child.status)
+							    : WTERMSIG(p->child.status),
 				 "asked", (int)p->asked));
 }
 
@@ -217,14 +224,15 @@ int program_start(struct program *p, struct recorder *r, struct child *injector,
 		watch_stream(&p->out, p, "stdout", out);
 		watch_stream(&p->err, p, "stderr", err[0]);
 		p->drain_timer = virEventAddTimeout(-1, on_drain, p, NULL);
-		p->exit_watch = virEventAddHandle(p->child.pidfd, VIR_EVENT_HANDLE_READABLE, on_exit_of_program,
-						  p, NULL);
+		p->exit_watch = virEventAddHandle(p->child.pidfd, VIR_EVENT_HANDLE_READABLE,
+						  on_exit_of_program, p, NULL);
 		recorder_event(r, "program_start", json_pack("{s:i}", "pid", (int)p->child.pid));
 		out = err[0] = -1;
 	}
 out:
 	error = errno;
-	for (const int *fd = (const int[]){null, out, out_theirs, err[0], err[1], -2}; *fd != -2; fd++) {
+	for (const int *fd = (const int[]){null, out, out_theirs, err[0], err[1], -2}; *fd != -2;
+	     fd++) {
 		if (*fd >= 0)
 			close(*fd);
 	}
@@ -233,8 +241,9 @@ out:
 }
 
 /*
- * Adds a process's CPU time, that of the children it has waited for, and its resident memory. Its own time
- * is exact, a program that ticks cheaply would need twenty ticks for one of /proc's 10 ms steps.
+ * Adds a process's CPU time, that of the children it has waited for, and its resident memory. Its
+ * own time is exact, a program that ticks cheaply would need twenty ticks for one of /proc's 10 ms
+ * steps.
  */
 static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 {
@@ -257,8 +266,11 @@ static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 	fclose(f);
 	text[n] = '\0';
 	fields = strrchr(text, ')'); /* the name may hold anything */
-	if (!fields || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
-				      "%*d %*u %*u %ld", &user, &system, &pages) != 3)
+	if (!fields ||
+	    sscanf(fields,
+		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
+		   "%*d %*u %*u %ld",
+		   &user, &system, &pages) != 3)
 		return;
 	*ns += (user + system) * (1000000000ULL / (unsigned long long)sysconf(_SC_CLK_TCK)) +
 	       (uint64_t)own.tv_sec * 1000000000 + (uint64_t)own.tv_nsec;
@@ -315,7 +327,8 @@ static void kill_all(struct program *p)
 	double end_s = tick_now_s() + STOP_S;
 	int n;
 
-	while ((n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX)) > 0 &&
+	while ((n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX)) >
+		       0 &&
 	       tick_now_s() < end_s) {
 		for (int i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
@@ -336,7 +349,8 @@ void program_stop(struct program *p)
 		wait_for_exit(p, STOP_S);
 	}
 	if (!p->child.exited)
-		recorder_warn(p->recorder, "the program did not end within %g s of SIGTERM: killed", STOP_S);
+		recorder_warn(p->recorder, "the program did not end within %g s of SIGTERM: killed",
+			      STOP_S);
 	kill_all(p);
 	close_stream(&p->out);
 	close_stream(&p->err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The program under test: runs it, keeps what it prints, measures it and ends it with all it started. */
+/* The program under test: runs it, keeps what it prints, measures it and ends it with all it
+ * started. */
 #ifndef BALLAST_RECORD_PROGRAM_H
 #define BALLAST_RECORD_PROGRAM_H
 
@@ -21,7 +22,8 @@ struct program_stream {
 struct program {
 	struct recorder *recorder;
 	struct child child;
-	struct child *injector; /* not the program's, though it descends from us, too; may be NULL */
+	struct child
+		*injector; /* not the program's, though it descends from us, too; may be NULL */
 	struct program_stream out, err;
 	size_t bytes, lines; /* written to the trace so far */
 	bool cut;	     /* it printed too much: the rest is thrown away */
@@ -36,7 +38,8 @@ struct program {
 /* Starts it. 0; −1 with errno where it cannot be executed. */
 int program_start(struct program *p, struct recorder *r, struct child *injector, char *const *argv);
 
-/* CPU time it and its descendants used since the last call, and their resident memory; −1: it does not run. */
+/* CPU time it and its descendants used since the last call, and their resident memory; −1: it does
+ * not run. */
 void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib);
 
 /* SIGTERM, SIGKILL five seconds later, and SIGKILL for whatever it leaves behind. */

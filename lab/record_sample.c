@@ -14,14 +14,16 @@
 #include <string.h>
 #include <sys/time.h>
 
-/* A window so much longer than asked for is told of: its figures are right, but it hides what happened in it. */
+/* A window so much longer than asked for is told of: its figures are right, but it hides what
+ * happened in it. */
 #define LATE_FACTOR 1.5
 
-#define STATS	    (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON)
+#define STATS (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON)
 
 /* --- the host --- */
 
-/* Ticks of each pCPU that were busy (not idle, not taken by the hypervisor beneath us), and all of them. */
+/* Ticks of each pCPU that were busy (not idle, not taken by the hypervisor beneath us), and all of
+ * them. */
 static void read_pcpus(struct sampler *s, uint64_t *busy, uint64_t *total)
 {
 	const struct recorder *r = s->recorder;
@@ -33,10 +35,13 @@ static void read_pcpus(struct sampler *s, uint64_t *busy, uint64_t *total)
 		int id;
 
 		if (sscanf(line,
-			   "cpu%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-			   " %" SCNu64, &id, &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 9) {
+			   "cpu%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+			   " %" SCNu64 " %" SCNu64 " %" SCNu64,
+			   &id, &user, &nice, &system, &idle, &iowait, &irq, &softirq,
+			   &steal) != 9) {
 			if (!strncmp(line, "intr", 4))
-				break; /* a long line follows the CPUs; nothing behind it is of interest */
+				break; /* a long line follows the CPUs; nothing behind it is of
+					  interest */
 			continue;
 		}
 		for (size_t i = 0; i < r->npcpus; i++) {
@@ -62,8 +67,10 @@ static void sample_pcpus(struct sampler *s)
 
 			s->pcpus[i].id = s->recorder->pcpus[i];
 			s->pcpus[i].guests_pct = 0;
-			s->pcpus[i].usage_pct = total[i] <= s->total[i] || busy[i] < s->busy[i] ?
-							-1 : 100.0 * (double)(busy[i] - s->busy[i]) / (double)window;
+			s->pcpus[i].usage_pct =
+				total[i] <= s->total[i] || busy[i] < s->busy[i]
+					? -1
+					: 100.0 * (double)(busy[i] - s->busy[i]) / (double)window;
 			s->busy[i] = busy[i];
 			s->total[i] = total[i];
 		}
@@ -94,7 +101,9 @@ static int64_t figure(virDomainStatsRecordPtr record, const char *name)
 {
 	unsigned long long value;
 
-	return virTypedParamsGetULLong(record->params, record->nparams, name, &value) == 1 ? (int64_t)value : -1;
+	return virTypedParamsGetULLong(record->params, record->nparams, name, &value) == 1
+		       ? (int64_t)value
+		       : -1;
 }
 
 static int64_t vcpu_figure(virDomainStatsRecordPtr record, size_t vcpu, const char *name)
@@ -119,8 +128,10 @@ static void sample_memory(virDomainStatsRecordPtr record, struct trace_memory *m
 	m->swap_in_kib = figure(record, "balloon.swap_in");
 	m->swap_out_kib = figure(record, "balloon.swap_out");
 	m->major_faults = figure(record, "balloon.major_fault");
-	/* It is in whole seconds: what was made this second looks up to a second older than it is. */
-	m->age_s = updated_s <= 0 ? -1 : (double)(now.tv_sec - updated_s) + (double)now.tv_usec / 1e6;
+	/* It is in whole seconds: what was made this second looks up to a second older than it is.
+	 */
+	m->age_s =
+		updated_s <= 0 ? -1 : (double)(now.tv_sec - updated_s) + (double)now.tv_usec / 1e6;
 	if (updated_s > 0 && m->age_s < 0)
 		m->age_s = 0;
 }
@@ -143,18 +154,20 @@ static void attribute(struct sampler *s, const struct watched *g, size_t vcpu, d
 	}
 }
 
-static void sample_vcpu(struct sampler *s, struct watched *g, size_t vcpu, virDomainStatsRecordPtr record,
-			double now_s)
+static void sample_vcpu(struct sampler *s, struct watched *g, size_t vcpu,
+			virDomainStatsRecordPtr record, double now_s)
 {
 	double elapsed_ns = (now_s - g->seen_s) * 1e9;
-	int64_t time_ns = vcpu_figure(record, vcpu, "time"), delay_ns = vcpu_figure(record, vcpu, "delay");
+	int64_t time_ns = vcpu_figure(record, vcpu, "time"),
+		delay_ns = vcpu_figure(record, vcpu, "delay");
 	struct trace_vcpu *out = &g->vcpus[vcpu];
 
 	*out = (struct trace_vcpu){-1, -1, g->pcpu[vcpu], g->affinity[vcpu]};
 	if (g->seen_s >= 0 && time_ns >= 0 && (uint64_t)time_ns >= g->time_ns[vcpu])
 		out->usage_pct = 100 * (double)((uint64_t)time_ns - g->time_ns[vcpu]) / elapsed_ns;
 	if (g->seen_s >= 0 && delay_ns >= 0 && (uint64_t)delay_ns >= g->delay_ns[vcpu])
-		out->delay_pct = 100 * (double)((uint64_t)delay_ns - g->delay_ns[vcpu]) / elapsed_ns;
+		out->delay_pct =
+			100 * (double)((uint64_t)delay_ns - g->delay_ns[vcpu]) / elapsed_ns;
 	if (time_ns >= 0)
 		g->time_ns[vcpu] = (uint64_t)time_ns;
 	if (delay_ns >= 0)
@@ -169,8 +182,8 @@ static void forget_counters(struct watched *g)
 }
 
 /* False: the guest does not run. */
-static bool sample_guest(struct sampler *s, struct watched *g, virDomainStatsRecordPtr record, double now_s,
-			 struct trace_guest *out)
+static bool sample_guest(struct sampler *s, struct watched *g, virDomainStatsRecordPtr record,
+			 double now_s, struct trace_guest *out)
 {
 	int id = (int)virDomainGetID(record->dom);
 
@@ -179,20 +192,24 @@ static bool sample_guest(struct sampler *s, struct watched *g, virDomainStatsRec
 		return false; /* it ended just now */
 	}
 	if (id != g->id) {
-		/* Another process than before. Its counters began at 0 in this window, or are not known yet. */
+		/* Another process than before. */
 		forget_counters(g);
-		g->seen_s = g->fresh ? s->last_s : -1;
+		g->seen_s = -1;
 		g->id = id;
 	}
+	if (g->fresh && g->seen_s < 0)
+		g->seen_s = s->last_s; /* its counters began at 0 in this window */
 	g->fresh = false;
 	if (events_refresh_vcpus(s->recorder, g, record->dom) < 0)
-		virResetLastError(); /* it ended just now: the affinities are those of a moment ago */
+		virResetLastError(); /* it ended just now: the affinities are those of a moment ago
+				      */
 	for (size_t vcpu = 0; vcpu < g->nvcpus; vcpu++)
 		sample_vcpu(s, g, vcpu, record, now_s);
 	/* Where libvirt was too busy to look, the next window is of both. */
 	if (vcpu_figure(record, 0, "time") >= 0)
 		g->seen_s = now_s;
-	*out = (struct trace_guest){.name = (char *)g->guest->name, .nvcpus = g->nvcpus, .vcpus = g->vcpus};
+	*out = (struct trace_guest){
+		.name = (char *)g->guest->name, .nvcpus = g->nvcpus, .vcpus = g->vcpus};
 	sample_memory(record, &out->memory);
 	return true;
 }
@@ -260,8 +277,8 @@ void sampler_sample(struct sampler *s, struct program *program)
 	int64_t used_ns;
 
 	if (elapsed_s > LATE_FACTOR * r->scenario.sample_s)
-		recorder_warn(r, "a sample came late: its window is %.1f s long, not %g s", elapsed_s,
-			      r->scenario.sample_s);
+		recorder_warn(r, "a sample came late: its window is %.1f s long, not %g s",
+			      elapsed_s, r->scenario.sample_s);
 	sample_pcpus(s);
 	if (program) {
 		program_usage(program, &used_ns, &sample.program_rss_kib);

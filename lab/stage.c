@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Brings running guests into the state a scenario begins with, and back: `stage set` ends their loads, pins
- * their vCPUs, sets their memory and waits until it has arrived and they are quiet; `stage reset` undoes it.
+ * Brings running guests into the state a scenario begins with, and back: `stage set` ends their
+ * loads, pins their vCPUs, sets their memory and waits until it has arrived and they are quiet;
+ * `stage reset` undoes it.
  */
 #include "labguest.h"
 #include "log.h"
@@ -24,12 +25,13 @@
 #include <unistd.h>
 
 /* A balloon moves a gigabyte in a second or two, on a busy emulated guest in some more. */
-#define MEMORY_WAIT_S  60.0
+#define MEMORY_WAIT_S 60.0
 
 /* QEMU rounds the balloon to pages, guests to what they can get: nearer than this is there. */
 #define MEMORY_NEAR_KIB 1024
 
-/* Guests are quiet when no vCPU used more than this over a window; an idle emulated one uses 1 to 4 %. */
+/* Guests are quiet when no vCPU used more than this over a window; an idle emulated one uses 1 to 4
+ * %. */
 #define QUIET_PCT      12.0
 #define QUIET_WINDOW_S 1.0
 #define QUIET_WAIT_S   45.0
@@ -65,7 +67,8 @@ static int fail(const struct scenario_guest *guest, const char *what)
 static int pin_guest(const struct stage *s, size_t index, bool everywhere)
 {
 	const struct scenario_guest *guest = &s->scenario.guests[index];
-	unsigned int flags = virDomainIsActive(s->doms[index]) == 1 ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
+	unsigned int flags = virDomainIsActive(s->doms[index]) == 1 ? VIR_DOMAIN_AFFECT_LIVE
+								    : VIR_DOMAIN_AFFECT_CONFIG;
 
 	for (unsigned int vcpu = 0; vcpu < guest->vcpus; vcpu++) {
 		unsigned char map[CPULIST_MAX] = {0};
@@ -114,7 +117,8 @@ static int end_loads(const struct stage *s)
 
 /* --- memory --- */
 
-static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual_kib, void *opaque)
+static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual_kib,
+		       void *opaque)
 {
 	(void)conn;
 	(void)dom;
@@ -122,7 +126,8 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
 	session_wake(opaque);
 }
 
-/* How far the guest that is furthest away is from its size; its index in *which. −1: libvirt failed. */
+/* How far the guest that is furthest away is from its size; its index in *which. −1: libvirt
+ * failed. */
 static int64_t memory_distance(const struct stage *s, size_t *which)
 {
 	int64_t furthest = 0;
@@ -151,9 +156,11 @@ static int wait_memory(struct stage *s)
 	size_t which = 0;
 	int callback;
 
-	callback = virConnectDomainEventRegisterAny(s->session.conn, NULL, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
-						    VIR_DOMAIN_EVENT_CALLBACK(on_balloon), &s->session, NULL);
-	while ((away = memory_distance(s, &which)) > MEMORY_NEAR_KIB && tick_now_s() < end_s && !tick_quit)
+	callback = virConnectDomainEventRegisterAny(
+		s->session.conn, NULL, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+		VIR_DOMAIN_EVENT_CALLBACK(on_balloon), &s->session, NULL);
+	while ((away = memory_distance(s, &which)) > MEMORY_NEAR_KIB && tick_now_s() < end_s &&
+	       !tick_quit)
 		session_wait(&s->session, fmin(tick_now_s() + 1, end_s));
 	if (callback >= 0)
 		virConnectDomainEventDeregisterAny(s->session.conn, callback);
@@ -161,8 +168,8 @@ static int wait_memory(struct stage *s)
 		char size[32], wanted[32];
 		const struct scenario_guest *guest = &s->scenario.guests[which];
 
-		log_warn("guest %s is %s away from %s after %g s; has it a working balloon driver?", guest->name,
-			 format_size((uint64_t)away, size, sizeof(size)),
+		log_warn("guest %s is %s away from %s after %g s; has it a working balloon driver?",
+			 guest->name, format_size((uint64_t)away, size, sizeof(size)),
 			 format_size(guest->memory_kib, wanted, sizeof(wanted)), MEMORY_WAIT_S);
 	}
 	return away >= 0 && away <= MEMORY_NEAR_KIB && !tick_quit ? 0 : -1;
@@ -186,7 +193,9 @@ static uint64_t configured_kib(virDomainPtr dom)
 static int64_t vcpus_ns(const struct stage *s, size_t index)
 {
 	virVcpuInfoPtr info = calloc(s->scenario.guests[index].vcpus, sizeof(*info));
-	int n = info ? virDomainGetVcpus(s->doms[index], info, (int)s->scenario.guests[index].vcpus, NULL, 0) : -1;
+	int n = info ? virDomainGetVcpus(s->doms[index], info, (int)s->scenario.guests[index].vcpus,
+					 NULL, 0)
+		     : -1;
 	int64_t sum = 0;
 
 	for (int i = 0; i < n; i++)
@@ -229,8 +238,10 @@ static int wait_quiet(struct stage *s)
 		if (tick_quit)
 			return -1;
 		if (tick_now_s() >= end_s) {
-			log_warn("guest %s does not come to rest: its vCPUs use %.0f %% after %g s; `inject status %s` "
-				 "shows its loads", s->scenario.guests[which].name, busiest, QUIET_WAIT_S,
+			log_warn("guest %s does not come to rest: its vCPUs use %.0f %% after %g "
+				 "s; `inject status %s` "
+				 "shows its loads",
+				 s->scenario.guests[which].name, busiest, QUIET_WAIT_S,
 				 s->scenario.guests[which].name);
 			return -1;
 		}
@@ -259,8 +270,9 @@ static int set_guest(struct stage *s, size_t index)
 		return -1;
 	}
 	if (info.nrVirtCpu != guest->vcpus) {
-		log_warn("guest %s has %u vCPUs, the scenario wants %u; `lab down` and `lab up --vcpus %u`", guest->name,
-			 info.nrVirtCpu, guest->vcpus, guest->vcpus);
+		log_warn("guest %s has %u vCPUs, the scenario wants %u; `lab down` and `lab up "
+			 "--vcpus %u`",
+			 guest->name, info.nrVirtCpu, guest->vcpus, guest->vcpus);
 		return -1;
 	}
 	if (info.state == VIR_DOMAIN_PAUSED && virDomainResume(dom) < 0)
@@ -282,14 +294,15 @@ static int stage_set(struct stage *s)
 	for (size_t i = 0; i < s->scenario.nguests; i++) {
 		const struct scenario_guest *guest = &s->scenario.guests[i];
 
-		if (!starts_off(guest) &&
-		    virDomainSetMemoryFlags(s->doms[i], guest->memory_kib, VIR_DOMAIN_AFFECT_LIVE) < 0)
+		if (!starts_off(guest) && virDomainSetMemoryFlags(s->doms[i], guest->memory_kib,
+								  VIR_DOMAIN_AFFECT_LIVE) < 0)
 			return fail(guest, "cannot be given the scenario's memory");
 	}
 	return wait_memory(s) || wait_quiet(s) ? -1 : 0;
 }
 
-/* Undoes as much as possible; waits for nothing. Guests that are off are started: `lab up` left them running. */
+/* Undoes as much as possible; waits for nothing. Guests that are off are started: `lab up` left
+ * them running. */
 static int stage_reset(struct stage *s)
 {
 	int status = 0;
@@ -342,7 +355,8 @@ static void open_host(struct stage *s, const char *uri, const char *path, const 
 	if (scenario_read(&s->scenario, path, error))
 		die(EXIT_USAGE, "%s", error);
 	if (session_init(&s->session, uri) || session_open(&s->session))
-		die(EXIT_LAB, "cannot connect to %s: %s; see `lab doctor`", uri, virGetLastErrorMessage());
+		die(EXIT_LAB, "cannot connect to %s: %s; see `lab doctor`", uri,
+		    virGetLastErrorMessage());
 	n = labguest_pcpus(s->session.conn, &s->pcpus);
 	if (n <= 0)
 		die(EXIT_LAB, "%s does not tell its pCPUs: %s", uri, virGetLastErrorMessage());
@@ -355,9 +369,11 @@ static void open_host(struct stage *s, const char *uri, const char *path, const 
 static void usage(FILE *to)
 {
 	fputs("usage: stage set|reset SCENARIO [-c URI] [-i PATH] [-p PREFIX]\n"
-	      "Brings the lab's guests into the state a scenario begins with, or back to that after `lab up`.\n"
+	      "Brings the lab's guests into the state a scenario begins with, or back to that "
+	      "after `lab up`.\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
-	      "  -i, --inject PATH    the injector, which ends loads (../../workloads/build/inject from here)\n"
+	      "  -i, --inject PATH    the injector, which ends loads (../../workloads/build/inject "
+	      "from here)\n"
 	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
 	      "      --help, --version\n",
 	      to);
@@ -380,9 +396,12 @@ int main(int argc, char **argv)
 {
 	enum { OPT_HELP = 256, OPT_VERSION };
 	static const struct option options[] = {
-		{"connect", required_argument, NULL, 'c'}, {"inject", required_argument, NULL, 'i'},
-		{"prefix", required_argument, NULL, 'p'},  {"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION}, {NULL, 0, NULL, 0},
+		{"connect", required_argument, NULL, 'c'},
+		{"inject", required_argument, NULL, 'i'},
+		{"prefix", required_argument, NULL, 'p'},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
 	};
 	const char *uri = "qemu:///system", *prefix = "aos_vm";
 	char inject[PATH_MAX];

@@ -14,7 +14,8 @@
 /* Bytes in one guest-file-read or -write: as base64 they are 64 KiB, which every channel takes. */
 #define PIECE_BYTES (48 * 1024)
 
-/* Between two looks at a program that runs: a short one is noticed soon, a long one costs little. */
+/* Between two looks at a program that runs: a short one is noticed soon, a long one costs little.
+ */
 #define POLL_FIRST_MS 5
 #define POLL_MOST_MS  100
 
@@ -25,7 +26,8 @@ void agent_prepare(virDomainPtr dom)
 }
 
 /* One command and its answer's "return"; NULL with error. */
-static json_t *call(virDomainPtr dom, const char *execute, json_t *arguments, char error[AGENT_ERROR_MAX])
+static json_t *call(virDomainPtr dom, const char *execute, json_t *arguments,
+		    char error[AGENT_ERROR_MAX])
 {
 	char *command = agent_command(execute, arguments), *reply = NULL;
 	json_t *ret = NULL;
@@ -74,14 +76,15 @@ static int wait_for(virDomainPtr dom, json_int_t pid, double limit_s, struct age
 		if (status || result->exited)
 			return status;
 		if (tick_now_s() >= end_s) {
-			snprintf(error, AGENT_ERROR_MAX, "still running in the guest after %g s", limit_s);
+			snprintf(error, AGENT_ERROR_MAX, "still running in the guest after %g s",
+				 limit_s);
 			return -1;
 		}
 	}
 }
 
-int agent_exec(virDomainPtr dom, const char *const *argv, double limit_s, struct agent_result *result,
-	       char error[AGENT_ERROR_MAX])
+int agent_exec(virDomainPtr dom, const char *const *argv, double limit_s,
+	       struct agent_result *result, char error[AGENT_ERROR_MAX])
 {
 	json_t *ret = call(dom, "guest-exec", agent_exec_arguments(argv), error);
 	json_t *pid = json_object_get(ret, "pid");
@@ -98,7 +101,8 @@ int agent_exec(virDomainPtr dom, const char *const *argv, double limit_s, struct
 static int file_open(virDomainPtr dom, const char *path, const char *mode, json_int_t *handle,
 		     char error[AGENT_ERROR_MAX])
 {
-	json_t *ret = call(dom, "guest-file-open", json_pack("{s:s, s:s}", "path", path, "mode", mode), error);
+	json_t *ret = call(dom, "guest-file-open",
+			   json_pack("{s:s, s:s}", "path", path, "mode", mode), error);
 
 	if (!ret)
 		return -1;
@@ -127,7 +131,8 @@ int agent_file_read(virDomainPtr dom, const char *path, size_t most, char **data
 		return -1;
 	while (!eof && total < most) {
 		json_t *ret = call(dom, "guest-file-read",
-				   json_pack("{s:I, s:i}", "handle", handle, "count", PIECE_BYTES), error);
+				   json_pack("{s:I, s:i}", "handle", handle, "count", PIECE_BYTES),
+				   error);
 		size_t n;
 		char *piece = ret ? agent_read_parse(ret, &n, &eof, error) : NULL;
 		char *bigger = piece ? realloc(all, total + n + 1) : NULL;
@@ -142,7 +147,8 @@ int agent_file_read(virDomainPtr dom, const char *path, size_t most, char **data
 		all = bigger;
 		memcpy(all + total, piece, n + 1);
 		total += n;
-		eof = eof || n < PIECE_BYTES; /* files in /proc are short, and asking again costs a round trip */
+		eof = eof || n < PIECE_BYTES; /* files in /proc are short, and asking again costs a
+						 round trip */
 		free(piece);
 	}
 	file_close(dom, handle);
@@ -163,8 +169,11 @@ int agent_file_write(virDomainPtr dom, const char *path, const void *data, size_
 	while (len > 0 && status == 0) {
 		size_t n = len < PIECE_BYTES ? len : PIECE_BYTES;
 		char *text = base64_encode(from, n);
-		json_t *ret = text ? call(dom, "guest-file-write",
-					  json_pack("{s:I, s:s}", "handle", handle, "buf-b64", text), error) : NULL;
+		json_t *ret =
+			text ? call(dom, "guest-file-write",
+				    json_pack("{s:I, s:s}", "handle", handle, "buf-b64", text),
+				    error)
+			     : NULL;
 
 		free(text);
 		if (!ret) {

@@ -46,7 +46,8 @@ char *base64_decode(const char *text, size_t *len)
 		uint32_t bits = 0;
 
 		for (size_t j = 0; j < 4; j++) {
-			const char *digit = i + j >= n - padding ? digits : memchr(digits, text[i + j], 64);
+			const char *digit =
+				i + j >= n - padding ? digits : memchr(digits, text[i + j], 64);
 
 			if (!digit) {
 				free(data);
@@ -95,13 +96,15 @@ json_t *agent_reply_parse(const char *text, char error[AGENT_ERROR_MAX])
 	const char *description;
 
 	if (!reply) {
-		snprintf(error, AGENT_ERROR_MAX, "the agent's reply is not JSON: %s", json_error.text);
+		snprintf(error, AGENT_ERROR_MAX, "the agent's reply is not JSON: %s",
+			 json_error.text);
 		return NULL;
 	}
 	description = json_string_value(json_object_get(json_object_get(reply, "error"), "desc"));
 	ret = json_incref(json_object_get(reply, "return"));
 	if (!ret)
-		snprintf(error, AGENT_ERROR_MAX, "%s", description ? description : "the agent's reply has no return");
+		snprintf(error, AGENT_ERROR_MAX, "%s",
+			 description ? description : "the agent's reply has no return");
 	json_decref(reply);
 	return ret;
 }
@@ -119,20 +122,25 @@ static int decode_member(const json_t *ret, const char *name, char **out)
 int agent_result_parse(const json_t *ret, struct agent_result *result, char error[AGENT_ERROR_MAX])
 {
 	const json_t *exited = json_object_get(ret, "exited");
-	const json_t *code = json_object_get(ret, "exitcode"), *number = json_object_get(ret, "signal");
+	const json_t *code = json_object_get(ret, "exitcode"),
+		     *number = json_object_get(ret, "signal");
 
 	memset(result, 0, sizeof(*result));
 	if (!json_is_boolean(exited)) {
-		snprintf(error, AGENT_ERROR_MAX, "the agent's reply to guest-exec-status lacks exited");
+		snprintf(error, AGENT_ERROR_MAX,
+			 "the agent's reply to guest-exec-status lacks exited");
 		return -1;
 	}
 	result->exited = json_is_true(exited);
 	if (!result->exited)
 		return 0;
-	result->status = number ? 128 + (int)json_integer_value(number) : (int)json_integer_value(code);
-	if (decode_member(ret, "out-data", &result->out) || decode_member(ret, "err-data", &result->err)) {
+	result->status =
+		number ? 128 + (int)json_integer_value(number) : (int)json_integer_value(code);
+	if (decode_member(ret, "out-data", &result->out) ||
+	    decode_member(ret, "err-data", &result->err)) {
 		agent_result_free(result);
-		snprintf(error, AGENT_ERROR_MAX, "the agent's reply to guest-exec-status has malformed base64");
+		snprintf(error, AGENT_ERROR_MAX,
+			 "the agent's reply to guest-exec-status has malformed base64");
 		return -1;
 	}
 	return 0;
@@ -145,7 +153,8 @@ char *agent_read_parse(const json_t *ret, size_t *len, bool *eof, char error[AGE
 
 	*eof = json_is_true(json_object_get(ret, "eof"));
 	if (!data)
-		snprintf(error, AGENT_ERROR_MAX, "the agent's reply to guest-file-read has no valid buf-b64");
+		snprintf(error, AGENT_ERROR_MAX,
+			 "the agent's reply to guest-file-read has no valid buf-b64");
 	return data;
 }
 
@@ -154,16 +163,20 @@ void agent_explain(const char *command, const char *message, char error[AGENT_ER
 	char copy[AGENT_ERROR_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", message);
-	if (strstr(copy, "disabled") || strstr(copy, "not allowed") || strstr(copy, "CommandNotFound") ||
-	    strstr(copy, "has not been found"))
+	if (strstr(copy, "disabled") || strstr(copy, "not allowed") ||
+	    strstr(copy, "CommandNotFound") || strstr(copy, "has not been found"))
 		snprintf(error, AGENT_ERROR_MAX,
-			 "its agent refuses %s: in the guest, take it out of BLACKLIST_RPC or block-rpcs "
-			 "(/etc/sysconfig/qemu-ga, /etc/qemu/qemu-ga.conf), then restart qemu-guest-agent",
+			 "its agent refuses %s: in the guest, take it out of BLACKLIST_RPC or "
+			 "block-rpcs "
+			 "(/etc/sysconfig/qemu-ga, /etc/qemu/qemu-ga.conf), then restart "
+			 "qemu-guest-agent",
 			 command);
 	else if (strstr(copy, "not configured"))
-		snprintf(error, AGENT_ERROR_MAX, "it has no guest agent channel (org.qemu.guest_agent.0)");
+		snprintf(error, AGENT_ERROR_MAX,
+			 "it has no guest agent channel (org.qemu.guest_agent.0)");
 	else if (strstr(copy, "not responding") || strstr(copy, "not connected"))
-		snprintf(error, AGENT_ERROR_MAX, "its agent does not answer; is qemu-guest-agent running in it?");
+		snprintf(error, AGENT_ERROR_MAX,
+			 "its agent does not answer; is qemu-guest-agent running in it?");
 	else if (strstr(copy, "not running"))
 		snprintf(error, AGENT_ERROR_MAX, "it is not running");
 	else

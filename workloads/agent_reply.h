@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest agent's language: commands as text, replies from text. Pure; libvirt carries them (agent.h). */
+/* The guest agent's language: commands as text, replies from text. Pure; libvirt carries them
+ * (agent.h). */
 #ifndef BALLAST_AGENT_REPLY_H
 #define BALLAST_AGENT_REPLY_H
 
@@ -19,15 +20,16 @@ struct agent_result {
 
 void agent_result_free(struct agent_result *result);
 
-/* A command as one line of JSON; arguments: an object or NULL, taken over. Allocated, NULL: no memory. */
+/* A command as one line of JSON; arguments: an object or NULL, taken over. Allocated, NULL: no
+ * memory. */
 char *agent_command(const char *execute, json_t *arguments);
 
 /* guest-exec's arguments: the first of argv (NULL-terminated) is the path. */
 json_t *agent_exec_arguments(const char *const *argv);
 
 /*
- * "return" of a reply, a new reference; NULL with error where the reply is not one or is an error of the
- * agent's.
+ * "return" of a reply, a new reference; NULL with error where the reply is not one or is an error
+ * of the agent's.
  */
 json_t *agent_reply_parse(const char *text, char error[AGENT_ERROR_MAX]);
 
@@ -37,7 +39,8 @@ int agent_result_parse(const json_t *ret, struct agent_result *result, char erro
 /* guest-file-read's return: allocated bytes and their number; NULL with error. */
 char *agent_read_parse(const json_t *ret, size_t *len, bool *eof, char error[AGENT_ERROR_MAX]);
 
-/* What a person needs to know instead of libvirt's or the agent's message for command; error may be message. */
+/* What a person needs to know instead of libvirt's or the agent's message for command; error may be
+ * message. */
 void agent_explain(const char *command, const char *message, char error[AGENT_ERROR_MAX]);
 
 /* Base64. Both allocated; decoding: NUL-terminated beyond *len, NULL where text is malformed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A page cache load: reads a sparse file at a given rate until that much of it was read. The kernel may
- * drop what was read when it needs the memory; this does not read it again.
+ * A page cache load: reads a sparse file at a given rate until that much of it was read. The kernel
+ * may drop what was read when it needs the memory; this does not read it again.
  */
 #include "guestload.h"
 #include "log.h"
@@ -95,7 +95,8 @@ static int open_loop(int file)
 		snprintf(path, sizeof(path), "/dev/loop%d", number);
 		loop = open(path, O_RDONLY | O_CLOEXEC);
 	}
-	if (loop >= 0 && (ioctl(loop, LOOP_SET_FD, file) || ioctl(loop, LOOP_SET_STATUS64, &info))) {
+	if (loop >= 0 &&
+	    (ioctl(loop, LOOP_SET_FD, file) || ioctl(loop, LOOP_SET_STATUS64, &info))) {
 		close(loop);
 		loop = -1;
 	}
@@ -115,13 +116,15 @@ static int open_cached(void)
 
 		fd = open_loop(file);
 		if (fd < 0)
-			log_warn("this guest has no disk and no loop device (modprobe loop): nothing can be cached");
+			log_warn("this guest has no disk and no loop device (modprobe loop): "
+				 "nothing can be cached");
 		close(file);
 	} else if (fd < 0) {
 		log_warn("no file can be made in /var/tmp or /run: %s", strerror(errno));
 	}
 	if (fd >= 0)
-		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* what was asked for, nothing ahead of it */
+		posix_fadvise(fd, 0, 0,
+			      POSIX_FADV_RANDOM); /* what was asked for, nothing ahead of it */
 	return fd;
 }
 
@@ -133,13 +136,15 @@ static void follow(struct cache *c, double now_s)
 	uint64_t due = ramp_due_kib(&c->ramp, now_s);
 
 	while (c->kib + PIECE_KIB <= due && !c->failed && !tick_quit) {
-		if (pread(c->fd, piece, sizeof(piece), (off_t)c->kib * 1024) != (ssize_t)sizeof(piece))
+		if (pread(c->fd, piece, sizeof(piece), (off_t)c->kib * 1024) !=
+		    (ssize_t)sizeof(piece))
 			c->failed = true;
 		else
 			c->kib += PIECE_KIB;
 	}
 	if (c->kib > due + PIECE_KIB) {
-		posix_fadvise(c->fd, (off_t)due * 1024, (off_t)(c->kib - due) * 1024, POSIX_FADV_DONTNEED);
+		posix_fadvise(c->fd, (off_t)due * 1024, (off_t)(c->kib - due) * 1024,
+			      POSIX_FADV_DONTNEED);
 		c->kib = due;
 	}
 }
@@ -149,10 +154,13 @@ static void report(const struct cache *c, const char *suffix, bool ended)
 	char text[REPORT_MAX];
 
 	snprintf(text, sizeof(text),
-		 "{\"load\":\"cache\",\"state\":\"%s\",\"asked_kib\":%" PRIu64 ",\"rate_kib_s\":%" PRIu64
-		 ",\"load_kib\":%" PRIu64 ",\"starved_s\":0,\"elapsed_s\":%.3f}\n",
-		 ended ? "ended" : c->failed ? "failed" :
-		 c->kib + PIECE_KIB <= c->ramp.to_kib ? "growing" : "holding",
+		 "{\"load\":\"cache\",\"state\":\"%s\",\"asked_kib\":%" PRIu64
+		 ",\"rate_kib_s\":%" PRIu64 ",\"load_kib\":%" PRIu64
+		 ",\"starved_s\":0,\"elapsed_s\":%.3f}\n",
+		 ended					? "ended"
+		 : c->failed				? "failed"
+		 : c->kib + PIECE_KIB <= c->ramp.to_kib ? "growing"
+							: "holding",
 		 c->ramp.to_kib, c->ramp.rate_kib_s, c->kib, tick_now_s() - c->phase_start_s);
 	report_write(NAME, suffix, text);
 }
@@ -229,8 +237,10 @@ static void usage(FILE *to)
 {
 	fputs("usage: cacheload [-f] SIZE [RATE]\n"
 	      "       cacheload --status | --stop\n"
-	      "Reads a file until SIZE of it went through the page cache, at RATE (like 20M/s; without: at once).\n"
-	      "The first goes on in the background, those after it steer that one; downwards drops pages.\n"
+	      "Reads a file until SIZE of it went through the page cache, at RATE (like 20M/s; "
+	      "without: at once).\n"
+	      "The first goes on in the background, those after it steer that one; downwards drops "
+	      "pages.\n"
 	      "  -f, --foreground     stay until stopped\n"
 	      "      --status         print the report of the running load\n"
 	      "      --stop           end it and print its final report\n"
@@ -242,9 +252,12 @@ static int parse_args(struct args *args, int argc, char **argv)
 {
 	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
-		{"foreground", no_argument, NULL, 'f'},	      {"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},	      {"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION}, {NULL, 0, NULL, 0},
+		{"foreground", no_argument, NULL, 'f'},
+		{"status", no_argument, NULL, OPT_STATUS},
+		{"stop", no_argument, NULL, OPT_STOP},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A CPU load that takes a given share of each CPU, paced on an absolute schedule, and says what it got. */
+/* A CPU load that takes a given share of each CPU, paced on an absolute schedule, and says what it
+ * got. */
 #include "guestload.h"
 #include "log.h"
 #include "pace.h"
@@ -17,17 +18,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAME	     "cpuload"
-#define THREADS_MAX  1024
-#define STACK_SIZE   65536
+#define NAME	    "cpuload"
+#define THREADS_MAX 1024
+#define STACK_SIZE  65536
 
-/* Short enough that a scheduler that looks twice a second sees the mean, long enough for many pieces. */
-#define PERIOD_MS    100
+/* Short enough that a scheduler that looks twice a second sees the mean, long enough for many
+ * pieces. */
+#define PERIOD_MS 100
 
-/* A piece of work: the clock is looked at ten thousand times a second, and stalls of 1 ms stand out. */
-#define PIECE_NS     100000
+/* A piece of work: the clock is looked at ten thousand times a second, and stalls of 1 ms stand
+ * out. */
+#define PIECE_NS 100000
 
-#define STATUS_S     0.5
+#define STATUS_S 0.5
 
 struct args {
 	double pct;
@@ -44,7 +47,7 @@ struct worker {
 	const struct args *args;
 	int cpu; /* −1: anywhere */
 	int64_t start_ns;
-	unsigned long piece;	/* rounds of work in a piece */
+	unsigned long piece; /* rounds of work in a piece */
 	_Atomic int64_t done_ns;
 	_Atomic int64_t waited_ns;
 	_Atomic int64_t given_up_ns;
@@ -84,7 +87,8 @@ static unsigned long calibrate(void)
 				best = before;
 		}
 		if (best * 2 > PIECE_NS || rounds > 1UL << 30)
-			return best > 0 ? (unsigned long)((double)rounds * PIECE_NS / (double)best) : rounds;
+			return best > 0 ? (unsigned long)((double)rounds * PIECE_NS / (double)best)
+					: rounds;
 	}
 }
 
@@ -131,7 +135,8 @@ static void *worker_run(void *opaque)
 	return NULL;
 }
 
-static void report(const struct args *args, struct worker *workers, int64_t start_ns, const char *state)
+static void report(const struct args *args, struct worker *workers, int64_t start_ns,
+		   const char *state)
 {
 	double elapsed_ns = (double)(clock_ns(CLOCK_MONOTONIC) - start_ns), scale;
 	int64_t done = 0, waited = 0, given_up = 0, backlog = 0;
@@ -149,9 +154,9 @@ static void report(const struct args *args, struct worker *workers, int64_t star
 		 "{\"load\":\"cpu\",\"state\":\"%s\",\"asked_pct\":%.6g,\"attained_pct\":%.2f,"
 		 "\"waited_pct\":%.2f,\"given_up_pct\":%.2f,\"backlog_s\":%.3f,\"threads\":%ld,"
 		 "\"open_loop\":%s,\"elapsed_s\":%.3f}\n",
-		 state, args->pct, (double)done * scale, (double)waited * scale, (double)given_up * scale,
-		 (double)backlog / 1e9 / (double)args->threads, args->threads,
-		 args->open_loop ? "true" : "false", elapsed_ns / 1e9);
+		 state, args->pct, (double)done * scale, (double)waited * scale,
+		 (double)given_up * scale, (double)backlog / 1e9 / (double)args->threads,
+		 args->threads, args->open_loop ? "true" : "false", elapsed_ns / 1e9);
 	report_write(NAME, "status", text);
 	if (!strcmp(state, "ended"))
 		report_write(NAME, "last", text);
@@ -163,7 +168,8 @@ static void assign_cpus(const struct args *args, struct worker *workers)
 	cpu_set_t allowed;
 	int cpu = -1;
 
-	if (args->unpinned || sched_getaffinity(0, sizeof(allowed), &allowed) || CPU_COUNT(&allowed) == 0) {
+	if (args->unpinned || sched_getaffinity(0, sizeof(allowed), &allowed) ||
+	    CPU_COUNT(&allowed) == 0) {
 		for (long i = 0; i < args->threads; i++)
 			workers[i].cpu = -1;
 		return;
@@ -234,7 +240,8 @@ static void usage(FILE *to)
 {
 	fputs("usage: cpuload [-d] [-f] [-p MS] [-t THREADS] [-u] PERCENT\n"
 	      "       cpuload --status | --stop\n"
-	      "Loads each CPU with PERCENT of its time, in the background, in place of the cpuload running.\n"
+	      "Loads each CPU with PERCENT of its time, in the background, in place of the cpuload "
+	      "running.\n"
 	      "  -d, --demand         what waiting cost is caught up later, not given up\n"
 	      "  -f, --foreground     stay, print the final report\n"
 	      "  -p, --period MS      the share is taken in each period (100)\n"
@@ -250,11 +257,16 @@ static int parse_args(struct args *args, int argc, char **argv)
 {
 	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
-		{"demand", no_argument, NULL, 'd'},	    {"foreground", no_argument, NULL, 'f'},
-		{"period", required_argument, NULL, 'p'},   {"threads", required_argument, NULL, 't'},
-		{"unpinned", no_argument, NULL, 'u'},	    {"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},	    {"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION}, {NULL, 0, NULL, 0},
+		{"demand", no_argument, NULL, 'd'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"period", required_argument, NULL, 'p'},
+		{"threads", required_argument, NULL, 't'},
+		{"unpinned", no_argument, NULL, 'u'},
+		{"status", no_argument, NULL, OPT_STATUS},
+		{"stop", no_argument, NULL, OPT_STOP},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 

@@ -22,8 +22,9 @@
 #define STOP_TERM_S 5.0
 #define STOP_KILL_S 5.0
 
-/* How long the running instance may take to accept a new target; it looks as soon as it is signalled. */
-#define STEER_S	    5.0
+/* How long the running instance may take to accept a new target; it looks as soon as it is
+ * signalled. */
+#define STEER_S 5.0
 
 static char *run_path(char buf[PATH_MAX], const char *name, const char *suffix)
 {
@@ -251,7 +252,8 @@ void oom_score_set(int score)
 	if (fd < 0)
 		return;
 	ignored = write(fd, text, (size_t)snprintf(text, sizeof(text), "%d", score));
-	(void)ignored; /* lowering it takes privileges; without them the load is merely less protected */
+	(void)ignored; /* lowering it takes privileges; without them the load is merely less
+			  protected */
 	close(fd);
 }
 

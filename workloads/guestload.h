@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the loads that run inside guests share: one instance of each, found by its lock, that goes on
- * in the background; and small JSON reports in /run/ballast (or $BALLAST_RUN).
+ * What the loads that run inside guests share: one instance of each, found by its lock, that goes
+ * on in the background; and small JSON reports in /run/ballast (or $BALLAST_RUN).
  *
- * NAME.lock is locked by the running instance, NAME.status is its present report, written anew all the
- * time, NAME.last the final report of the phase that ended last.
+ * NAME.lock is locked by the running instance, NAME.status is its present report, written anew all
+ * the time, NAME.last the final report of the phase that ended last.
  */
 #ifndef BALLAST_GUESTLOAD_H
 #define BALLAST_GUESTLOAD_H
@@ -18,14 +18,15 @@
 
 /* Exit statuses of a load beyond log.h's. */
 enum load_exit {
-	EXIT_OOM = 4,	     /* the kernel killed it for want of memory */
-	EXIT_NO_MEMORY = 5,  /* the kernel refused it memory */
+	EXIT_OOM = 4,	    /* the kernel killed it for want of memory */
+	EXIT_NO_MEMORY = 5, /* the kernel refused it memory */
 };
 
 /* The pid of the running instance, 0: there is none. */
 pid_t instance_pid(const char *name);
 
-/* Makes this process the instance. 0; −1: there is another, or with a line on stderr that it cannot be. */
+/* Makes this process the instance. 0; −1: there is another, or with a line on stderr that it cannot
+ * be. */
 int instance_lock(const char *name);
 
 /* Ends the running instance: SIGTERM, later SIGKILL. 0 once there is none, −1 if it does not go. */
@@ -37,17 +38,19 @@ int instance_stop(const char *name);
  */
 int instance_steer(const char *name, pid_t pid, uint64_t kib, uint64_t rate_kib_s);
 
-/* For the instance, on SIGUSR1: reads the target. 0, −1: none. report_remove(name, "target") accepts it. */
+/* For the instance, on SIGUSR1: reads the target. 0, −1: none. report_remove(name, "target")
+ * accepts it. */
 int target_read(const char *name, uint64_t *kib, uint64_t *rate_kib_s);
 
 /*
- * Goes on in the background: the caller waits until detach_ready() was called in the child and exits
- * with the status given there (or 1 if the child died before), so that whoever started it learns of
- * failures. The child has no terminal and, from detach_ready() on, no standard streams.
+ * Goes on in the background: the caller waits until detach_ready() was called in the child and
+ * exits with the status given there (or 1 if the child died before), so that whoever started it
+ * learns of failures. The child has no terminal and, from detach_ready() on, no standard streams.
  */
 int detach(void);
 
-/* Points the standard streams to /dev/null: whoever waits for the output's end must not wait for a load's. */
+/* Points the standard streams to /dev/null: whoever waits for the output's end must not wait for a
+ * load's. */
 void streams_close(void);
 void detach_ready(int detached, int status);
 
@@ -66,7 +69,8 @@ ssize_t report_read(const char *name, const char *suffix, char *buf, size_t len)
 /* "20M/s" in KiB per second. 0, −1. */
 int parse_rate(const char *text, uint64_t *out_kib_s);
 
-/* How the OOM killer looks at this process: −1000 never … 1000 first. Ignored where that is not allowed. */
+/* How the OOM killer looks at this process: −1000 never … 1000 first. Ignored where that is not
+ * allowed. */
 void oom_score_set(int score);
 
 /* Kills for want of memory since boot (/proc/vmstat), −1: not known. */

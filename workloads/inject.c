@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts, stops and asks after loads in the lab's guests, and plays a scenario's timeline on them. */
+/* Starts, stops and asks after loads in the lab's guests, and plays a scenario's timeline on them.
+ */
 #include "agent.h"
 #include "labguest.h"
 #include "load.h"
@@ -30,12 +31,16 @@ static void usage(FILE *to)
 	      "       inject [-c URI] stop GUEST…|--all\n"
 	      "       inject [-c URI] status [GUEST…]\n"
 	      "       inject [-c URI] run SCENARIO [--trace FILE] [--epoch-ns N] [--prefix P]\n"
-	      "Starts, stops and asks after loads inside the lab's guests, through their agents. LOAD is as in a\n"
-	      "scenario: 'cpu 45%', 'cpu 30% demand', 'memory 1G 20M/s', 'cache 300M', 'stress cpu-light', 'idle'.\n"
+	      "Starts, stops and asks after loads inside the lab's guests, through their agents. "
+	      "LOAD is as in a\n"
+	      "scenario: 'cpu 45%', 'cpu 30% demand', 'memory 1G 20M/s', 'cache 300M', 'stress "
+	      "cpu-light', 'idle'.\n"
 	      "  -a, --all            every running guest of the lab\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
-	      "  -e, --epoch-ns N     CLOCK_MONOTONIC at the timeline's start; - reads it from stdin\n"
-	      "      --loads DIR      the programs that run in guests (guest/ beside this program)\n"
+	      "  -e, --epoch-ns N     CLOCK_MONOTONIC at the timeline's start; - reads it from "
+	      "stdin\n"
+	      "      --loads DIR      the programs that run in guests (guest/ beside this "
+	      "program)\n"
 	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
 	      "  -t, --trace FILE     append what happens to a trace\n"
 	      "      --help, --version\n",
@@ -47,7 +52,8 @@ static virConnectPtr connect_to(const char *uri)
 	virConnectPtr conn = virConnectOpen(uri);
 
 	if (!conn)
-		log_warn("cannot connect to %s: %s; see `lab doctor`", uri, virGetLastErrorMessage());
+		log_warn("cannot connect to %s: %s; see `lab doctor`", uri,
+			 virGetLastErrorMessage());
 	return conn;
 }
 
@@ -67,10 +73,12 @@ static void print_report(const char *guest, const json_t *report)
 		       json_number_value(json_object_get(report, "elapsed_s")));
 	else if (json_object_get(report, "asked_kib"))
 		printf(" asked %s, holds %s, starved %.1f s, for %.0f s",
-		       format_size((uint64_t)json_integer_value(json_object_get(report, "asked_kib")), asked,
-				   sizeof(asked)),
-		       format_size((uint64_t)json_integer_value(json_object_get(report, "load_kib")), held,
-				   sizeof(held)),
+		       format_size(
+			       (uint64_t)json_integer_value(json_object_get(report, "asked_kib")),
+			       asked, sizeof(asked)),
+		       format_size(
+			       (uint64_t)json_integer_value(json_object_get(report, "load_kib")),
+			       held, sizeof(held)),
 		       json_number_value(json_object_get(report, "starved_s")),
 		       json_number_value(json_object_get(report, "elapsed_s")));
 	putchar('\n');
@@ -81,8 +89,7 @@ static void print_reports(const char *guest, const json_t *reports)
 	json_t *report;
 	size_t i;
 
-	json_array_foreach(reports, i, report)
-		print_report(guest, report);
+	json_array_foreach(reports, i, report) print_report(guest, report);
 }
 
 static int cmd_start(struct args *args)
@@ -105,7 +112,8 @@ static int cmd_start(struct args *args)
 		return EXIT_USAGE;
 	}
 	if (!load_is(phase.verb)) {
-		log_warn("\"%s\" is not a load; cpu, memory, free, cache, stress and idle are", args->operands[1]);
+		log_warn("\"%s\" is not a load; cpu, memory, free, cache, stress and idle are",
+			 args->operands[1]);
 		goto out;
 	}
 	status = EXIT_LAB;
@@ -134,7 +142,8 @@ out:
 	return status;
 }
 
-/* Calls visit for the guests named, or for all running ones of the lab. Returns the worst exit status. */
+/* Calls visit for the guests named, or for all running ones of the lab. Returns the worst exit
+ * status. */
 static int each_guest(struct args *args, int (*visit)(virDomainPtr dom, const char *name))
 {
 	virConnectPtr conn = connect_to(args->run.uri);
@@ -259,10 +268,14 @@ static void parse_args(struct args *args, int argc, char **argv)
 {
 	enum { OPT_LOADS = 256, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
-		{"all", no_argument, NULL, 'a'},	    {"connect", required_argument, NULL, 'c'},
-		{"epoch-ns", required_argument, NULL, 'e'}, {"loads", required_argument, NULL, OPT_LOADS},
-		{"prefix", required_argument, NULL, 'p'},   {"trace", required_argument, NULL, 't'},
-		{"help", no_argument, NULL, OPT_HELP},	    {"version", no_argument, NULL, OPT_VERSION},
+		{"all", no_argument, NULL, 'a'},
+		{"connect", required_argument, NULL, 'c'},
+		{"epoch-ns", required_argument, NULL, 'e'},
+		{"loads", required_argument, NULL, OPT_LOADS},
+		{"prefix", required_argument, NULL, 'p'},
+		{"trace", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
 		{NULL, 0, NULL, 0},
 	};
 	int option;

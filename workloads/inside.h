@@ -14,8 +14,8 @@ struct inside {
 };
 
 /*
- * From /proc/meminfo, /proc/vmstat and memload's report, the latter two may be NULL. 0, −1 where meminfo
- * lacks a figure.
+ * From /proc/meminfo, /proc/vmstat and memload's report, the latter two may be NULL. 0, −1 where
+ * meminfo lacks a figure.
  */
 int inside_parse(const char *meminfo, const char *vmstat, const char *report, struct inside *out);
 

@@ -9,36 +9,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUEST_DIR    "/usr/local/lib/ballast"
-#define DIGEST_MAX   128
-#define PROGRAM_MAX  (16 * 1024 * 1024)
+#define GUEST_DIR   "/usr/local/lib/ballast"
+#define DIGEST_MAX  128
+#define PROGRAM_MAX (16 * 1024 * 1024)
 
-/* Generous: an emulated guest that starves for memory or CPU takes seconds for what takes milliseconds. */
-#define COMMAND_S    20.0
+/* Generous: an emulated guest that starves for memory or CPU takes seconds for what takes
+ * milliseconds. */
+#define COMMAND_S 20.0
 
 /*
  * stress-ng stays in a session of its own, so that all its workers can be ended by their group; its
  * output must not stay the agent's, which would wait for it.
  */
-static const char stress_start[] =
-	"mkdir -p /run/ballast; cd " GUEST_DIR "/profiles || exit 1\n"
-	"[ -f \"$1\" ] || { echo \"there is no stress profile $1; there are: $(echo *)\" >&2; exit 1; }\n"
-	"command -v stress-ng >/dev/null || { echo 'stress-ng is not installed in the guest' >&2; exit 1; }\n"
-	"setsid stress-ng --job \"$1\" --temp-path /run/ballast </dev/null >/run/ballast/stress.log 2>&1 &\n"
-	"echo $! >/run/ballast/stress.pid\n";
+static const char stress_start[] = "mkdir -p /run/ballast; cd " GUEST_DIR "/profiles || exit 1\n"
+				   "[ -f \"$1\" ] || { echo \"there is no stress profile $1; there "
+				   "are: $(echo *)\" >&2; exit 1; }\n"
+				   "command -v stress-ng >/dev/null || { echo 'stress-ng is not "
+				   "installed in the guest' >&2; exit 1; }\n"
+				   "setsid stress-ng --job \"$1\" --temp-path /run/ballast "
+				   "</dev/null >/run/ballast/stress.log 2>&1 &\n"
+				   "echo $! >/run/ballast/stress.pid\n";
 
-#define STRESS_STOP                                                                                    \
-	"if [ -f /run/ballast/stress.pid ]; then\n"                                                    \
-	"  read -r pid </run/ballast/stress.pid; rm /run/ballast/stress.pid\n"                         \
-	"  kill -TERM -- -$pid 2>/dev/null; n=0\n"                                                     \
-	"  while kill -0 -- -$pid 2>/dev/null; do\n"                                                   \
-	"    n=$((n + 1)); [ $n -lt 50 ] || { kill -KILL -- -$pid; break; }; sleep 0.1\n"              \
-	"  done\n"                                                                                     \
+#define STRESS_STOP                                                                                \
+	"if [ -f /run/ballast/stress.pid ]; then\n"                                                \
+	"  read -r pid </run/ballast/stress.pid; rm /run/ballast/stress.pid\n"                     \
+	"  kill -TERM -- -$pid 2>/dev/null; n=0\n"                                                 \
+	"  while kill -0 -- -$pid 2>/dev/null; do\n"                                               \
+	"    n=$((n + 1)); [ $n -lt 50 ] || { kill -KILL -- -$pid; break; }; sleep 0.1\n"          \
+	"  done\n"                                                                                 \
 	"fi\n"
 
-static const char end_all[] =
-	"cd " GUEST_DIR " 2>/dev/null || exit 0\n"
-	"for load in cpuload memload cacheload; do [ ! -x $load ] || ./$load --stop; done\n" STRESS_STOP "exit 0\n";
+static const char end_all[] = "cd " GUEST_DIR " 2>/dev/null || exit 0\n"
+			      "for load in cpuload memload cacheload; do [ ! -x $load ] || ./$load "
+			      "--stop; done\n" STRESS_STOP "exit 0\n";
 
 static const char ask_all[] =
 	"cd " GUEST_DIR " 2>/dev/null || exit 0\n"
@@ -50,8 +53,8 @@ static const char ask_all[] =
 
 bool load_is(enum phase_verb verb)
 {
-	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE || verb == PHASE_STRESS ||
-	       verb == PHASE_IDLE;
+	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE ||
+	       verb == PHASE_STRESS || verb == PHASE_IDLE;
 }
 
 /* The JSON lines of a program's output; others are left out. */
@@ -71,7 +74,8 @@ static json_t *parse_reports(const char *text)
 }
 
 /* Runs a program in the guest and takes an exit status other than 0 for failure. */
-static int run(virDomainPtr dom, const char *const *argv, json_t **reports, char error[AGENT_ERROR_MAX])
+static int run(virDomainPtr dom, const char *const *argv, json_t **reports,
+	       char error[AGENT_ERROR_MAX])
 {
 	struct agent_result result;
 	int status = -1;
@@ -85,8 +89,8 @@ static int run(virDomainPtr dom, const char *const *argv, json_t **reports, char
 	} else {
 		const char *text = result.err[0] ? result.err : result.out;
 
-		snprintf(error, AGENT_ERROR_MAX, "%s: %.*s (exit status %d)", argv[0], (int)strcspn(text, "\n"),
-			 text, result.status);
+		snprintf(error, AGENT_ERROR_MAX, "%s: %.*s (exit status %d)", argv[0],
+			 (int)strcspn(text, "\n"), text, result.status);
 	}
 	agent_result_free(&result);
 	return status;
@@ -101,7 +105,8 @@ static char *read_local(const char *path, size_t *len, char error[AGENT_ERROR_MA
 	char *data = f ? malloc(PROGRAM_MAX) : NULL;
 
 	if (!data) {
-		snprintf(error, AGENT_ERROR_MAX, "%s: %s; run `make -C workloads`", path, strerror(errno));
+		snprintf(error, AGENT_ERROR_MAX, "%s: %s; run `make -C workloads`", path,
+			 strerror(errno));
 		if (f)
 			fclose(f);
 		return NULL;
@@ -112,7 +117,8 @@ static char *read_local(const char *path, size_t *len, char error[AGENT_ERROR_MA
 	return data;
 }
 
-static int push_file(virDomainPtr dom, const char *dir, const char *name, char error[AGENT_ERROR_MAX])
+static int push_file(virDomainPtr dom, const char *dir, const char *name,
+		     char error[AGENT_ERROR_MAX])
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	size_t len;
@@ -134,8 +140,8 @@ static int push(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX])
 {
 	static const char *const make_dir[] = {
 		"/bin/sh", "-c", "rm -rf " GUEST_DIR " && mkdir -p " GUEST_DIR "/profiles", NULL};
-	static const char *const make_executable[] = {
-		"/bin/sh", "-c", "cd " GUEST_DIR " && chmod 755 *load", NULL};
+	static const char *const make_executable[] = {"/bin/sh", "-c",
+						      "cd " GUEST_DIR " && chmod 755 *load", NULL};
 	char path[PATH_MAX], *manifest, *save = NULL;
 	size_t len;
 	int status;
@@ -145,7 +151,8 @@ static int push(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX])
 	if (!manifest)
 		return -1;
 	status = run(dom, make_dir, NULL, error);
-	for (char *name = strtok_r(manifest, " \n", &save); name && !status; name = strtok_r(NULL, " \n", &save))
+	for (char *name = strtok_r(manifest, " \n", &save); name && !status;
+	     name = strtok_r(NULL, " \n", &save))
 		status = push_file(dom, dir, name, error);
 	free(manifest);
 	if (!status)
@@ -163,7 +170,8 @@ int load_prepare(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX])
 	ours = read_local(path, &len, error);
 	if (!ours)
 		return -1;
-	/* A guest without the file has not got the loads; one whose agent is mute fails again below. */
+	/* A guest without the file has not got the loads; one whose agent is mute fails again
+	 * below. */
 	same = agent_file_read(dom, GUEST_DIR "/DIGEST", DIGEST_MAX, &theirs, &len, error) == 0 &&
 	       !strcmp(ours, theirs);
 	free(ours);
@@ -173,7 +181,8 @@ int load_prepare(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX])
 
 /* --- steering --- */
 
-static int begin_cpu(virDomainPtr dom, const struct phase *phase, json_t **ended, char error[AGENT_ERROR_MAX])
+static int begin_cpu(virDomainPtr dom, const struct phase *phase, json_t **ended,
+		     char error[AGENT_ERROR_MAX])
 {
 	char pct[32], threads[16];
 	const char *argv[6] = {GUEST_DIR "/cpuload"};
@@ -190,8 +199,8 @@ static int begin_cpu(virDomainPtr dom, const struct phase *phase, json_t **ended
 	return run(dom, argv, ended, error);
 }
 
-static int begin_size(virDomainPtr dom, const char *program, const struct phase *phase, json_t **ended,
-		      char error[AGENT_ERROR_MAX])
+static int begin_size(virDomainPtr dom, const char *program, const struct phase *phase,
+		      json_t **ended, char error[AGENT_ERROR_MAX])
 {
 	char size[32], rate[32];
 	const char *argv[] = {program, size, phase->rate_kib_s ? rate : NULL, NULL};
@@ -201,7 +210,8 @@ static int begin_size(virDomainPtr dom, const char *program, const struct phase 
 	return run(dom, argv, ended, error);
 }
 
-static int begin_stress(virDomainPtr dom, const char *profile, json_t **ended, char error[AGENT_ERROR_MAX])
+static int begin_stress(virDomainPtr dom, const char *profile, json_t **ended,
+			char error[AGENT_ERROR_MAX])
 {
 	static const char *const stop[] = {"/bin/sh", "-c", STRESS_STOP, NULL};
 	const char *start[] = {"/bin/sh", "-c", stress_start, "stress", profile, NULL};
@@ -209,7 +219,8 @@ static int begin_stress(virDomainPtr dom, const char *profile, json_t **ended, c
 	return run(dom, stop, NULL, error) ? -1 : run(dom, start, ended, error);
 }
 
-int load_begin(virDomainPtr dom, const struct phase *phase, json_t **ended, char error[AGENT_ERROR_MAX])
+int load_begin(virDomainPtr dom, const struct phase *phase, json_t **ended,
+	       char error[AGENT_ERROR_MAX])
 {
 	*ended = NULL;
 	switch (phase->verb) {
@@ -246,7 +257,8 @@ int load_status(virDomainPtr dom, json_t **reports, char error[AGENT_ERROR_MAX])
 		return -1;
 	/* A load that ended leaves its report behind. */
 	for (size_t i = json_array_size(*reports); i-- > 0;) {
-		const char *state = json_string_value(json_object_get(json_array_get(*reports, i), "state"));
+		const char *state =
+			json_string_value(json_object_get(json_array_get(*reports, i), "state"));
 
 		if (state && !strcmp(state, "ended"))
 			json_array_remove(*reports, i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads in one guest: bringing the programs into it, starting, steering, ending and asking after them.
- * Every function returns 0, or −1 with one line in error that does not name the guest.
+ * Loads in one guest: bringing the programs into it, starting, steering, ending and asking after
+ * them. Every function returns 0, or −1 with one line in error that does not name the guest.
  */
 #ifndef BALLAST_LOAD_H
 #define BALLAST_LOAD_H
@@ -13,16 +13,17 @@
 bool load_is(enum phase_verb verb);
 
 /*
- * Makes sure that the guest has exactly the programs and profiles of dir (workloads/build/guest): compares
- * digests, pushes them through the agent where they differ.
+ * Makes sure that the guest has exactly the programs and profiles of dir (workloads/build/guest):
+ * compares digests, pushes them through the agent where they differ.
  */
 int load_prepare(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX]);
 
 /*
- * Begins a phase for which load_is() holds. *ended becomes an array with the final reports of what it
- * replaced or ended (the programs' own JSON objects), to be freed.
+ * Begins a phase for which load_is() holds. *ended becomes an array with the final reports of what
+ * it replaced or ended (the programs' own JSON objects), to be freed.
  */
-int load_begin(virDomainPtr dom, const struct phase *phase, json_t **ended, char error[AGENT_ERROR_MAX]);
+int load_begin(virDomainPtr dom, const struct phase *phase, json_t **ended,
+	       char error[AGENT_ERROR_MAX]);
 
 /* Ends every load, as the phase "idle" does. */
 int load_end(virDomainPtr dom, json_t **ended, char error[AGENT_ERROR_MAX]);

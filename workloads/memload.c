@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A memory load: grows to a size at a given rate, touching every page, holds, gives back. A supervisor
- * that the OOM killer leaves alone steers and watches the worker that it is to take first.
+ * A memory load: grows to a size at a given rate, touching every page, holds, gives back. A
+ * supervisor that the OOM killer leaves alone steers and watches the worker that it is to take
+ * first.
  */
 #include "guestload.h"
 #include "log.h"
@@ -55,12 +56,13 @@ static void report(struct supervisor *s, const char *suffix)
 	char text[REPORT_MAX];
 
 	snprintf(text, sizeof(text),
-		 "{\"load\":\"memory\",\"state\":\"%s\",\"asked_kib\":%" PRIu64 ",\"rate_kib_s\":%" PRIu64
-		 ",\"load_kib\":%" PRIu64 ",\"peak_kib\":%" PRIu64 ",\"starved_s\":%.3f,\"late_s\":%.3f,"
+		 "{\"load\":\"memory\",\"state\":\"%s\",\"asked_kib\":%" PRIu64
+		 ",\"rate_kib_s\":%" PRIu64 ",\"load_kib\":%" PRIu64 ",\"peak_kib\":%" PRIu64
+		 ",\"starved_s\":%.3f,\"late_s\":%.3f,"
 		 "\"elapsed_s\":%.3f}\n",
-		 s->state, s->target.kib, s->target.rate_kib_s, (uint64_t)shared->kib, (uint64_t)shared->peak_kib,
-		 (double)shared->starved_ms / 1000, (double)shared->late_ms / 1000,
-		 tick_now_s() - s->phase_start_s);
+		 s->state, s->target.kib, s->target.rate_kib_s, (uint64_t)shared->kib,
+		 (uint64_t)shared->peak_kib, (double)shared->starved_ms / 1000,
+		 (double)shared->late_ms / 1000, tick_now_s() - s->phase_start_s);
 	report_write(NAME, suffix, text);
 }
 
@@ -124,7 +126,9 @@ static void note_progress(struct supervisor *s)
 		s->state = "failed";
 		s->status = EXIT_NO_MEMORY;
 	} else {
-		s->state = kib < s->target.kib ? "growing" : kib > s->target.kib ? "shrinking" : "holding";
+		s->state = kib < s->target.kib	 ? "growing"
+			   : kib > s->target.kib ? "shrinking"
+						 : "holding";
 	}
 }
 
@@ -148,7 +152,8 @@ static void worker_end(struct supervisor *s)
 {
 	if (!s->worker)
 		return;
-	/* The kernel takes the memory back with the process; its peak and starving are in the report. */
+	/* The kernel takes the memory back with the process; its peak and starving are in the
+	 * report. */
 	kill(s->worker, SIGKILL);
 	waitpid(s->worker, NULL, 0);
 	s->worker = 0;
@@ -164,7 +169,8 @@ static int supervise(struct args *args, int detached)
 
 	if (tick_signals() < 0 || instance_lock(NAME))
 		return EXIT_FAIL;
-	s.shared = mmap(NULL, sizeof(*s.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s.shared = mmap(NULL, sizeof(*s.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	if (s.shared == MAP_FAILED)
 		return EXIT_NO_MEMORY;
 	/* Signals only while waiting, so that none is missed between the look and the wait. */
@@ -178,7 +184,8 @@ static int supervise(struct args *args, int detached)
 	steer(&s);
 	/* After the fork: the worker must stay swappable and killable, its supervisor must not. */
 	oom_score_set(-1000);
-	mlockall(MCL_CURRENT); /* without the privilege for it the reports may be late when memory is short */
+	mlockall(MCL_CURRENT); /* without the privilege for it the reports may be late when memory
+				  is short */
 	report(&s, "status");
 	if (detached >= 0)
 		detach_ready(detached, s.status);
@@ -216,16 +223,20 @@ static int stop(void)
 	if (report_read(NAME, "last", text, sizeof(text)) <= 0)
 		return EXIT_FAIL;
 	fputs(text, stdout);
-	return strstr(text, "\"oom\"") ? EXIT_OOM : strstr(text, "\"failed\"") ? EXIT_NO_MEMORY : EXIT_PASS;
+	return strstr(text, "\"oom\"")	    ? EXIT_OOM
+	       : strstr(text, "\"failed\"") ? EXIT_NO_MEMORY
+					    : EXIT_PASS;
 }
 
 static void usage(FILE *to)
 {
 	fputs("usage: memload [-f] SIZE [RATE]\n"
 	      "       memload --status | --stop\n"
-	      "Brings the memory held to SIZE at RATE (like 20M/s; without: at once), up or down, and holds it.\n"
+	      "Brings the memory held to SIZE at RATE (like 20M/s; without: at once), up or down, "
+	      "and holds it.\n"
 	      "The first goes on in the background, those after it steer that one.\n"
-	      "  -f, --foreground     stay until stopped; exit status 4: killed for want of memory, 5: refused memory\n"
+	      "  -f, --foreground     stay until stopped; exit status 4: killed for want of "
+	      "memory, 5: refused memory\n"
 	      "      --status         print the report of the running load\n"
 	      "      --stop           end it and print its final report; exit status as above\n"
 	      "      --help, --version\n",
@@ -236,9 +247,12 @@ static int parse_args(struct args *args, int argc, char **argv)
 {
 	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
-		{"foreground", no_argument, NULL, 'f'},	      {"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},	      {"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION}, {NULL, 0, NULL, 0},
+		{"foreground", no_argument, NULL, 'f'},
+		{"status", no_argument, NULL, OPT_STATUS},
+		{"stop", no_argument, NULL, OPT_STOP},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 

@@ -14,24 +14,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE_KIB      4U
-#define PAGE_BYTES    (PAGE_KIB * 1024U)
+#define PAGE_KIB   4U
+#define PAGE_BYTES (PAGE_KIB * 1024U)
 
 /* Memory is mapped in segments, so that it can be given back for good from the end. */
-#define SEGMENT_KIB   (16U * 1024U)
-#define SEGMENTS_MAX  65536 /* 1 TiB */
+#define SEGMENT_KIB  (16U * 1024U)
+#define SEGMENTS_MAX 65536 /* 1 TiB */
 
 /* A fiftieth of a second: at 20M/s a step is 100 pages. */
-#define STEP_S	      0.02
+#define STEP_S 0.02
 
 /* Touched between two looks at the clock: 64 KiB take 0.1 ms where memory is there. */
-#define BATCH_KIB     64U
+#define BATCH_KIB 64U
 
 /*
  * A load further behind than this does not catch up in one leap, which no program that allocates
  * would do and which could kill a guest that just got its memory: its schedule moves back instead.
  */
-#define LAG_MOST_S    0.25
+#define LAG_MOST_S 0.25
 
 struct holding {
 	unsigned char *segments[SEGMENTS_MAX];
@@ -57,7 +57,8 @@ static int grow_page(struct holding *h)
 
 		if (segment == MAP_FAILED)
 			return -1;
-		madvise(segment, SEGMENT_KIB * 1024U, MADV_NOHUGEPAGE); /* older kernels know no huge pages */
+		madvise(segment, SEGMENT_KIB * 1024U,
+			MADV_NOHUGEPAGE); /* older kernels know no huge pages */
 		h->segments[h->kib / SEGMENT_KIB] = segment;
 	}
 	words = (uint64_t *)page_at(h, h->kib);
@@ -100,7 +101,8 @@ static void forgive_lag(struct ramp *ramp, uint64_t kib, _Atomic uint64_t *spent
 	*spent_ms += (uint64_t)(lag_s * 1000);
 }
 
-/* What the schedule wants now, in whole pages: never more than due upwards, never less downwards. */
+/* What the schedule wants now, in whole pages: never more than due upwards, never less downwards.
+ */
 static uint64_t due_kib(const struct ramp *ramp)
 {
 	uint64_t due = ramp_due_kib(ramp, tick_now_s());
@@ -120,11 +122,13 @@ static void take_order(struct memworker_shared *shared, struct ramp *ramp, unsig
 	shared->refused = false;
 }
 
-static void grow_to(struct holding *h, struct memworker_shared *shared, struct ramp *ramp, unsigned int order)
+static void grow_to(struct holding *h, struct memworker_shared *shared, struct ramp *ramp,
+		    unsigned int order)
 {
 	/* What the clock says was missed before touching is not memory's fault. */
 	forgive_lag(ramp, h->kib, &shared->late_ms);
-	for (uint64_t due = due_kib(ramp); h->kib < due && shared->order == order; due = due_kib(ramp)) {
+	for (uint64_t due = due_kib(ramp); h->kib < due && shared->order == order;
+	     due = due_kib(ramp)) {
 		for (unsigned int i = 0; i < BATCH_KIB / PAGE_KIB && h->kib < due; i++) {
 			if (grow_page(h)) {
 				shared->refused = true;

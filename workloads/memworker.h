@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of memload that holds the memory: a process of its own, steered through shared memory. */
+/* The part of memload that holds the memory: a process of its own, steered through shared memory.
+ */
 #ifndef BALLAST_MEMWORKER_H
 #define BALLAST_MEMWORKER_H
 
@@ -8,7 +9,8 @@
 #include <stdint.h>
 
 struct memworker_shared {
-	/* Written by the supervisor; order counts the targets, the worker looks at the others when it changed. */
+	/* Written by the supervisor; order counts the targets, the worker looks at the others when
+	 * it changed. */
 	_Atomic uint64_t target_kib;
 	_Atomic uint64_t rate_kib_s;
 	_Atomic unsigned int order;

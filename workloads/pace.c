@@ -5,16 +5,18 @@
 #include <string.h>
 
 /*
- * A piece counts as stalled when it took this much longer than usual. Timer interrupts of an emulated
- * guest cost up to 50 µs; the shortest turn Linux gives a busy neighbour is about a millisecond.
+ * A piece counts as stalled when it took this much longer than usual. Timer interrupts of an
+ * emulated guest cost up to 50 µs; the shortest turn Linux gives a busy neighbour is about a
+ * millisecond.
  */
-#define STALL_FACTOR	 2
-#define STALL_LEAST_NS	 250000
+#define STALL_FACTOR   2
+#define STALL_LEAST_NS 250000
 
-/* A pCPU shared fairly lets many pieces through between two stalls: so many in a row mean it got slower. */
-#define STALLS_IN_A_ROW	 32
+/* A pCPU shared fairly lets many pieces through between two stalls: so many in a row mean it got
+ * slower. */
+#define STALLS_IN_A_ROW 32
 
-#define USUAL_WEIGHT	 16 /* pieces the running mean goes back */
+#define USUAL_WEIGHT 16 /* pieces the running mean goes back */
 
 void pace_init(struct pace *p, double pct, int64_t period_ns, bool open_loop)
 {
@@ -73,13 +75,15 @@ int64_t stall_used_ns(struct stall_filter *f, int64_t took_ns)
 uint64_t ramp_due_kib(const struct ramp *r, double now_s)
 {
 	double moved = (double)r->rate_kib_s * (now_s - r->start_s);
-	uint64_t distance = r->from_kib > r->to_kib ? r->from_kib - r->to_kib : r->to_kib - r->from_kib;
+	uint64_t distance =
+		r->from_kib > r->to_kib ? r->from_kib - r->to_kib : r->to_kib - r->from_kib;
 
 	if (r->rate_kib_s == 0 || moved >= (double)distance)
 		return r->to_kib;
 	if (moved <= 0)
 		return r->from_kib;
-	return r->from_kib > r->to_kib ? r->from_kib - (uint64_t)moved : r->from_kib + (uint64_t)moved;
+	return r->from_kib > r->to_kib ? r->from_kib - (uint64_t)moved
+				       : r->from_kib + (uint64_t)moved;
 }
 
 double ramp_lag_s(const struct ramp *r, uint64_t kib, double now_s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arithmetic of the loads, without clocks or system calls: how much CPU time is due, what part of
- * a stretch of work the host took away, and how big a memory ramp should be by now.
+ * The arithmetic of the loads, without clocks or system calls: how much CPU time is due, what part
+ * of a stretch of work the host took away, and how big a memory ramp should be by now.
  */
 #ifndef BALLAST_PACE_H
 #define BALLAST_PACE_H
@@ -13,10 +13,10 @@
 
 struct pace {
 	int64_t period_ns;
-	int64_t share_ns;    /* of each period */
-	bool open_loop;	     /* what was not done is kept, not given up */
-	int64_t period;	     /* the present one, from 0; −1: none yet */
-	int64_t due_ns;	     /* work that has arrived, less what was given up */
+	int64_t share_ns; /* of each period */
+	bool open_loop;	  /* what was not done is kept, not given up */
+	int64_t period;	  /* the present one, from 0; −1: none yet */
+	int64_t due_ns;	  /* work that has arrived, less what was given up */
 	int64_t done_ns;
 	int64_t given_up_ns;
 };
@@ -24,8 +24,9 @@ struct pace {
 void pace_init(struct pace *p, double pct, int64_t period_ns, bool open_loop);
 
 /*
- * Moves on to the period that holds elapsed_ns since the start. A closed loop gives up what it did not
- * do in the periods before; what it did too much (a piece of work ends where it ends) is owed by the next.
+ * Moves on to the period that holds elapsed_ns since the start. A closed loop gives up what it did
+ * not do in the periods before; what it did too much (a piece of work ends where it ends) is owed
+ * by the next.
  */
 void pace_advance(struct pace *p, int64_t elapsed_ns);
 
@@ -38,15 +39,15 @@ int64_t pace_next_ns(const struct pace *p);
 /*
  * --- CPU: what a guest cannot see ---
  * While a vCPU waits for its pCPU the guest's clocks go on, so its CPU time counts the wait as work
- * (unless the hypervisor reports stolen time, which KVM does and QEMU's emulation does not). But work
- * is done in pieces of about 100 µs, and the host lets somebody else run for a millisecond or more: a
- * piece that took far longer than its neighbours was interrupted, and what it took beyond the usual
- * was waiting.
+ * (unless the hypervisor reports stolen time, which KVM does and QEMU's emulation does not). But
+ * work is done in pieces of about 100 µs, and the host lets somebody else run for a millisecond or
+ * more: a piece that took far longer than its neighbours was interrupted, and what it took beyond
+ * the usual was waiting.
  */
 struct stall_filter {
-	int64_t usual_ns;  /* what a piece takes uninterrupted: a running mean */
-	int64_t least_ns;  /* of the stalls in a row */
-	unsigned int row;  /* stalls in a row */
+	int64_t usual_ns; /* what a piece takes uninterrupted: a running mean */
+	int64_t least_ns; /* of the stalls in a row */
+	unsigned int row; /* stalls in a row */
 };
 
 /* Returns what a piece of work that took took_ns really used; the rest was waiting. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Plays a scenario's timeline on its guests, all at once: a thread and a connection for each of them. */
+/* Plays a scenario's timeline on its guests, all at once: a thread and a connection for each of
+ * them. */
 #include "run.h"
 
 #include "labguest.h"
@@ -65,7 +66,8 @@ static int set_epoch(const struct run_args *args, struct runner *r)
 	if (args->ask_epoch) {
 		puts("ready");
 		fflush(stdout);
-		if (!fgets(line, sizeof(line), stdin) || sscanf(line, "%" SCNd64, &r->epoch_ns) != 1) {
+		if (!fgets(line, sizeof(line), stdin) ||
+		    sscanf(line, "%" SCNd64, &r->epoch_ns) != 1) {
 			log_warn("no epoch came on stdin");
 			return -1;
 		}

@@ -12,8 +12,8 @@ struct run_args {
 	const char *prefix;   /* of the guests' names */
 	const char *trace;    /* appended to; NULL: nothing is written */
 	const char *loads;    /* folder of the programs that run in guests */
-	int64_t epoch_ns;     /* CLOCK_MONOTONIC at t = 0; −1: now, once the guests are prepared */
-	bool ask_epoch;	      /* it comes as a line on stdin after "ready" was printed */
+	int64_t epoch_ns; /* CLOCK_MONOTONIC at t = 0; −1: now, once the guests are prepared */
+	bool ask_epoch;	  /* it comes as a line on stdin after "ready" was printed */
 };
 
 /* An exit status. */

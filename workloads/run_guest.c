@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* One guest of a timeline: begins its phases on time, looks inside it, reports what its loads attained. */
+/* One guest of a timeline: begins its phases on time and looks inside it. */
 #include "run_guest.h"
 
 #include "agent.h"
 #include "inside.h"
 #include "labguest.h"
 #include "load.h"
-#include "log.h"
+#include "run_report.h"
 #include "tick.h"
 #include "units.h"
 
 #include <inttypes.h>
 #include <libvirt/virterror.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* How long a guest that was just started may take until its agent answers; emulated ones boot in 3 to 15 s. */
-#define BOOT_S	      90.0
+/* How long a guest that was just started may take until its agent answers; emulated ones boot in 3
+ * to 15 s. */
+#define BOOT_S 90.0
 
-/* An agent that is mute when a load is due is asked again so long: the guest may be short of memory. */
-#define MUTE_S	      10.0
+/* An agent that is mute when a load is due is asked again so long: the guest may be short of
+ * memory. */
+#define MUTE_S 10.0
 
-/* A look inside takes about 0.1 s on a busy emulated guest; none is begun so shortly before a phase. */
+/* A look inside takes about 0.1 s on a busy emulated guest; none is begun so shortly before a
+ * phase. */
 #define BEFORE_PHASE_S 0.3
 
-#define PROC_MAX      (64 * 1024)
+#define PROC_MAX (64 * 1024)
 
 double runner_now_s(const struct runner *r)
 {
@@ -35,156 +37,6 @@ double runner_now_s(const struct runner *r)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)(now.tv_sec * INT64_C(1000000000) + now.tv_nsec - r->epoch_ns) / 1e9;
-}
-
-/* --- telling --- */
-
-static void write_event(struct run_guest *g, double t_s, const char *event, json_t *data)
-{
-	struct runner *r = g->runner;
-
-	if (!r->tracing) {
-		json_decref(data);
-		return;
-	}
-	pthread_mutex_lock(&r->lock);
-	if (trace_write_event(&r->trace, t_s, event, data) && !r->failed) {
-		log_warn("%s: the trace cannot be written", r->args->trace);
-		r->failed = true;
-	}
-	pthread_mutex_unlock(&r->lock);
-}
-
-static void complain(struct run_guest *g, bool fatal, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* A line on stderr and a warning in the trace; fatal ones make the run fail. */
-static void complain(struct run_guest *g, bool fatal, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	log_warn("guest %s: %s", g->guest->name, text);
-	write_event(g, runner_now_s(g->runner), "warning",
-		    json_pack("{s:s, s:s+++}", "guest", g->guest->name, "text", "guest ", g->guest->name, ": ", text));
-	if (fatal) {
-		pthread_mutex_lock(&g->runner->lock);
-		g->runner->failed = true;
-		pthread_mutex_unlock(&g->runner->lock);
-	}
-}
-
-/* --- what loads attained --- */
-
-static enum load_class class_of(const char *load)
-{
-	return !strcmp(load, "cpu") ? CLASS_CPU : !strcmp(load, "memory") ? CLASS_MEMORY :
-	       !strcmp(load, "cache") ? CLASS_CACHE : !strcmp(load, "stress") ? CLASS_STRESS : CLASS_COUNT;
-}
-
-static enum load_class class_of_phase(const struct phase *phase)
-{
-	switch (phase->verb) {
-	case PHASE_CPU:
-		return CLASS_CPU;
-	case PHASE_MEMORY:
-		return CLASS_MEMORY;
-	case PHASE_CACHE:
-		return CLASS_CACHE;
-	case PHASE_STRESS:
-		return CLASS_STRESS;
-	default:
-		return CLASS_COUNT;
-	}
-}
-
-/* CPU time of all its vCPUs as the host sees it; −1: not known. */
-static int64_t vcpu_ns(virDomainPtr dom, unsigned int vcpus)
-{
-	virVcpuInfoPtr info = calloc(vcpus, sizeof(*info));
-	int n = info ? virDomainGetVcpus(dom, info, (int)vcpus, NULL, 0) : -1;
-	int64_t sum = n < 0 ? -1 : 0;
-
-	for (int i = 0; i < n; i++)
-		sum += (int64_t)info[i].cpuTime;
-	free(info);
-	return sum;
-}
-
-/* The figures that a load's own report and the trace have in common. */
-static void copy_figures(const struct phase *phase, const json_t *report, json_t *event)
-{
-	static const char *const cpu[] = {"asked_pct", "attained_pct", "waited_pct", "given_up_pct", "backlog_s"};
-	static const char *const size[] = {"asked_kib", "peak_kib", "starved_s", "state"};
-	const char *const *names = phase->verb == PHASE_CPU ? cpu : size;
-	size_t n = phase->verb == PHASE_CPU ? sizeof(cpu) / sizeof(cpu[0]) : sizeof(size) / sizeof(size[0]);
-
-	for (size_t i = 0; i < n; i++) {
-		json_t *value = json_object_get(report, names[i]);
-
-		if (value)
-			json_object_set(event, names[i], value);
-	}
-	if (phase->verb != PHASE_CPU) {
-		const char *state = json_string_value(json_object_get(report, "state"));
-		bool lost = state && (!strcmp(state, "oom") || !strcmp(state, "killed"));
-
-		/* What was killed holds nothing any more: how far it came is what it attained. */
-		json_object_set(event, "attained_kib", json_object_get(report, lost ? "peak_kib" : "load_kib"));
-	}
-}
-
-static void end_active(struct run_guest *g, enum load_class class, const json_t *report, double now_s)
-{
-	struct active_load *active = &g->active[class];
-	const struct phase *phase = active->phase;
-	int64_t used_ns;
-	char text[128];
-	json_t *event;
-
-	if (!phase)
-		return;
-	active->phase = NULL;
-	event = json_pack("{s:s, s:s, s:f, s:f}", "guest", g->guest->name, "phase",
-			  phase_format(phase, text, sizeof(text)), "from_s", active->from_s, "to_s", now_s);
-	if (report && class != CLASS_STRESS)
-		copy_figures(phase, report, event);
-	used_ns = vcpu_ns(g->dom, g->guest->vcpus);
-	if ((class == CLASS_CPU || class == CLASS_STRESS) && used_ns >= 0 && active->vcpu_ns >= 0 &&
-	    used_ns >= active->vcpu_ns && now_s > active->from_s) {
-		unsigned int loaded = phase->vcpus ? phase->vcpus : g->guest->vcpus;
-
-		json_object_set_new(event, "host_pct",
-				    json_real((double)(used_ns - active->vcpu_ns) / 1e7 /
-					      (now_s - active->from_s) / loaded));
-	}
-	write_event(g, now_s, "load_report", event);
-}
-
-/* The final reports of loads that ended; ended is let go of. */
-static void note_ended(struct run_guest *g, json_t *ended, double now_s)
-{
-	json_t *report;
-	size_t i;
-
-	json_array_foreach(ended, i, report) {
-		const char *load = json_string_value(json_object_get(report, "load"));
-		enum load_class class = load ? class_of(load) : CLASS_COUNT;
-
-		if (class != CLASS_COUNT)
-			end_active(g, class, report, now_s);
-	}
-	json_decref(ended);
-}
-
-/* Every load ends: with what the guest says of them or, where it cannot say any more, without. */
-static void end_all_active(struct run_guest *g, json_t *reports, double now_s)
-{
-	note_ended(g, reports, now_s);
-	for (enum load_class class = 0; class < CLASS_COUNT; class++)
-		end_active(g, class, NULL, now_s);
 }
 
 /* --- waiting --- */
@@ -229,7 +81,7 @@ static int wait_for_agent(struct run_guest *g, double limit_s, char error[AGENT_
 
 static int begin_load(struct run_guest *g, const struct phase *phase, char error[AGENT_ERROR_MAX])
 {
-	enum load_class class = class_of_phase(phase);
+	enum load_class class = run_class_of(phase);
 	json_t *ended = NULL;
 	double now_s;
 
@@ -243,12 +95,13 @@ static int begin_load(struct run_guest *g, const struct phase *phase, char error
 	}
 	now_s = runner_now_s(g->runner);
 	if (phase->verb == PHASE_IDLE)
-		end_all_active(g, ended, now_s);
+		run_end_all(g, ended, now_s);
 	else
-		note_ended(g, ended, now_s);
+		run_note_ended(g, ended, now_s);
 	if (class != CLASS_COUNT) {
-		end_active(g, class, NULL, now_s); /* whatever it was, it said nothing */
-		g->active[class] = (struct active_load){phase, now_s, vcpu_ns(g->dom, g->guest->vcpus)};
+		run_end_active(g, class, NULL, now_s); /* whatever it was, it said nothing */
+		g->active[class] =
+			(struct active_load){phase, now_s, run_vcpu_ns(g->dom, g->guest->vcpus)};
 		g->had_memory_load = g->had_memory_load || class == CLASS_MEMORY;
 	}
 	return 0;
@@ -264,26 +117,30 @@ static int pin_vcpus(struct run_guest *g, const char *list, char error[AGENT_ERR
 		return -1;
 	}
 	for (unsigned int vcpu = 0; vcpu < g->guest->vcpus; vcpu++) {
-		/* Said before it is done: the conductor sees the change and must know whose it is. */
+		/* Said before it is done: the conductor sees the change and must know whose it is.
+		 */
 		printf("pin %s %u %s\n", g->guest->name, vcpu, list);
 		if (virDomainPinVcpuFlags(g->dom, vcpu, map, len, VIR_DOMAIN_AFFECT_LIVE) < 0) {
 			snprintf(error, AGENT_ERROR_MAX, "%s", virGetLastErrorMessage());
 			return -1;
 		}
-		write_event(g, runner_now_s(g->runner), "pin",
-			    json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu", (int)vcpu, "affinity",
-				      list, "by", "scenario"));
+		run_write(g, runner_now_s(g->runner), "pin",
+			  json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu",
+				    (int)vcpu, "affinity", list, "by", "scenario"));
 	}
 	return 0;
 }
 
-/* The guest begins anew: whatever was in it is gone. */
+/* The guest begins anew, whatever was in it is gone: waits until loads can be started in it again.
+ */
 static int boot(struct run_guest *g, char error[AGENT_ERROR_MAX])
 {
 	g->oom_kill = g->oom_base = 0;
 	g->had_memory_load = false;
 	agent_prepare(g->dom);
-	return wait_for_agent(g, BOOT_S, error) ? -1 : load_prepare(g->dom, g->runner->args->loads, error);
+	return wait_for_agent(g, BOOT_S, error)
+		       ? -1
+		       : load_prepare(g->dom, g->runner->args->loads, error);
 }
 
 /* Before the guest is cut off: what its loads say last. */
@@ -295,7 +152,7 @@ static void ask_last(struct run_guest *g)
 	/* Without an answer the reports lack what the guest would have said. */
 	if (!g->mute)
 		load_status(g->dom, &reports, ignored);
-	end_all_active(g, reports, runner_now_s(g->runner));
+	run_end_all(g, reports, runner_now_s(g->runner));
 }
 
 static int change_guest(struct run_guest *g, const struct phase *phase, char error[AGENT_ERROR_MAX])
@@ -304,15 +161,13 @@ static int change_guest(struct run_guest *g, const struct phase *phase, char err
 
 	switch (phase->verb) {
 	case PHASE_START:
-		status = virDomainCreate(g->dom);
-		return status < 0 ? status : boot(g, error);
+		return virDomainCreate(g->dom);
 	case PHASE_STOP:
 		ask_last(g);
 		return virDomainDestroy(g->dom);
 	case PHASE_REBOOT:
 		ask_last(g);
-		status = virDomainReset(g->dom, 0);
-		return status < 0 ? status : boot(g, error);
+		return virDomainReset(g->dom, 0);
 	case PHASE_PAUSE:
 		return virDomainSuspend(g->dom);
 	case PHASE_RESUME:
@@ -322,9 +177,9 @@ static int change_guest(struct run_guest *g, const struct phase *phase, char err
 	case PHASE_SETMEM:
 		status = virDomainSetMemoryFlags(g->dom, phase->kib, VIR_DOMAIN_AFFECT_LIVE);
 		if (status == 0)
-			write_event(g, runner_now_s(g->runner), "setmem",
-				    json_pack("{s:s, s:I, s:s}", "guest", g->guest->name, "kib",
-					      (json_int_t)phase->kib, "by", "scenario"));
+			run_write(g, runner_now_s(g->runner), "setmem",
+				  json_pack("{s:s, s:I, s:s}", "guest", g->guest->name, "kib",
+					    (json_int_t)phase->kib, "by", "scenario"));
 		return status;
 	default:
 		return -1;
@@ -342,12 +197,15 @@ static void begin_phase(struct run_guest *g, const struct phase *phase)
 	status = load_is(phase->verb) ? begin_load(g, phase, error) : change_guest(g, phase, error);
 	now_s = runner_now_s(g->runner);
 	if (status < 0) {
-		complain(g, true, "%s: %s", text, error[0] ? error : virGetLastErrorMessage());
+		run_complain(g, true, "%s: %s", text, error[0] ? error : virGetLastErrorMessage());
 		return;
 	}
 	printf("%.3f %s %s (%+.3f s)\n", now_s, g->guest->name, text, now_s - phase->at_s);
-	write_event(g, now_s, "load", json_pack("{s:s, s:s, s:f}", "guest", g->guest->name, "phase", text, "skew_s",
-						now_s - phase->at_s));
+	run_write(g, now_s, "load",
+		  json_pack("{s:s, s:s, s:o}", "guest", g->guest->name, "phase", text, "skew_s",
+			    run_rounded(now_s - phase->at_s)));
+	if ((phase->verb == PHASE_START || phase->verb == PHASE_REBOOT) && boot(g, error))
+		run_complain(g, true, "%s: %s", text, error);
 }
 
 /* --- looking inside --- */
@@ -362,8 +220,8 @@ static int read_inside(struct run_guest *g, struct inside *inside, char error[AG
 		/* Without these two the first is still worth having. */
 		if (agent_file_read(g->dom, "/proc/vmstat", PROC_MAX, &vmstat, &len, ignored))
 			vmstat = NULL;
-		if (!g->had_memory_load ||
-		    agent_file_read(g->dom, "/run/ballast/memload.status", PROC_MAX, &report, &len, ignored))
+		if (!g->had_memory_load || agent_file_read(g->dom, "/run/ballast/memload.status",
+							   PROC_MAX, &report, &len, ignored))
 			report = NULL;
 		status = inside_parse(meminfo, vmstat, report, inside);
 		if (status)
@@ -382,9 +240,18 @@ static void note_oom(struct run_guest *g, const struct inside *inside, double no
 	if (g->oom_kill < 0)
 		g->oom_base = inside->oom_kill;
 	else if (inside->oom_kill > g->oom_kill)
-		write_event(g, now_s, "oom", json_pack("{s:s, s:I}", "guest", g->guest->name, "kills",
-						       (json_int_t)(inside->oom_kill - g->oom_kill)));
+		run_write(g, now_s, "oom",
+			  json_pack("{s:s, s:I}", "guest", g->guest->name, "kills",
+				    (json_int_t)(inside->oom_kill - g->oom_kill)));
 	g->oom_kill = inside->oom_kill;
+}
+
+static bool runs(virDomainPtr dom)
+{
+	int state;
+
+	return virDomainGetState(dom, &state, NULL, 0) == 0 &&
+	       (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED);
 }
 
 static void look_inside(struct run_guest *g)
@@ -393,24 +260,27 @@ static void look_inside(struct run_guest *g)
 	struct inside inside;
 	double now_s;
 
-	if (virDomainIsActive(g->dom) != 1)
+	if (!runs(g->dom))
 		return;
+	g->looked_s = runner_now_s(g->runner);
 	if (read_inside(g, &inside, error)) {
 		if (!g->mute)
-			complain(g, false, "no figures from inside: %s", error);
+			run_complain(g, false, "no figures from inside: %s", error);
 		g->mute = true;
 		return;
 	}
 	if (g->mute)
-		complain(g, false, "figures from inside again");
+		run_complain(g, false, "figures from inside again");
 	g->mute = false;
 	now_s = runner_now_s(g->runner);
 	note_oom(g, &inside, now_s);
-	write_event(g, now_s, "inside",
-		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "guest", g->guest->name, "free_kib",
-			      (json_int_t)inside.free_kib, "available_kib", (json_int_t)inside.available_kib,
-			      "total_kib", (json_int_t)inside.total_kib, "oom_kill",
-			      (json_int_t)(g->oom_kill - g->oom_base), "load_kib", (json_int_t)inside.load_kib));
+	run_write(g, now_s, "inside",
+		  json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "guest", g->guest->name, "free_kib",
+			    (json_int_t)inside.free_kib, "available_kib",
+			    (json_int_t)inside.available_kib, "total_kib",
+			    (json_int_t)inside.total_kib, "oom_kill",
+			    (json_int_t)(g->oom_kill - g->oom_base), "load_kib",
+			    (json_int_t)inside.load_kib));
 }
 
 /* --- the thread --- */
@@ -420,32 +290,34 @@ static bool starts_off(const struct scenario_guest *guest)
 	return guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
 }
 
-/* Before the run: the guest is found, its agent answers, the loads are in it. 0, −1 after a complaint. */
+/* Before the run: the guest is found, its agent answers, the loads are in it. 0, −1 after a
+ * complaint. */
 static int prepare(struct run_guest *g)
 {
-	char error[LABGUEST_ERROR_MAX > AGENT_ERROR_MAX ? LABGUEST_ERROR_MAX : AGENT_ERROR_MAX] = "";
+	char error[LABGUEST_ERROR_MAX > AGENT_ERROR_MAX ? LABGUEST_ERROR_MAX : AGENT_ERROR_MAX] =
+		"";
 	int active;
 
 	g->conn = virConnectOpen(g->runner->args->uri);
 	if (!g->conn) {
-		complain(g, true, "%s: %s", g->runner->args->uri, virGetLastErrorMessage());
+		run_complain(g, true, "%s: %s", g->runner->args->uri, virGetLastErrorMessage());
 		return -1;
 	}
 	g->dom = labguest_find(g->conn, g->guest->name, error);
 	if (!g->dom) {
-		complain(g, true, "%s", error);
+		run_complain(g, true, "%s", error);
 		return -1;
 	}
 	active = virDomainIsActive(g->dom);
 	if (starts_off(g->guest) && active == 0)
 		return 0;
 	if (active != 1) {
-		complain(g, true, "it is not running");
+		run_complain(g, true, "it is not running");
 		return -1;
 	}
 	agent_prepare(g->dom);
 	if (load_prepare(g->dom, g->runner->args->loads, error)) {
-		complain(g, true, "%s", error);
+		run_complain(g, true, "%s", error);
 		return -1;
 	}
 	return 0;
@@ -458,7 +330,8 @@ static void play(struct run_guest *g)
 	struct ticker looks = {.interval_s = s->sample_s}; /* in seconds of the trace */
 
 	while (playing(g)) {
-		double phase_s = g->next_phase < guest->nphases ? guest->phases[g->next_phase].at_s : INFINITY;
+		double phase_s = g->next_phase < guest->nphases ? guest->phases[g->next_phase].at_s
+								: INFINITY;
 		double look_s = s->kind == SCENARIO_MEMORY ? looks.next_s : INFINITY;
 
 		if (look_s > phase_s - BEFORE_PHASE_S)
@@ -478,16 +351,19 @@ static void play(struct run_guest *g)
 
 static void finish(struct run_guest *g)
 {
+	const struct scenario *s = &g->runner->scenario;
 	char error[AGENT_ERROR_MAX];
 	json_t *ended = NULL;
 
-	if (virDomainIsActive(g->dom) != 1)
+	if (!runs(g->dom)) {
+		run_end_all(g, NULL, runner_now_s(g->runner));
 		return;
-	if (g->runner->scenario.kind == SCENARIO_MEMORY)
+	}
+	if (s->kind == SCENARIO_MEMORY && runner_now_s(g->runner) - g->looked_s > s->sample_s / 2)
 		look_inside(g);
 	if (load_end(g->dom, &ended, error))
-		complain(g, false, "its loads could not be ended: %s", error);
-	end_all_active(g, ended, runner_now_s(g->runner));
+		run_complain(g, false, "its loads could not be ended: %s", error);
+	run_end_all(g, ended, runner_now_s(g->runner));
 }
 
 void *run_guest(void *opaque)
@@ -497,6 +373,7 @@ void *run_guest(void *opaque)
 	int prepared;
 
 	g->oom_kill = -1;
+	g->looked_s = -1;
 	prepared = prepare(g);
 	pthread_mutex_lock(&r->lock);
 	r->nprepared++;

@@ -44,7 +44,8 @@ enum load_class {
 struct active_load {
 	const struct phase *phase; /* NULL: none */
 	double from_s;
-	int64_t vcpu_ns; /* CPU time of the guest's vCPUs then, as the host sees it; −1: not known */
+	int64_t vcpu_ns; /* CPU time of the guest's vCPUs then, as the host sees it; −1: not known
+			  */
 };
 
 struct run_guest {
@@ -57,6 +58,7 @@ struct run_guest {
 	size_t next_phase;
 	bool had_memory_load; /* so its report is worth reading */
 	bool mute;	      /* the agent did not answer the last time */
+	double looked_s;      /* when it was last looked inside, in seconds of the trace */
 	int64_t oom_kill;     /* of the last sample, since boot; −1: not known */
 	int64_t oom_base;     /* the same at the run's start */
 };

@@ -17,7 +17,8 @@ static void test_base64(void **state)
 {
 	/* RFC 4648, section 10 */
 	static const char *const rows[][2] = {
-		{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"},
+		{"", ""},	 {"f", "Zg=="},	       {"fo", "Zm8="},
+		{"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"},
 	};
 
 	(void)state;
@@ -70,8 +71,10 @@ static void test_command(void **state)
 	assert_string_equal(text, "{\"execute\":\"guest-ping\"}");
 	free(text);
 	text = agent_command("guest-exec", agent_exec_arguments(argv));
-	assert_string_equal(text, "{\"execute\":\"guest-exec\",\"arguments\":{\"path\":\"/bin/sh\",\"arg\":[\"-c\","
-				  "\"echo \\\"x\\\"\"],\"capture-output\":true}}");
+	assert_string_equal(
+		text,
+		"{\"execute\":\"guest-exec\",\"arguments\":{\"path\":\"/bin/sh\",\"arg\":[\"-c\","
+		"\"echo \\\"x\\\"\"],\"capture-output\":true}}");
 	free(text);
 }
 
@@ -82,7 +85,8 @@ static void test_replies(void **state)
 	} rows[] = {
 		{"{\"return\":{}}", NULL},
 		{"{\"return\":7}", NULL},
-		{"{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such file\"}}", "no such file"},
+		{"{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such file\"}}",
+		 "no such file"},
 		{"{}", "no return"},
 		{"{\"return\":", "not JSON"},
 		{"", "not JSON"},
@@ -121,7 +125,8 @@ static void test_results(void **state)
 	(void)state;
 	assert_int_equal(parse_result("{\"exited\":false}", &result), 0);
 	assert_false(result.exited);
-	assert_int_equal(parse_result("{\"exited\":true,\"exitcode\":4,\"out-data\":\"Zm9v\"}", &result), 0);
+	assert_int_equal(
+		parse_result("{\"exited\":true,\"exitcode\":4,\"out-data\":\"Zm9v\"}", &result), 0);
 	assert_true(result.exited);
 	assert_int_equal(result.status, 4);
 	assert_string_equal(result.out, "foo");
@@ -130,7 +135,8 @@ static void test_results(void **state)
 	assert_int_equal(parse_result("{\"exited\":true,\"signal\":9}", &result), 0);
 	assert_int_equal(result.status, 137);
 	agent_result_free(&result);
-	assert_int_equal(parse_result("{\"exited\":true,\"exitcode\":0,\"err-data\":\"*\"}", &result), -1);
+	assert_int_equal(
+		parse_result("{\"exited\":true,\"exitcode\":0,\"err-data\":\"*\"}", &result), -1);
 	assert_int_equal(parse_result("{}", &result), -1);
 	assert_int_equal(parse_result("[]", &result), -1);
 }
@@ -159,12 +165,17 @@ static void test_explanations(void **state)
 {
 	/* libvirt's and qemu-ga's own messages */
 	static const char *const rows[][2] = {
-		{"internal error: unable to execute QEMU agent command 'guest-exec': Command guest-exec has been disabled",
+		{"internal error: unable to execute QEMU agent command 'guest-exec': Command "
+		 "guest-exec has been disabled",
 		 "block-rpcs"},
-		{"internal error: unable to execute QEMU agent command 'guest-exec': The command guest-exec has been "
-		 "disabled for this instance", "guest-exec"},
-		{"argument unsupported: QEMU guest agent is not configured", "no guest agent channel"},
-		{"Guest agent is not responding: QEMU guest agent is not connected", "does not answer"},
+		{"internal error: unable to execute QEMU agent command 'guest-exec': The command "
+		 "guest-exec has been "
+		 "disabled for this instance",
+		 "guest-exec"},
+		{"argument unsupported: QEMU guest agent is not configured",
+		 "no guest agent channel"},
+		{"Guest agent is not responding: QEMU guest agent is not connected",
+		 "does not answer"},
 		{"Requested operation is not valid: domain is not running", "not running"},
 		{"something else", "something else"},
 	};
@@ -183,7 +194,8 @@ static void test_inside(void **state)
 {
 	static const char meminfo[] = "MemTotal:         495564 kB\nMemFree:          409128 kB\n"
 				      "MemAvailable:     399908 kB\nBuffers:               0 kB\n";
-	static const char vmstat[] = "nr_free_pages 102282\ndrop_pagecache 0\noom_kill 3\nswap_ra 0\n";
+	static const char vmstat[] =
+		"nr_free_pages 102282\ndrop_pagecache 0\noom_kill 3\nswap_ra 0\n";
 	struct inside inside;
 
 	(void)state;
@@ -202,10 +214,14 @@ static void test_inside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_base64),	  cmocka_unit_test(test_base64_bytes),
-		cmocka_unit_test(test_base64_malformed), cmocka_unit_test(test_command),
-		cmocka_unit_test(test_replies),	  cmocka_unit_test(test_results),
-		cmocka_unit_test(test_read),	  cmocka_unit_test(test_explanations),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_base64_bytes),
+		cmocka_unit_test(test_base64_malformed),
+		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_explanations),
 		cmocka_unit_test(test_inside),
 	};
 

@@ -12,10 +12,10 @@
 #include <cmocka.h>
 
 /* cmocka's own compares floats. */
-#define assert_near(a, b, epsilon)                                                                     \
-	do {                                                                                           \
-		if (fabs((double)(a) - (double)(b)) > (epsilon))                                       \
-			fail_msg("%s is %g, not %g", #a, (double)(a), (double)(b));                    \
+#define assert_near(a, b, epsilon)                                                                 \
+	do {                                                                                       \
+		if (fabs((double)(a) - (double)(b)) > (epsilon))                                   \
+			fail_msg("%s is %g, not %g", #a, (double)(a), (double)(b));                \
 	} while (0)
 
 #define MS INT64_C(1000000)
@@ -46,9 +46,9 @@ static void test_closed_loop(void **state)
 	static const struct {
 		double asked, got, want;
 	} rows[] = {
-		{45, 100, 45}, {100, 100, 100}, {0, 100, 0}, {1, 100, 1},
-		{45, 50, 45},  /* half a CPU is enough for 45 % */
-		{45, 30, 30},  /* what it did not get is given up */
+		{45, 100, 45}, {100, 100, 100}, {0, 100, 0},
+		{1, 100, 1},   {45, 50, 45}, /* half a CPU is enough for 45 % */
+		{45, 30, 30},		     /* what it did not get is given up */
 		{100, 25, 25},
 	};
 	struct pace p;

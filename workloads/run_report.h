@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What one guest's thread tells: events, complaints, and what its loads attained. Part of
+ * run_guest.c. */
+#ifndef BALLAST_RUN_REPORT_H
+#define BALLAST_RUN_REPORT_H
+
+#include "run_guest.h"
+
+/* To thousandths, as everything in a trace. */
+json_t *run_rounded(double value);
+
+/* An event of the trace, where one is written; takes over data. */
+void run_write(struct run_guest *g, double t_s, const char *event, json_t *data);
+
+/* A line on stderr and a warning in the trace; fatal ones make the run fail. */
+void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The kind of load a phase is; CLASS_COUNT: none of its own. */
+enum load_class run_class_of(const struct phase *phase);
+
+/* CPU time of all its vCPUs as the host sees it; −1: not known. */
+int64_t run_vcpu_ns(virDomainPtr dom, unsigned int vcpus);
+
+/* A load ends: with its own final report, or NULL where there is none. Nothing where none was
+ * active. */
+void run_end_active(struct run_guest *g, enum load_class class, const json_t *report, double now_s);
+
+/* The final reports of loads that ended; ended is let go of. */
+void run_note_ended(struct run_guest *g, json_t *ended, double now_s);
+
+/* Every load ends: with what the guest says of them or, where it cannot say any more, without. */
+void run_end_all(struct run_guest *g, json_t *reports, double now_s);
+
+#endif
