@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the scheduler's benchmark share: a simulated host, cases to run on it, rules to compare. */
+/* What the parts of the scheduler's benchmark share: a simulated host, cases to run on it, rules to
+ * compare. */
 #ifndef BALLAST_BENCH_CPU_H
 #define BALLAST_BENCH_CPU_H
 
@@ -25,13 +26,16 @@ struct bench_case {
 	const char *title;
 	size_t npcpus, nguests, vcpus; /* vcpus: of each guest */
 	unsigned int seeds;	       /* how many random instances */
-	unsigned int warmup; /* ticks at the loads before somebody pins all to the start; 0: unknown loads */
-	unsigned int ticks;	       /* from the loads' beginning, or from that moment */
-	double stolen;		       /* see model_set_stolen() */
+	unsigned int warmup; /* ticks at the loads before somebody pins all to the start; 0: unknown
+				loads */
+	unsigned int ticks;  /* from the loads' beginning, or from that moment */
+	double stolen;	     /* see model_set_stolen() */
+	bool open_eyes; /* usage is what is wanted, even where there is no room for it: judges plans alone */
 	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
 	void (*draw)(const struct bench_case *c, struct dice *dice, double *demand, int *start);
 	/* Changes demands at the start of that tick; true if it did. NULL: they stay. */
-	bool (*change)(const struct bench_case *c, struct dice *dice, unsigned int tick, double *demand);
+	bool (*change)(const struct bench_case *c, struct dice *dice, unsigned int tick,
+		       double *demand);
 };
 
 extern const struct bench_case bench_cases[];
@@ -66,8 +70,8 @@ struct bench_rule {
 	bool ours;
 	double threshold;
 	/*
-	 * usage: percent of a pCPU of each vCPU over the last interval; at: where it is. Changes at.
-	 * pinned: whether it is pinned there already.
+	 * usage: percent of a pCPU of each vCPU over the last interval; at: where it is. Changes
+	 * at. pinned: whether it is pinned there already.
 	 */
 	void (*plan)(const struct bench_rule *rule, size_t nvcpus, size_t npcpus,
 		     const double *usage, int *at);

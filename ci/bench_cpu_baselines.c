@@ -42,7 +42,8 @@ static double deviation(const double *sum, size_t n)
 	return sqrt(squares / (double)n);
 }
 
-/* The vCPU with the largest (sign 1) or smallest (−1) usage on a pCPU, or nvcpus; *count: how many are there. */
+/* The vCPU with the largest (sign 1) or smallest (−1) usage on a pCPU, or nvcpus; *count: how many
+ * are there. */
 static size_t extreme(size_t nvcpus, const double *usage, const int *at, size_t p, int sign,
 		      size_t *count)
 {
@@ -109,7 +110,8 @@ static void smallest(const struct bench_rule *rule, size_t nvcpus, size_t npcpus
 	free(sum);
 }
 
-/* Deviation above the threshold: heaviest of the busiest to the idlest, if the deviation then falls. */
+/* Deviation above the threshold: heaviest of the busiest to the idlest, if the deviation then
+ * falls. */
 static void improve(const struct bench_rule *rule, size_t nvcpus, size_t npcpus,
 		    const double *usage, int *at)
 {

@@ -68,14 +68,16 @@ static void draw_balanced(const struct bench_case *c, struct dice *dice, double 
 	in_turn(c, start);
 }
 
-static void draw_all_on_one(const struct bench_case *c, struct dice *dice, double *demand, int *start)
+static void draw_all_on_one(const struct bench_case *c, struct dice *dice, double *demand,
+			    int *start)
 {
 	(void)dice;
 	all_want(c, demand, LIGHT);
 	all_at(c, start, 0);
 }
 
-static void draw_half_half(const struct bench_case *c, struct dice *dice, double *demand, int *start)
+static void draw_half_half(const struct bench_case *c, struct dice *dice, double *demand,
+			   int *start)
 {
 	(void)dice;
 	all_want(c, demand, LIGHT);
@@ -90,7 +92,8 @@ static void draw_unpinned(const struct bench_case *c, struct dice *dice, double 
 	all_at(c, start, -1);
 }
 
-static void draw_unpinned_mixed(const struct bench_case *c, struct dice *dice, double *demand, int *start)
+static void draw_unpinned_mixed(const struct bench_case *c, struct dice *dice, double *demand,
+				int *start)
 {
 	(void)dice;
 	odd_heavy(c, demand);
@@ -104,14 +107,16 @@ static void draw_idle(const struct bench_case *c, struct dice *dice, double *dem
 	in_turn(c, start);
 }
 
-static void draw_mixed_all_on_one(const struct bench_case *c, struct dice *dice, double *demand, int *start)
+static void draw_mixed_all_on_one(const struct bench_case *c, struct dice *dice, double *demand,
+				  int *start)
 {
 	(void)dice;
 	odd_heavy(c, demand);
 	all_at(c, start, 0);
 }
 
-static bool half_turn_heavy(const struct bench_case *c, struct dice *dice, unsigned int tick, double *demand)
+static bool half_turn_heavy(const struct bench_case *c, struct dice *dice, unsigned int tick,
+			    double *demand)
 {
 	(void)dice;
 	if (tick == 0 || tick % 8)
@@ -156,7 +161,8 @@ static void draw_tailed(const struct bench_case *c, struct dice *dice, double *d
 
 /* --- over time --- */
 
-static bool redraw_some(const struct bench_case *c, struct dice *dice, unsigned int tick, double *demand)
+static bool redraw_some(const struct bench_case *c, struct dice *dice, unsigned int tick,
+			double *demand)
 {
 	if (tick == 0 || tick % 8)
 		return false;
@@ -179,36 +185,57 @@ static bool wander(const struct bench_case *c, struct dice *dice, unsigned int t
 	return tick % 30 == 0 && tick > 0;
 }
 
+#define COURSE(n, what, ...)                                                                       \
+	{                                                                                          \
+		.name = n, .title = what, .npcpus = 4, .nguests = 8, .vcpus = 1, .seeds = 20,      \
+		.ticks = 12, __VA_ARGS__                                                           \
+	}
+#define KNOWN(n, pcpus, guests, runs, drawn)                                                       \
+	{                                                                                          \
+		.name = n, .title = "known loads", .npcpus = pcpus, .nguests = guests, .vcpus = 1, \
+		.seeds = runs, .ticks = 10, .open_eyes = true, .draw = drawn                       \
+	}
+#define LIVE(n, pcpus, guests, runs, drawn, ...)                                                   \
+	{                                                                                          \
+		.name = n, .npcpus = pcpus, .nguests = guests, .vcpus = 1, .seeds = runs,          \
+		.ticks = 12, .draw = drawn, __VA_ARGS__                                            \
+	}
+
 const struct bench_case bench_cases[] = {
-	{"cpu-balanced", "course", 4, 8, 1, 20, 0, 12, 0, draw_balanced, NULL},
-	{"cpu-all-on-one", "course", 4, 8, 1, 20, 0, 12, 0, draw_all_on_one, NULL},
-	{"cpu-half-half", "course", 4, 8, 1, 20, 0, 12, 0, draw_half_half, NULL},
-	{"cpu-unpinned-equal", "course", 4, 8, 1, 20, 0, 12, 0, draw_unpinned, NULL},
-	{"cpu-unpinned-mixed", "course", 4, 8, 1, 20, 0, 12, 0, draw_unpinned_mixed, NULL},
-	{"cpu-idle", "course", 4, 8, 1, 20, 0, 20, 0, draw_idle, NULL},
-	{"cpu-phase", "course", 4, 8, 1, 20, 0, 16, 0, draw_unpinned, half_turn_heavy},
-	{"cpu-mixed-all-on-one", "course", 4, 8, 1, 20, 0, 12, 0, draw_mixed_all_on_one, NULL},
-	{"cpu-mixed-all-on-one known", "the loads ran before", 4, 8, 1, 20, 6, 12, 0, draw_mixed_all_on_one, NULL},
-	{"cpu-mixed-all-on-one steal", "guests without a steal clock", 4, 8, 1, 20, 0, 12, 0.57, draw_mixed_all_on_one, NULL},
-	{"cpu-more-pcpus", "course", 4, 3, 1, 20, 0, 12, 0, draw_mixed, NULL},
-	{"cpu-one-each", "course", 4, 4, 1, 20, 0, 12, 0, draw_mixed, NULL},
-	{"cpu-multi-vcpu", "course", 4, 4, 4, 20, 0, 12, 0, draw_mixed, NULL},
-	{"8x4 equal", "", 4, 8, 1, 1000, 5, 10, 0, draw_equal, NULL},
-	{"8x4 mixed", "", 4, 8, 1, 1000, 5, 10, 0, draw_mixed, NULL},
-	{"8x4 counts", "", 4, 8, 1, 1000, 5, 10, 0, draw_counts, NULL},
-	{"8x4 uniform", "", 4, 8, 1, 1000, 5, 10, 0, draw_uniform, NULL},
-	{"8x4 equal cold", "", 4, 8, 1, 1000, 0, 12, 0, draw_equal, NULL},
-	{"8x4 mixed cold", "", 4, 8, 1, 1000, 0, 12, 0, draw_mixed, NULL},
-	{"8x4 counts cold", "", 4, 8, 1, 1000, 0, 12, 0, draw_counts, NULL},
-	{"8x4 uniform cold", "", 4, 8, 1, 1000, 0, 12, 0, draw_uniform, NULL},
-	{"16x8 uniform", "", 8, 16, 1, 200, 5, 10, 0, draw_uniform, NULL},
-	{"16x8 mixed", "", 8, 16, 1, 200, 5, 10, 0, draw_mixed, NULL},
-	{"16x8 uniform cold", "", 8, 16, 1, 200, 0, 12, 0, draw_uniform, NULL},
-	{"64x16 uniform", "", 16, 64, 1, 50, 5, 10, 0, draw_uniform, NULL},
-	{"256x64 heavy-tailed", "", 64, 256, 1, 20, 5, 10, 0, draw_tailed, NULL},
-	{"4096x256 heavy-tailed", "", 256, 4096, 1, 2, 4, 6, 0, draw_tailed, NULL},
-	{"4x4 vCPUs on 8", "", 8, 4, 4, 100, 0, 12, 0, draw_uniform, NULL},
-	{"8x4 phases", "", 4, 8, 1, 100, 0, 48, 0, draw_uniform, redraw_some},
-	{"8x4 day", "", 4, 8, 1, 2, 0, 8640, 0, draw_uniform, wander},
+	COURSE("cpu-balanced", "", .draw = draw_balanced),
+	COURSE("cpu-all-on-one", "", .draw = draw_all_on_one),
+	COURSE("cpu-half-half", "", .draw = draw_half_half),
+	COURSE("cpu-unpinned-equal", "", .draw = draw_unpinned),
+	COURSE("cpu-unpinned-mixed", "", .draw = draw_unpinned_mixed),
+	COURSE("cpu-idle", "", .draw = draw_idle, .ticks = 40),
+	COURSE("cpu-phase", "", .draw = draw_unpinned, .change = half_turn_heavy, .ticks = 16),
+	COURSE("cpu-mixed-all-on-one", "", .draw = draw_mixed_all_on_one),
+	COURSE("cpu-mixed-all-on-one", "loads seen before", .draw = draw_mixed_all_on_one, .warmup = 6),
+	COURSE("cpu-mixed-all-on-one", "guests without a steal clock", .draw = draw_mixed_all_on_one,
+	       .stolen = 0.57),
+	COURSE("cpu-more-pcpus", "", .draw = draw_mixed, .nguests = 3),
+	COURSE("cpu-one-each", "", .draw = draw_mixed, .nguests = 4),
+	COURSE("cpu-multi-vcpu", "", .draw = draw_mixed, .nguests = 4, .vcpus = 4),
+	KNOWN("8x4 equal", 4, 8, 1000, draw_equal),
+	KNOWN("8x4 mixed", 4, 8, 1000, draw_mixed),
+	KNOWN("8x4 counts", 4, 8, 1000, draw_counts),
+	KNOWN("8x4 uniform", 4, 8, 1000, draw_uniform),
+	KNOWN("16x8 mixed", 8, 16, 200, draw_mixed),
+	KNOWN("16x8 uniform", 8, 16, 200, draw_uniform),
+	KNOWN("64x16 uniform", 16, 64, 50, draw_uniform),
+	KNOWN("256x64 heavy-tailed", 64, 256, 20, draw_tailed),
+	KNOWN("4096x256 heavy-tailed", 256, 4096, 2, draw_tailed),
+	LIVE("8x4 equal", 4, 8, 1000, draw_equal),
+	LIVE("8x4 mixed", 4, 8, 1000, draw_mixed),
+	LIVE("8x4 counts", 4, 8, 1000, draw_counts),
+	LIVE("8x4 uniform", 4, 8, 1000, draw_uniform),
+	LIVE("16x8 mixed", 8, 16, 200, draw_mixed),
+	LIVE("16x8 uniform", 8, 16, 200, draw_uniform),
+	LIVE("64x16 heavy-tailed", 16, 64, 50, draw_tailed),
+	LIVE("256x64 heavy-tailed", 64, 256, 10, draw_tailed),
+	LIVE("4096x256 heavy-tailed", 256, 4096, 1, draw_tailed, .ticks = 8),
+	LIVE("4x4 vCPUs on 8", 8, 4, 100, draw_uniform, .vcpus = 4),
+	LIVE("8x4 phases", 4, 8, 100, draw_uniform, .change = redraw_some, .ticks = 48),
+	LIVE("8x4 day", 4, 8, 2, draw_uniform, .change = wander, .ticks = 8640),
 };
 const size_t bench_ncases = sizeof(bench_cases) / sizeof(*bench_cases);

@@ -9,7 +9,9 @@
 #include <string.h>
 
 struct bench_host {
-	struct model *model;
+	struct model *model; /* NULL with open_eyes */
+	double time_s;
+	double *demand;
 	size_t npcpus, nguests, vcpus;
 	struct cpu_sample sample;
 	struct cpu_pcpu *pcpus;
@@ -17,7 +19,7 @@ struct bench_host {
 	struct cpu_vcpu *vcpu;
 	int *last;
 	uint64_t *load_ns; /* at the last bench_host_got() */
-	uint64_t got_at_ns;
+	double got_at_s;
 };
 
 double dice_unit(struct dice *dice)
@@ -40,6 +42,7 @@ void bench_host_free(struct bench_host *host)
 	if (!host)
 		return;
 	model_free(host->model);
+	free(host->demand);
 	free(host->pcpus);
 	free(host->guests);
 	free(host->vcpu);
@@ -60,13 +63,15 @@ static void add_guests(struct bench_host *host, const struct bench_case *c, uint
 		model_guest_config_default(&config);
 		config.vcpus = (unsigned int)host->vcpus;
 		config.memory_kib = config.maximum_kib = 64 * 1024;
-		id = model_guest_add(host->model, &config);
+		id = host->model ? model_guest_add(host->model, &config) : (int)g;
 		if (id != (int)g)
 			abort();
-		model_guest_start(host->model, (unsigned int)id, true);
-		model_set_stolen(host->model, (unsigned int)id, c->stolen);
-		host->guests[g] = (struct cpu_guest){.managed = true, .weight = 1, .cap_pct = 100,
-						     .node = -1};
+		if (host->model) {
+			model_guest_start(host->model, (unsigned int)id, true);
+			model_set_stolen(host->model, (unsigned int)id, c->stolen);
+		}
+		host->guests[g] = (struct cpu_guest){
+			.managed = true, .weight = 1, .cap_pct = 100, .node = -1};
 		for (size_t i = 0; i < CPU_UUID_LEN; i++)
 			host->guests[g].uuid[i] = (unsigned char)dice_below(&dice, 256);
 		for (size_t v = 0; v < host->vcpus; v++)
@@ -87,7 +92,8 @@ struct bench_host *bench_host_new(const struct bench_case *c, uint64_t seed)
 	config.seed = seed;
 	config.pcpus = (unsigned int)c->npcpus;
 	config.memory_kib = (uint64_t)(c->nguests + 64) * 64 * 1024 * 4;
-	host->model = model_new(&config);
+	host->model = c->open_eyes ? NULL : model_new(&config);
+	host->demand = calloc(nvcpus, sizeof(*host->demand));
 	host->npcpus = c->npcpus;
 	host->nguests = c->nguests;
 	host->vcpus = c->vcpus;
@@ -96,19 +102,20 @@ struct bench_host *bench_host_new(const struct bench_case *c, uint64_t seed)
 	host->vcpu = calloc(nvcpus, sizeof(*host->vcpu));
 	host->last = calloc(nvcpus, sizeof(*host->last));
 	host->load_ns = calloc(nvcpus, sizeof(*host->load_ns));
-	if (!host->model || !host->pcpus || !host->guests || !host->vcpu || !host->last ||
+	if ((!host->model && !c->open_eyes) || !host->demand || !host->pcpus || !host->guests || !host->vcpu || !host->last ||
 	    !host->load_ns)
 		abort();
 	for (size_t p = 0; p < c->npcpus; p++)
-		host->pcpus[p] = (struct cpu_pcpu){.id = (int)p, .core = (int)p, .cache = -1,
-						   .node = 0, .usable = true};
+		host->pcpus[p] = (struct cpu_pcpu){
+			.id = (int)p, .core = (int)p, .cache = -1, .node = 0, .usable = true};
 	add_guests(host, c, seed);
 	return host;
 }
 
 void bench_host_load(struct bench_host *host, const double *demand)
 {
-	for (size_t v = 0; v < host->nguests * host->vcpus; v++)
+	memcpy(host->demand, demand, host->nguests * host->vcpus * sizeof(*demand));
+	for (size_t v = 0; host->model && v < host->nguests * host->vcpus; v++)
 		model_set_vcpu_load(host->model, (unsigned int)(v / host->vcpus),
 				    (unsigned int)(v % host->vcpus), demand[v], false);
 }
@@ -120,7 +127,7 @@ void bench_host_pin(struct bench_host *host, size_t vcpu, int pcpu)
 	memset(map, pcpu < 0 ? 0xff : 0, sizeof(map));
 	if (pcpu >= 0)
 		map[pcpu / 8] = (unsigned char)(1u << (pcpu % 8));
-	if (model_set_affinity(host->model, (unsigned int)(vcpu / host->vcpus),
+	if (host->model && model_set_affinity(host->model, (unsigned int)(vcpu / host->vcpus),
 			       (unsigned int)(vcpu % host->vcpus), map, model_maplen(host->model)))
 		abort();
 	host->vcpu[vcpu].pcpu = pcpu < 0 ? CPU_FLOATING : pcpu;
@@ -128,15 +135,24 @@ void bench_host_pin(struct bench_host *host, size_t vcpu, int pcpu)
 
 void bench_host_advance(struct bench_host *host, double seconds)
 {
-	model_advance(host->model,
-		      model_now(host->model) + (uint64_t)llround(seconds * (double)MODEL_NS_PER_S));
+	host->time_s += seconds;
+	if (host->model)
+		model_advance(host->model, (uint64_t)llround(host->time_s * (double)MODEL_NS_PER_S));
+	for (size_t v = 0; !host->model && v < host->nguests * host->vcpus; v++) {
+		uint64_t ran = (uint64_t)(host->demand[v] / 100 * seconds * (double)MODEL_NS_PER_S);
+
+		host->vcpu[v].run_ns += ran;
+		host->vcpu[v].delay_ns = 0;
+		if (host->vcpu[v].pcpu >= 0)
+			host->pcpus[host->vcpu[v].pcpu].busy_ns += ran;
+	}
 }
 
 const struct cpu_sample *bench_host_sample(struct bench_host *host)
 {
 	uint64_t step = MODEL_TICK_NS;
 
-	for (size_t v = 0; v < host->nguests * host->vcpus; v++) {
+	for (size_t v = 0; host->model && v < host->nguests * host->vcpus; v++) {
 		struct model_vcpu now;
 
 		model_vcpu_read(host->model, (unsigned int)(v / host->vcpus),
@@ -145,17 +161,20 @@ const struct cpu_sample *bench_host_sample(struct bench_host *host)
 		host->vcpu[v].delay_ns = now.delay_ns;
 		host->last[v] = now.pcpu < 0 ? 0 : now.pcpu;
 	}
-	for (size_t p = 0; p < host->npcpus; p++) {
+	for (size_t p = 0; host->model && p < host->npcpus; p++) {
 		struct model_pcpu now;
 
 		model_pcpu_read(host->model, (unsigned int)p, &now);
 		host->pcpus[p].busy_ns = now.busy_ns / step * step;
 	}
 	host->sample = (struct cpu_sample){
-		.time_s = (double)model_now(host->model) / (double)MODEL_NS_PER_S,
-		.npcpus = host->npcpus, .pcpus = host->pcpus,
-		.nguests = host->nguests, .guests = host->guests,
-		.nvcpus = host->nguests * host->vcpus, .vcpus = host->vcpu,
+		.time_s = host->time_s,
+		.npcpus = host->npcpus,
+		.pcpus = host->pcpus,
+		.nguests = host->nguests,
+		.guests = host->guests,
+		.nvcpus = host->nguests * host->vcpus,
+		.vcpus = host->vcpu,
 	};
 	return &host->sample;
 }
@@ -167,8 +186,12 @@ const int *bench_host_last(const struct bench_host *host)
 
 void bench_host_got(struct bench_host *host, double *got)
 {
-	double elapsed = (double)(model_now(host->model) - host->got_at_ns);
+	double elapsed = (host->time_s - host->got_at_s) * (double)MODEL_NS_PER_S;
 
+	if (!host->model) {
+		memcpy(got, host->demand, host->nguests * host->vcpus * sizeof(*got));
+		return;
+	}
 	for (size_t v = 0; v < host->nguests * host->vcpus; v++) {
 		struct model_vcpu now;
 
@@ -177,5 +200,5 @@ void bench_host_got(struct bench_host *host, double *got)
 		got[v] = (double)(now.load_ns - host->load_ns[v]) / elapsed * 100;
 		host->load_ns[v] = now.load_ns;
 	}
-	host->got_at_ns = model_now(host->model);
+	host->got_at_s = host->time_s;
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The document of a grade, see verdict(5): put together from what the checkers said. */
+#ifndef BALLAST_GRADE_DOC_H
+#define BALLAST_GRADE_DOC_H
+
+#include "suite.h"
+
+#include <jansson.h>
+
+/* A program of a submission, "cpu" or "memory". */
+struct grade_program {
+	const char *name;
+	const char *log; /* the compiler's messages if it was not built, else NULL */
+};
+
+/*
+ * The grade from the verdicts DIR/SCENARIO.json; where there is none, the last line of
+ * DIR/SCENARIO.log tells why it was not judged. NULL with one line in error where a verdict is not
+ * what it should be.
+ */
+json_t *grade_merge(const struct suite *suite, const char *submission,
+		    const struct grade_program programs[2], const char *dir,
+		    char error[SUITE_ERROR_MAX]);
+
+/* Reads a grade back. NULL with one line in error. */
+json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX]);
+
+/* Text of an object's key, "" where it has none; number of it, 0 where it has none. */
+const char *doc_text(const json_t *object, const char *key);
+double doc_number(const json_t *object, const char *key);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Schedulers that do one thing wrong. */
+#include "mutant.h"
+
+/* Everything on the first pCPU. */
+static void piles(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, 0);
+}
+
+/* One vCPU alone, all others on the last pCPU. */
+static void lopsided(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, i == 0 ? 0 : view->pcpus - 1);
+}
+
+/* Evenly at every tick, and each time on other pCPUs. */
+static void thrashes(const struct view *view)
+{
+	for (int i = mutant_vcpus(view); i-- > 0;)
+		mutant_pin(view, i, (i + (int)view->tick) % view->pcpus);
+}
+
+/* One vCPU goes round for ever. */
+static void fidgets(const struct view *view)
+{
+	mutant_pin(view, 0, (int)view->tick % view->pcpus);
+}
+
+/* Evenly, once, but only after 18 s. */
+static void late(const struct view *view)
+{
+	if (mutant_time_s(view) >= 18 && mutant_time_s(view) < 18 + view->interval_s)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, i % view->pcpus);
+}
+
+/* Evenly in the end, but each vCPU on every pCPU before. */
+static void detours(const struct view *view)
+{
+	if (mutant_time_s(view) < 6 || mutant_time_s(view) >= 6 + view->interval_s)
+		return;
+	for (int round = view->pcpus; round-- > 0;)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, (i + round) % view->pcpus);
+}
+
+/* Every vCPU may run anywhere. */
+static void frees(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, -1);
+}
+
+/* Evenly by number, whatever the loads are: heavy ones meet. */
+static void counts(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, i % view->pcpus);
+}
+
+static const struct mutant mutants[] = {
+	MUTANTS_OF_BOTH,
+	{"piles", "puts everything on the first pCPU", piles},
+	{"lopsided", "gives one vCPU a pCPU and all others another", lopsided},
+	{"thrashes", "moves everything at every tick", thrashes},
+	{"fidgets", "moves one vCPU round for ever", fidgets},
+	{"late", "balances after 18 s", late},
+	{"detours", "balances by way of every other pCPU", detours},
+	{"frees", "lets every vCPU run anywhere", frees},
+	{"counts", "balances numbers, not loads", counts},
+};
+
+int main(int argc, char *argv[])
+{
+	return mutant_main(argc, argv, mutants, sizeof(mutants) / sizeof(*mutants));
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Plots of traces: gnuplot is given the data and a few lines of script, and writes SVG. */
+#include "render.h"
+
+#include "trace.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* More lines than this in one plot cannot be told apart. */
+#define LINES_MAX 16
+
+static void put_header(FILE *script, double length_s)
+{
+	fprintf(script,
+		"set terminal svg size 900,520 dynamic font 'sans-serif,12' background rgb "
+		"'white'\n"
+		"set encoding utf8\nset grid lc rgb '#dddddd'\nset border lc rgb '#888888'\n"
+		"set key outside right top samplen 1.5\nset xrange [0:%g]\nset multiplot layout "
+		"2,1\n",
+		length_s);
+}
+
+/* Names go into gnuplot's double-quoted strings: what means something there is left out. */
+static void put_name(FILE *script, const char *name)
+{
+	for (; *name; name++)
+		fputc(isalnum((unsigned char)*name) || strchr("-.", *name) ? *name : ' ', script);
+}
+
+/* Loads that begin, as thin lines over the whole height; pins as ticks along the top. */
+static void put_events(FILE *script, const struct trace *trace)
+{
+	double last_s = -1;
+
+	for (size_t i = 0; i < trace->nevents; i++) {
+		const struct trace_event *event = &trace->events[i];
+
+		if (strcmp(event->event, "load") != 0 || event->t_s - last_s < 0.5)
+			continue;
+		last_s = event->t_s;
+		fprintf(script,
+			"set arrow from %g, graph 0 to %g, graph 1 nohead lc rgb '#bbbbbb' dt 2\n",
+			last_s, last_s);
+	}
+}
+
+static double number_of(const struct trace_event *event, const char *key)
+{
+	return json_number_value(json_object_get(event->data, key));
+}
+
+/* --- CPU: usage per pCPU above, each vCPU's pCPU below --- */
+
+static void put_usage(FILE *script, const struct trace *trace, size_t lines)
+{
+	for (size_t c = 0; c < lines; c++) {
+		fprintf(script, "$usage%zu << EOD\n", c);
+		for (size_t i = 0; i < trace->nsamples; i++) {
+			const struct trace_sample *s = &trace->samples[i];
+
+			if (c < s->npcpus)
+				fprintf(script, "%g %g\n", s->t_s,
+					s->pcpus[c].guests_pct >= 0 ? s->pcpus[c].guests_pct
+								    : s->pcpus[c].usage_pct);
+		}
+		fprintf(script, "EOD\n");
+	}
+	fprintf(script, "set ylabel 'guests on pCPU, %%'\nset yrange [0:105]\nplot ");
+	for (size_t c = 0; c < lines; c++)
+		fprintf(script, "%s$usage%zu with lines lw 2 title 'pCPU %d'", c ? ", " : "", c,
+			trace->samples[0].pcpus[c].id);
+	fprintf(script, "\n");
+}
+
+static void put_places(FILE *script, const struct trace *trace, size_t lines)
+{
+	const struct trace_sample *first = &trace->samples[0];
+
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, "$place%zu << EOD\n", g);
+		for (size_t i = 0; i < trace->nsamples; i++) {
+			const struct trace_guest *guest =
+				trace_find_guest(&trace->samples[i], first->guests[g].name);
+
+			/* Drawn a little apart, so that guests on the same pCPU can be told from
+			 * each other. */
+			if (guest && guest->nvcpus && guest->vcpus[0].pcpu >= 0)
+				fprintf(script, "%g %g\n", trace->samples[i].t_s,
+					guest->vcpus[0].pcpu +
+						0.6 * ((double)g + 0.5) / (double)lines - 0.3);
+		}
+		fprintf(script, "EOD\n");
+	}
+	fprintf(script,
+		"set ylabel 'runs on pCPU'\nset yrange [-0.5:%d.5]\nset ytics 1\nset xlabel "
+		"'seconds'\nplot ",
+		first->pcpus[first->npcpus - 1].id);
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, "%s$place%zu with steps lw 2 title \"", g ? ", " : "", g);
+		put_name(script, first->guests[g].name);
+		fprintf(script, "\"");
+	}
+	fprintf(script, "\n");
+}
+
+/* --- memory: each guest's size above, what it has to spare below --- */
+
+static void put_sizes(FILE *script, const struct trace *trace, size_t lines)
+{
+	const struct trace_sample *first = &trace->samples[0];
+
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, "$size%zu << EOD\n", g);
+		for (size_t i = 0; i < trace->nsamples; i++) {
+			const struct trace_guest *guest =
+				trace_find_guest(&trace->samples[i], first->guests[g].name);
+
+			if (guest && guest->memory.actual_kib >= 0)
+				fprintf(script, "%g %g\n", trace->samples[i].t_s,
+					(double)guest->memory.actual_kib / 1024);
+		}
+		fprintf(script, "EOD\n");
+	}
+	fprintf(script, "set ylabel 'size, MiB'\nset yrange [0:*]\nplot ");
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, "%s$size%zu with lines lw 2 title \"", g ? ", " : "", g);
+		put_name(script, first->guests[g].name);
+		fprintf(script, "\"");
+	}
+	fprintf(script, "\n");
+}
+
+static void put_spare(FILE *script, const struct trace *trace, size_t lines)
+{
+	const struct trace_sample *first = &trace->samples[0];
+
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, "$spare%zu << EOD\n0 NaN\n",
+			g); /* a block without a point is an error */
+		for (size_t i = 0; i < trace->nevents; i++) {
+			const struct trace_event *event = &trace->events[i];
+			const char *guest =
+				json_string_value(json_object_get(event->data, "guest"));
+
+			if (!strcmp(event->event, "inside") && guest &&
+			    !strcmp(guest, first->guests[g].name))
+				fprintf(script, "%g %g\n", event->t_s,
+					fmax(number_of(event, "free_kib"),
+					     number_of(event, "available_kib")) /
+						1024);
+		}
+		fprintf(script, "EOD\n");
+	}
+	fprintf(script,
+		"set ylabel 'unused or usable, MiB'\nset yrange [0:*]\nset xlabel 'seconds'\n"
+		"plot 100 lc rgb '#cc0000' dt 3 notitle");
+	for (size_t g = 0; g < lines; g++) {
+		fprintf(script, ", $spare%zu with lines lw 2 lt %zu title \"", g, g + 1);
+		put_name(script, first->guests[g].name);
+		fprintf(script, "\"");
+	}
+	fprintf(script, "\n");
+}
+
+static void put_script(FILE *script, const struct trace *trace, bool cpu)
+{
+	const struct trace_sample *first = &trace->samples[0];
+	size_t guests = first->nguests < LINES_MAX ? first->nguests : LINES_MAX;
+	size_t pcpus = first->npcpus < LINES_MAX ? first->npcpus : LINES_MAX;
+
+	put_header(script, trace->samples[trace->nsamples - 1].t_s);
+	put_events(script, trace);
+	if (cpu) {
+		put_usage(script, trace, pcpus);
+		put_places(script, trace, guests);
+	} else {
+		put_sizes(script, trace, guests);
+		put_spare(script, trace, guests);
+	}
+}
+
+/* gnuplot's SVG without its XML declaration and DOCTYPE, which do not belong inside HTML. */
+static int copy_svg(FILE *svg, FILE *out)
+{
+	char line[4096];
+	bool inside = false;
+
+	while (fgets(line, sizeof(line), svg)) {
+		if (!inside && strncmp(line, "<svg", 4) != 0)
+			continue;
+		inside = true;
+		fputs(line, out);
+	}
+	return inside ? 0 : -1;
+}
+
+int plot_trace(const char *path, const char *kind, FILE *out, char why[256])
+{
+	char script_path[] = "/tmp/ballast-plot-XXXXXX", command[64], error[TRACE_ERROR_MAX];
+	struct trace trace = {0};
+	FILE *script, *svg;
+	int fd, status = -1;
+
+	if (trace_read(&trace, path, error)) {
+		snprintf(why, 256, "%.255s", error);
+		return -1;
+	}
+	fd = mkstemp(script_path);
+	script = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!script || !trace.nsamples || !trace.samples[0].nguests || !trace.samples[0].npcpus) {
+		snprintf(why, 256,
+			 trace.nsamples ? "no file for gnuplot's script"
+					: "the trace has no samples");
+	} else {
+		put_script(script, &trace, !strcmp(kind, "cpu"));
+		fflush(script);
+		snprintf(command, sizeof(command), "gnuplot %s 2>/dev/null", script_path);
+		svg = popen(command, "re");
+		if (svg) {
+			status = copy_svg(svg, out);
+			status = pclose(svg) || status ? -1 : 0;
+		}
+		if (status)
+			snprintf(why, 256, "gnuplot made no plot; is gnuplot-nox installed?");
+	}
+	if (script)
+		fclose(script);
+	if (fd >= 0)
+		unlink(script_path);
+	trace_free(&trace);
+	return status;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Text, TAP, JUnit, Gradescope and Autolab from a grade. */
+#include "render.h"
+
+#include "grade_doc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define EACH_SCENARIO(grade, index, scenario)                                                      \
+	json_array_foreach(json_object_get((json_t *)(grade), "scenarios"), index, scenario)
+#define EACH_FINDING(scenario, index, finding)                                                     \
+	json_array_foreach(json_object_get(scenario, "expectations"), index, finding)
+
+static bool passed(const json_t *object)
+{
+	return !strcmp(doc_text(object, "result"), "pass");
+}
+
+/* --- text --- */
+
+struct paint {
+	const char *good, *bad, *unsure, *strong, *faint, *off;
+};
+
+static const struct paint plain = {"", "", "", "", "", ""};
+static const struct paint colours = {"\033[32m", "\033[31m", "\033[33m",
+				     "\033[1m",	 "\033[2m",  "\033[0m"};
+
+static const char *result_paint(const struct paint *paint, const char *result)
+{
+	if (!strcmp(result, "pass"))
+		return paint->good;
+	return strcmp(result, "fail") ? paint->unsure : paint->bad;
+}
+
+static const char *result_word(const char *result)
+{
+	if (!strcmp(result, "pass"))
+		return "ok";
+	return strcmp(result, "fail") ? "??" : "FAIL";
+}
+
+/* How many columns UTF-8 text takes. */
+static int columns_of(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void pad(FILE *out, const char *text, int width)
+{
+	fprintf(out, "%s%*s", text, width > columns_of(text) ? width - columns_of(text) : 0, "");
+}
+
+/* Width of the column of what was measured, over all scenarios, within reason. */
+static int measured_width(const json_t *grade)
+{
+	json_t *scenario, *finding;
+	size_t i, k;
+	int width = 0;
+
+	EACH_SCENARIO(grade, i, scenario)
+	EACH_FINDING(scenario, k, finding)
+	if (strcmp(doc_text(finding, "result"), "skipped") != 0 &&
+	    columns_of(doc_text(finding, "measured")) > width)
+		width = columns_of(doc_text(finding, "measured"));
+	return width < 60 ? width : 60;
+}
+
+static void text_scenario(const json_t *scenario, int width, const struct paint *p, FILE *out)
+{
+	const char *result = doc_text(scenario, "result");
+	json_t *finding;
+	size_t index;
+
+	fprintf(out, "\n%s%-22s%s ", p->strong, doc_text(scenario, "scenario"), p->off);
+	pad(out, doc_text(scenario, "title"), width + 2);
+	fprintf(out, "  %s%g of %g points%s\n", result_paint(p, result),
+		doc_number(scenario, "points"), doc_number(scenario, "max_points"), p->off);
+	if (doc_text(scenario, "reason")[0])
+		fprintf(out, "  %s%-4s%s  %s\n", result_paint(p, result), result_word(result),
+			p->off, doc_text(scenario, "reason"));
+	EACH_FINDING((json_t *)scenario, index, finding)
+	{
+		const char *found = doc_text(finding, "result");
+
+		if (!strcmp(found, "skipped"))
+			continue;
+		fprintf(out, "  %s%-4s%s  %-18s ", result_paint(p, found), result_word(found),
+			p->off, doc_text(finding, "name"));
+		pad(out, doc_text(finding, "measured"), width);
+		fprintf(out, "  %sasked: %s%s\n", p->faint, doc_text(finding, "asked"), p->off);
+	}
+}
+
+int render_text(const json_t *grade, FILE *out)
+{
+	const struct paint *p = isatty(fileno(out)) && !getenv("NO_COLOR") ? &colours : &plain;
+	int width = measured_width(grade);
+	json_t *program, *scenario;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(grade, "programs"), i, program)
+	{
+		const char *name = doc_text(program, "name");
+
+		fprintf(out, "\n%s== %s: %g of %g points%s\n", p->strong,
+			!strcmp(name, "cpu") ? "vcpu_scheduler" : "memory_coordinator",
+			doc_number(program, "points"), doc_number(program, "max_points"), p->off);
+		if (!json_is_true(json_object_get(program, "built")))
+			fprintf(out, "\nIt was not built:\n%s\n", doc_text(program, "message"));
+		EACH_SCENARIO(grade, k, scenario)
+		if (!strcmp(doc_text(scenario, "kind"), name))
+			text_scenario(scenario, width, p, out);
+	}
+	fprintf(out, "\n%s%s%g of %g points%s\n", p->strong,
+		result_paint(p, doc_text(grade, "result")), doc_number(grade, "points"),
+		doc_number(grade, "max_points"), p->off);
+	return ferror(out) ? -1 : 0;
+}
+
+/* --- TAP --- */
+
+static void tap_yaml(const json_t *scenario, FILE *out)
+{
+	json_t *finding;
+	size_t index;
+
+	fprintf(out, "  ---\n");
+	if (doc_text(scenario, "reason")[0]) {
+		fprintf(out, "  reason: ");
+		json_dumpf(json_object_get(scenario, "reason"), out, JSON_ENCODE_ANY);
+		fprintf(out, "\n");
+	}
+	fprintf(out, "  points: %g\n  max_points: %g\n", doc_number(scenario, "points"),
+		doc_number(scenario, "max_points"));
+	EACH_FINDING((json_t *)scenario, index, finding)
+	{
+		if (strcmp(doc_text(finding, "result"), "fail") != 0)
+			continue;
+		/* JSON strings are YAML's too. */
+		fprintf(out, "  %s:\n    measured: ", doc_text(finding, "name"));
+		json_dumpf(json_object_get(finding, "measured"), out, JSON_ENCODE_ANY);
+		fprintf(out, "\n    asked: ");
+		json_dumpf(json_object_get(finding, "asked"), out, JSON_ENCODE_ANY);
+		fprintf(out, "\n");
+	}
+	fprintf(out, "  ...\n");
+}
+
+int render_tap(const json_t *grade, FILE *out)
+{
+	json_t *scenario;
+	size_t index;
+
+	fprintf(out, "TAP version 14\n1..%zu\n",
+		json_array_size(json_object_get(grade, "scenarios")));
+	EACH_SCENARIO(grade, index, scenario)
+	{
+		fprintf(out, "%sok %zu - %s\n", passed(scenario) ? "" : "not ", index + 1,
+			doc_text(scenario, "scenario"));
+		if (!passed(scenario))
+			tap_yaml(scenario, out);
+	}
+	return ferror(out) ? -1 : 0;
+}
+
+/* --- JUnit --- */
+
+void render_escaped(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		switch (*text) {
+		case '&':
+			fputs("&amp;", out);
+			break;
+		case '<':
+			fputs("&lt;", out);
+			break;
+		case '>':
+			fputs("&gt;", out);
+			break;
+		case '"':
+			fputs("&quot;", out);
+			break;
+		default:
+			if ((unsigned char)*text >= ' ' || *text == '\n' || *text == '\t')
+				fputc(*text, out);
+		}
+}
+
+/* One line per expectation that did not pass, or the reason. */
+static void failures(const json_t *scenario, void (*put)(const char *, FILE *), FILE *out)
+{
+	json_t *finding;
+	size_t index;
+
+	if (doc_text(scenario, "reason")[0]) {
+		put(doc_text(scenario, "reason"), out);
+		put("\n", out);
+	}
+	EACH_FINDING((json_t *)scenario, index, finding)
+	{
+		const char *result = doc_text(finding, "result");
+
+		if (strcmp(result, "fail") != 0 && strcmp(result, "unjudged") != 0)
+			continue;
+		put(doc_text(finding, "name"), out);
+		put(": ", out);
+		put(doc_text(finding, "measured"), out);
+		put("; asked: ", out);
+		put(doc_text(finding, "asked"), out);
+		put("\n", out);
+	}
+}
+
+static void junit_case(const json_t *scenario, FILE *out)
+{
+	const char *result = doc_text(scenario, "result");
+	const char *element = !strcmp(result, "fail") ? "failure" : "error";
+
+	fprintf(out, "    <testcase classname=\"ballast.%s\" name=\"", doc_text(scenario, "kind"));
+	render_escaped(doc_text(scenario, "scenario"), out);
+	fprintf(out, "\" time=\"%g\">", doc_number(scenario, "length_s"));
+	if (!passed(scenario)) {
+		fprintf(out, "\n      <%s message=\"%s\">", element, result);
+		failures(scenario, render_escaped, out);
+		fprintf(out, "</%s>\n    ", element);
+	}
+	fprintf(out, "</testcase>\n");
+}
+
+int render_junit(const json_t *grade, FILE *out)
+{
+	json_t *program, *scenario;
+	size_t i, k;
+
+	fprintf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"ballast\">\n");
+	json_array_foreach(json_object_get(grade, "programs"), i, program)
+	{
+		int tests = 0, failed = 0, errors = 0;
+
+		EACH_SCENARIO(grade, k, scenario)
+		{
+			if (strcmp(doc_text(scenario, "kind"), doc_text(program, "name")) != 0)
+				continue;
+			tests++;
+			failed += !strcmp(doc_text(scenario, "result"), "fail");
+			errors += !strcmp(doc_text(scenario, "result"), "unjudged");
+		}
+		fprintf(out,
+			"  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" "
+			"timestamp=\"%.19s\">\n",
+			doc_text(program, "name"), tests, failed, errors,
+			doc_text(grade, "finished"));
+		EACH_SCENARIO(grade, k, scenario)
+		if (!strcmp(doc_text(scenario, "kind"), doc_text(program, "name")))
+			junit_case(scenario, out);
+		fprintf(out, "  </testsuite>\n");
+	}
+	fprintf(out, "</testsuites>\n");
+	return ferror(out) ? -1 : 0;
+}
+
+/* --- Gradescope, Autolab --- */
+
+static void put_plain(const char *text, FILE *out)
+{
+	fputs(text, out);
+}
+
+static json_t *gradescope_test(const json_t *scenario, size_t number)
+{
+	char *text = NULL, label[24];
+	size_t len = 0;
+	FILE *memory = open_memstream(&text, &len);
+	json_t *test;
+
+	if (!memory)
+		return NULL;
+	fprintf(memory, "%s\n", doc_text(scenario, "title"));
+	failures(scenario, put_plain, memory);
+	fclose(memory);
+	snprintf(label, sizeof(label), "%zu", number);
+	test = json_pack("{ss ss sf sf ss ss ss s[s] ss}", "name", doc_text(scenario, "scenario"),
+			 "number", label, "score", doc_number(scenario, "points"), "max_score",
+			 doc_number(scenario, "max_points"), "status",
+			 passed(scenario) ? "passed" : "failed", "output", text, "output_format",
+			 "text", "tags", doc_text(scenario, "kind"), "visibility", "visible");
+	free(text);
+	return test;
+}
+
+int render_gradescope(const json_t *grade, FILE *out)
+{
+	json_t *tests = json_array(), *scenario, *doc;
+	size_t index;
+	int status;
+
+	EACH_SCENARIO(grade, index, scenario)
+	json_array_append_new(tests, gradescope_test(scenario, index + 1));
+	doc = json_pack("{sf ss ss so}", "score", doc_number(grade, "points"), "output",
+			doc_text(grade, "suite"), "stdout_visibility", "visible", "tests", tests);
+	status = json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	fputc('\n', out);
+	json_decref(doc);
+	return status;
+}
+
+int render_autolab(const json_t *grade, FILE *out)
+{
+	json_t *scores = json_object(), *program, *doc;
+	size_t index;
+	int status;
+
+	json_array_foreach(json_object_get(grade, "programs"), index, program) json_object_set(
+		scores, doc_text(program, "name"), json_object_get(program, "points"));
+	doc = json_pack("{so}", "scores", scores);
+	status = json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	fputc('\n', out);
+	json_decref(doc);
+	return status;
+}

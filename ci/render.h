@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* A grade in the forms that people and grading systems read. Each writes to out and returns 0, or
+ * −1. */
+#ifndef BALLAST_RENDER_H
+#define BALLAST_RENDER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+int render_text(const json_t *grade, FILE *out);       /* colours where out is a terminal */
+int render_tap(const json_t *grade, FILE *out);	       /* TAP version 14 */
+int render_junit(const json_t *grade, FILE *out);      /* JUnit XML */
+int render_gradescope(const json_t *grade, FILE *out); /* results.json */
+int render_autolab(const json_t *grade, FILE *out);    /* the last line of standard output */
+int render_html(const json_t *grade, FILE *out); /* one file, with plots of the traces (gnuplot) */
+
+/* Text as XML or HTML character data; control characters are left out. */
+void render_escaped(const char *text, FILE *out);
+
+/* A plot of what the trace saw, as an SVG element to be set into HTML; nothing and −1 where that
+ * cannot be made, with one line in why. */
+int plot_trace(const char *path, const char *kind, FILE *out, char why[256]);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* report: reads a suite for ci/grade, puts a grade together, and shows it in the form asked for. */
+#include "grade_doc.h"
+#include "log.h"
+#include "render.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct format {
+	const char *name;
+	int (*render)(const json_t *grade, FILE *out);
+} formats[] = {
+	{"text", render_text},
+	{"html", render_html},
+	{"tap", render_tap},
+	{"junit", render_junit},
+	{"gradescope", render_gradescope},
+	{"autolab", render_autolab},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: report plan SUITE\n"
+	      "       report merge [--submission NAME] [--not-built cpu=LOG] [--not-built "
+	      "memory=LOG] SUITE DIR\n"
+	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
+	      "plan prints \"kind name points length interval file\" per scenario of a suite, "
+	      "after a first line\n"
+	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
+	      "JSON; the others\n"
+	      "show a grade.\n",
+	      out);
+}
+
+static int plan(const char *path)
+{
+	char error[SUITE_ERROR_MAX];
+	struct suite suite;
+
+	if (suite_read(&suite, path, error))
+		die(EXIT_USAGE, "%s", error);
+	printf("%s\n", suite.world);
+	for (size_t i = 0; i < suite.nentries; i++) {
+		const struct suite_entry *entry = &suite.entries[i];
+
+		printf("%s %s %g %g %g %s\n", entry->kind == SCENARIO_CPU ? "cpu" : "memory",
+		       entry->name, entry->points, entry->length_s, entry->interval_s, entry->path);
+	}
+	suite_free(&suite);
+	return EXIT_PASS;
+}
+
+static void note_not_built(struct grade_program programs[2], const char *text)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t len = strlen(programs[i].name);
+
+		if (!strncmp(text, programs[i].name, len) && text[len] == '=') {
+			programs[i].log = text + len + 1;
+			return;
+		}
+	}
+	die(EXIT_USAGE, "--not-built %s: it is cpu=LOG or memory=LOG", text);
+}
+
+static int merge(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{"submission", required_argument, NULL, 's'},
+		{"not-built", required_argument, NULL, 'n'},
+		{0},
+	};
+	struct grade_program programs[2] = {{"cpu", NULL}, {"memory", NULL}};
+	const char *submission = ".";
+	char error[SUITE_ERROR_MAX];
+	struct suite suite;
+	json_t *grade;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (option) {
+		case 's':
+			submission = optarg;
+			break;
+		case 'n':
+			note_not_built(programs, optarg);
+			break;
+		default:
+			return EXIT_USAGE;
+		}
+	if (argc - optind != 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (suite_read(&suite, argv[optind], error))
+		die(EXIT_USAGE, "%s", error);
+	grade = grade_merge(&suite, submission, programs, argv[optind + 1], error);
+	if (!grade)
+		die(EXIT_USAGE, "%s", error);
+	json_dumpf(grade, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(grade);
+	suite_free(&suite);
+	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
+static int show(const struct format *format, const char *path)
+{
+	char error[SUITE_ERROR_MAX];
+	json_t *grade = grade_read(path, error);
+	int status;
+
+	if (!grade)
+		die(EXIT_USAGE, "%s", error);
+	status = format->render(grade, stdout);
+	json_decref(grade);
+	return status || fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
+int main(int argc, char *argv[])
+{
+	log_init("report", false);
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		usage(stdout);
+		return EXIT_PASS;
+	}
+	if (argc == 3 && !strcmp(argv[1], "plan"))
+		return plan(argv[2]);
+	if (argc >= 2 && !strcmp(argv[1], "merge"))
+		return merge(argc - 1, argv + 1);
+	for (size_t i = 0; argc == 3 && i < sizeof(formats) / sizeof(*formats); i++)
+		if (!strcmp(argv[1], formats[i].name))
+			return show(&formats[i], argv[2]);
+	usage(stderr);
+	return EXIT_USAGE;
+}

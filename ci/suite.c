@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads suites. */
+#include "suite.h"
+
+#include "units.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POINTS_MAX  1000
+#define ENTRIES_MAX 1000
+
+struct reader {
+	struct suite *suite;
+	FILE *file;
+	unsigned int line;
+	char *error;
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct reader *r, const char *format, ...)
+{
+	char message[SCENARIO_ERROR_MAX];
+	va_list args;
+
+	if (r->error[0])
+		return 0;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	snprintf(r->error, SUITE_ERROR_MAX, "%.50s:%u: %s", r->suite->path, r->line, message);
+	return 0;
+}
+
+/* The scenario's path: in scenarios/ beside the suite, or as written, relative to the suite. */
+static char *scenario_path(const struct suite *suite, const char *name)
+{
+	char folder[4096], *path;
+	size_t len = strlen(name), suffix = strlen(".scenario");
+	bool is_file = len > suffix && !strcmp(name + len - suffix, ".scenario");
+	int status;
+
+	snprintf(folder, sizeof(folder), "%s", suite->path);
+	if (is_file && name[0] == '/')
+		return strdup(name);
+	status = is_file ? asprintf(&path, "%s/%s", dirname(folder), name)
+			 : asprintf(&path, "%s/scenarios/%s.scenario", dirname(folder), name);
+	return status < 0 ? NULL : path;
+}
+
+static int add_entry(struct reader *r, enum scenario_kind kind, const char *name, double points)
+{
+	struct suite *suite = r->suite;
+	struct suite_entry *entry;
+	struct scenario s = {0};
+	char error[SCENARIO_ERROR_MAX];
+
+	if (suite->nentries == ENTRIES_MAX)
+		return fail(r, "more than %d scenarios", ENTRIES_MAX);
+	entry = &suite->entries[suite->nentries++];
+	entry->path = scenario_path(suite, name);
+	entry->kind = kind;
+	entry->points = points;
+	if (!entry->path)
+		return fail(r, "out of memory");
+	if (scenario_read(&s, entry->path, error))
+		return fail(r, "%s", error);
+	snprintf(entry->name, sizeof(entry->name), "%s", s.name);
+	entry->title = strdup(s.title ? s.title : "");
+	entry->length_s = s.length_s;
+	entry->interval_s = s.interval_s;
+	if (s.kind != kind)
+		fail(r, "%.60s is of kind = %s", name, s.kind == SCENARIO_CPU ? "cpu" : "memory");
+	for (size_t i = 0; i + 1 < suite->nentries; i++)
+		if (!strcmp(suite->entries[i].name, entry->name))
+			fail(r, "%.60s stands twice", name);
+	scenario_free(&s);
+	return !r->error[0];
+}
+
+static int set_text(char **out, const char *value)
+{
+	free(*out);
+	*out = strdup(value);
+	return *out != NULL;
+}
+
+/* inih's handler: 1 goes on, 0 is an error. */
+static int on_key(void *user, const char *section, const char *key, const char *value)
+{
+	struct reader *r = user;
+	double points;
+
+	if (!strcmp(section, "suite") && !strcmp(key, "title"))
+		return set_text(&r->suite->title, value);
+	if (!strcmp(section, "suite") && !strcmp(key, "world")) {
+		if (strcmp(value, "real") != 0 && strcmp(value, "sim") != 0)
+			return fail(r, "world = %.40s: it is real or sim", value);
+		return set_text(&r->suite->world, value);
+	}
+	if (!strcmp(section, "suite"))
+		return fail(r, "[suite] has no key \"%.40s\"; there are title, world", key);
+	if (strcmp(section, "cpu") != 0 && strcmp(section, "memory") != 0)
+		return fail(r, "unknown section [%.40s]; there are suite, cpu, memory", section);
+	if (parse_number(value, 0, POINTS_MAX, &points))
+		return fail(r, "%.60s = %.40s: points are a number from 0 to %d", key, value,
+			    POINTS_MAX);
+	return add_entry(r, !strcmp(section, "cpu") ? SCENARIO_CPU : SCENARIO_MEMORY, key, points);
+}
+
+static char *read_line(char *buf, int size, void *stream)
+{
+	struct reader *r = stream;
+
+	if (!fgets(buf, size, r->file))
+		return NULL;
+	r->line++;
+	return buf;
+}
+
+int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX])
+{
+	struct reader r = {.suite = suite, .error = error};
+	int status;
+
+	error[0] = '\0';
+	*suite = (struct suite){.path = strdup(path), .world = strdup("real"), .title = strdup("")};
+	suite->entries = calloc(ENTRIES_MAX, sizeof(*suite->entries));
+	r.file = fopen(path, "re");
+	if (!r.file || !suite->entries) {
+		snprintf(error, SUITE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
+		suite_free(suite);
+		return -1;
+	}
+	status = ini_parse_stream(read_line, &r, on_key, &r);
+	if (status && !error[0])
+		snprintf(error, SUITE_ERROR_MAX, "%.50s:%d: neither [section] nor key = value",
+			 path, status);
+	if (!error[0] && !suite->nentries)
+		snprintf(error, SUITE_ERROR_MAX, "%.300s: no scenario in [cpu] or [memory]", path);
+	fclose(r.file);
+	if (!error[0])
+		return 0;
+	suite_free(suite);
+	return -1;
+}
+
+void suite_free(struct suite *suite)
+{
+	for (size_t i = 0; i < suite->nentries; i++) {
+		free(suite->entries[i].path);
+		free(suite->entries[i].title);
+	}
+	free(suite->entries);
+	free(suite->path);
+	free(suite->title);
+	free(suite->world);
+	*suite = (struct suite){0};
+}

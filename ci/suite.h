@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Suites: which scenarios a grade is made of, and their points. An INI file:
+ *
+ *	[suite]			[cpu], [memory]
+ *	title = for people	SCENARIO = POINTS
+ *	world = real | sim
+ *
+ * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario. */
+#ifndef BALLAST_SUITE_H
+#define BALLAST_SUITE_H
+
+#include "scenario.h"
+
+#include <stddef.h>
+
+#define SUITE_ERROR_MAX (SCENARIO_ERROR_MAX + 64)
+
+struct suite_entry {
+	char name[SCENARIO_NAME_MAX];
+	char *path;
+	char *title;
+	enum scenario_kind kind;
+	double points;
+	double length_s;
+	double interval_s;
+};
+
+struct suite {
+	char *path;
+	char *title;
+	char *world; /* "real" or "sim" */
+	struct suite_entry *entries;
+	size_t nentries;
+};
+
+/* 0; −1 with one line in error naming file, line and value. Every scenario is read and checked too.
+ */
+int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX]);
+void suite_free(struct suite *suite);
+
+#endif

@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# ci/grade with a lab that makes its traces up: building, points, formats, and leaving nothing behind.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	ci=$(cd "$(dirname "$BATS_TEST_FILENAME")" && pwd)
+	export BALLAST_LAB=$ci/testdata/lab CALLS=$BATS_TEST_TMPDIR/calls TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	: >"$CALLS"
+	sub=$BATS_TEST_TMPDIR/submission
+	out=$BATS_TEST_TMPDIR/out
+}
+
+# A submission whose scheduler, when it is asked, says what the made-up trace is to be.
+submission() {
+	local folder=${2:-cpu} target=${3:-vcpu_scheduler}
+	mkdir -p "$sub/$folder"
+	printf '#!/bin/sh\necho %s\n' "$1" >"$sub/$folder/source"
+	printf 'all:\n\tmkdir -p $(dir %s)\n\tcp source %s\n\tchmod +x %s\n' "$target" "$target" "$target" \
+		>"$sub/$folder/Makefile"
+}
+
+grade() {
+	run "$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" "$@"
+}
+
+key() { # FILE KEY: the first value of that key, at any depth
+	sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p" "$1" | head -n 1
+}
+
+@test "points for what passed, none for what failed; exit 1" {
+	submission nothing
+	grade
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"2 of 5 points"* ]]
+	[[ $output == *"FAIL  spread"*"asked: at most 10 points"* ]]
+	[ "$(key "$out/verdict.json" result)" = fail ]
+	[ -s "$out/cpu-balanced.trace" ] && [ -s "$out/cpu-all-on-one.json" ]
+}
+
+@test "everything passes: exit 0" {
+	submission nothing
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"2 of 2 points"* ]]
+	[[ $output != *cpu-all-on-one* ]]
+}
+
+@test "the lab is set up first and taken down last" {
+	submission nothing
+	grade
+	[ "$(head -n 1 "$CALLS")" = setup ]
+	[ "$(tail -n 1 "$CALLS")" = "down --prefix aos_vm" ]
+}
+
+@test "the lab is left up with --keep" {
+	submission nothing
+	grade --keep
+	run ! grep -q down "$CALLS"
+}
+
+@test "programs are found in cpu/src, CPU/ and bin/" {
+	submission nothing cpu/src
+	grade --only cpu-balanced
+	[ "$status" -eq 0 ]
+	rm -r "$sub"
+	submission nothing CPU bin/vcpu_scheduler
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "what does not compile gets 0, with the compiler's message" {
+	mkdir -p "$sub/cpu"
+	echo 'int main(void) { return undeclared_thing; }' >"$sub/cpu/vcpu_scheduler.c"
+	echo 'vcpu_scheduler: vcpu_scheduler.c' >"$sub/cpu/Makefile"
+	grade
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *undeclared_thing* ]]
+	[[ $output == *"0 of 5 points"* ]]
+	run ! grep -q run "$CALLS"
+}
+
+@test "a binary that was handed in is not what is graded" {
+	submission nothing
+	printf 'all:\n\ttrue\n' >"$sub/cpu/Makefile"
+	cp "$sub/cpu/source" "$sub/cpu/vcpu_scheduler"
+	chmod +x "$sub/cpu/vcpu_scheduler"
+	grade
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"make made no vcpu_scheduler"* ]]
+}
+
+@test "an empty submission gets 0 and says what is missing" {
+	mkdir "$sub"
+	grade
+	[ "$status" -eq 1 ]
+	[[ $output == *"no folder cpu/ with a Makefile"* ]]
+}
+
+@test "a lab that fails gets a second chance, then it cannot be judged: exit 3" {
+	submission lab-fails
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 3 ]
+	[ "$(grep -c '^run' "$CALLS")" -eq 2 ]
+	[[ $output == *"no guest got ready"* ]]
+	[[ $output == *"0 of 2 points"* ]]
+}
+
+@test "a run that broke off cannot be judged" {
+	submission cut
+	grade --only cpu-balanced
+	[ "$status" -eq 3 ]
+	[[ $output == *"not complete"* ]]
+}
+
+@test "interrupted: the run is stopped, the lab taken down, nothing left" {
+	submission sleeps
+	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
+	pid=$!
+	while ! grep -q running "$CALLS"; do sleep 0.1; done
+	kill -TERM "$pid"
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 143 ]
+	grep -q stopped "$CALLS"
+	[ "$(tail -n 1 "$CALLS")" = "down --prefix aos_vm" ]
+	[ -z "$(ls -A "$TMPDIR")" ]
+}
+
+@test "nothing is left in the temporary folder" {
+	submission nothing
+	grade
+	[ -z "$(ls -A "$TMPDIR")" ]
+}
+
+@test "the submission itself is not touched" {
+	submission nothing
+	(cd "$sub" && find . -printf '%p %T@ %s\n' | sort) >"$BATS_TEST_TMPDIR/before"
+	grade
+	(cd "$sub" && find . -printf '%p %T@ %s\n' | sort) | cmp - "$BATS_TEST_TMPDIR/before"
+}
+
+@test "every form of the grade is there" {
+	submission nothing
+	grade
+	[ "$(head -n 1 "$out/verdict.tap")" = "TAP version 14" ]
+	grep -q '^ok 1 - cpu-balanced' "$out/verdict.tap"
+	grep -q '^not ok 2 - cpu-all-on-one' "$out/verdict.tap"
+	[ "$(key "$out/results.json" score)" = 2.0 ]
+	grep -q '<failure message="fail">spread' "$out/junit.xml"
+	[ "$("$ci/build/report" autolab "$out/verdict.json")" = '{"scores":{"cpu":2.0}}' ]
+	grep -q '</html>' "$out/report.html"
+	run ! grep -qE '(src|href)="?(http|/)' "$out/report.html"
+}
+
+@test "the HTML report has a plot for each trace" {
+	command -v gnuplot >/dev/null || skip "gnuplot is not installed"
+	submission nothing
+	grade
+	[ "$(grep -c '<svg' "$out/report.html")" -eq 2 ]
+}
+
+@test "bad usage: one line that names it, exit 2" {
+	submission nothing
+	grade --only no-such
+	[ "$status" -eq 2 ]
+	[[ $output == *"no-such"* ]]
+	run "$ci/grade" --submission /nonexistent
+	[ "$status" -eq 2 ]
+	[[ $output == *"/nonexistent"* ]]
+	run "$ci/grade" --frobnicate
+	[ "$status" -eq 2 ]
+	printf '[cpu]\ncpu-balanced = many\n' >"$BATS_TEST_TMPDIR/bad.suite"
+	run "$ci/grade" --submission "$sub" --out "$out" --suite "$BATS_TEST_TMPDIR/bad.suite"
+	[ "$status" -eq 2 ]
+	[[ $output == *"bad.suite:2"*"No such file"* || $output == *"bad.suite:2"*many* ]]
+}
+
+@test "report refuses what is no grade" {
+	echo '{"version": 1}' >"$BATS_TEST_TMPDIR/x.json"
+	run "$ci/build/report" text "$BATS_TEST_TMPDIR/x.json"
+	[ "$status" -eq 2 ]
+	run "$ci/build/report" text /nonexistent
+	[ "$status" -eq 2 ]
+	run "$ci/build/report" pdf "$BATS_TEST_TMPDIR/x.json"
+	[ "$status" -eq 2 ]
+}
