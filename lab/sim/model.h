@@ -190,6 +190,8 @@ unsigned int model_stats_period(const struct model *m, unsigned int guest);
  * vCPU gets of a pCPU, in percent (0: no limit), as in vcpu_quota / vcpu_period. */
 void model_set_shares(struct model *m, unsigned int guest, unsigned int shares);
 void model_set_quota(struct model *m, unsigned int guest, double pct);
+unsigned int model_shares(const struct model *m, unsigned int guest);
+double model_quota(const struct model *m, unsigned int guest);
 
 /* --- what happens to a host --- */
 

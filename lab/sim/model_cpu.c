@@ -413,6 +413,16 @@ void model_set_quota(struct model *m, unsigned int guest, double pct)
 	guest_cpu_update(m, g);
 }
 
+unsigned int model_shares(const struct model *m, unsigned int guest)
+{
+	return m->guests[guest]->shares;
+}
+
+double model_quota(const struct model *m, unsigned int guest)
+{
+	return 100 * m->guests[guest]->quota;
+}
+
 void model_set_hung(struct model *m, unsigned int guest, bool hung)
 {
 	struct guest *g = m->guests[guest];

@@ -18,20 +18,22 @@
 #define LEAST_FACTOR  1.1
 #define LOW_FACTOR    1.25
 #define HIGH_FACTOR   1.5
-/* struct page takes 64 bytes of each 4 KiB up to the maximum; text, tables and initramfs about 20
- * MiB. */
+/* struct page takes 64 bytes of each 4 KiB up to the maximum; MemTotal lacks 36 MiB beside them. */
 #define PAGE_STRUCTS 64
-#define KERNEL	     (20 * MIB)
-/* Agent, init and their libraries; with the above 60–90 MB in a micro guest of 2 GiB at most. */
-#define BASE_LEAST	 (14 * MIB)
-#define BASE_RANGE	 (20 * MIB)
+#define KERNEL	     (36 * MIB)
+/* Slab, agent, init and the files of the initramfs: 41 MiB in a micro guest. */
+#define BASE_LEAST	 (37 * MIB)
+#define BASE_RANGE	 (8 * MIB)
+#define BASE_FILES	 (11 * MIB) /* of it: counted as page cache, but cannot be reclaimed */
 #define BASE_NOISE	 (0.7 * MIB)
 #define BASE_NOISE_STEPS 30
-#define CACHE_LEAST	 (4 * MIB) /* mapped and in use: not reclaimed */
+/* What MemAvailable leaves out beside the high marks: the reserve of the lowest zone less half the
+ * slab. */
+#define LOWMEM_RESERVE (3 * MIB)
 
-/* QEMU's own memory beside the guest's. */
-#define PROCESS_LEAST (40 * MIB)
-#define PROCESS_RANGE (10 * MIB)
+/* QEMU's own memory beside the guest's, under TCG (half of it translated code). */
+#define PROCESS_LEAST (110 * MIB)
+#define PROCESS_RANGE (20 * MIB)
 
 #define TOUCH_KIB_S    (1024 * MIB) /* how fast a load touches pages when it has no rate */
 #define SWAP_IN_KIB_S  (20 * MIB)   /* 4 KiB faults */
@@ -40,7 +42,7 @@
 #define RETRY_KIB      MIB	    /* it asks for 256 pages at a time */
 /* Free page reporting returns blocks of 2 MiB or more every 2 s; fragments stay. */
 #define REPORT_S  2.5
-#define FRAGMENTS (8 * MIB)
+#define FRAGMENTS (40 * MIB)
 #define TELL_NS	  MODEL_NS_PER_S /* QEMU's limit on BALLOON_CHANGE */
 
 /* --- layout --- */
@@ -55,12 +57,13 @@ double memory_free(const struct memory *mem)
 	return fmax(0, mem->actual - memory_used(mem));
 }
 
-/* MemAvailable as Linux reckons: free above the reserve, and the page cache but for half of it or
- * the low mark. */
+/* MemAvailable as Linux reckons: what is above its reserves, and the page cache but for half of it
+ * or the low mark. */
 static double memory_usable(const struct memory *mem)
 {
-	return fmax(0, memory_free(mem) - mem->free_high + mem->cache -
-			       fmin(mem->cache / 2, mem->free_low));
+	double cache = mem->cache - fmin(mem->cache / 2, mem->free_low);
+
+	return fmax(0, memory_free(mem) - mem->free_high - LOWMEM_RESERVE + cache);
 }
 
 double memory_rss(const struct guest *g)
@@ -96,7 +99,7 @@ void memory_init(struct model *m, struct guest *g, const struct model_guest_conf
 static void memory_boot(struct memory *mem)
 {
 	mem->anon = mem->anon_goal = mem->anon_rate = 0;
-	mem->cache = CACHE_LEAST;
+	mem->cache = 0;
 	mem->cache_growing = false;
 	mem->swapped = mem->swap_in = mem->swap_out = 0;
 	mem->major_faults = mem->minor_faults = 0;
@@ -145,7 +148,7 @@ static void give_free(struct memory *mem, double kib)
 
 static double reclaim_cache(struct memory *mem, double kib)
 {
-	double got = fmin(kib, fmax(0, mem->cache - CACHE_LEAST));
+	double got = fmin(kib, mem->cache);
 
 	if (got <= 0)
 		return 0;
@@ -283,7 +286,7 @@ void model_set_cache_load(struct model *m, unsigned int guest, uint64_t kib, uin
 {
 	struct memory *mem = &m->guests[guest]->memory;
 
-	mem->cache_goal = (double)kib + CACHE_LEAST;
+	mem->cache_goal = (double)kib;
 	mem->cache_rate = (double)rate_kib_s;
 	mem->cache_growing = mem->cache < mem->cache_goal;
 	reclaim_cache(mem, fmax(0, mem->cache - mem->cache_goal));
@@ -378,7 +381,7 @@ static void stats_make(const struct model *m, struct memory *mem)
 		.unused_kib = (uint64_t)memory_free(mem),
 		.usable_kib = (uint64_t)memory_usable(mem),
 		.available_kib = (uint64_t)(mem->actual - mem->overhead),
-		.caches_kib = (uint64_t)mem->cache,
+		.caches_kib = (uint64_t)(mem->cache + BASE_FILES),
 		.swap_in_kib = (uint64_t)mem->swap_in,
 		.swap_out_kib = (uint64_t)mem->swap_out,
 		.major_faults = (uint64_t)mem->major_faults,

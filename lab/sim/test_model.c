@@ -185,6 +185,7 @@ static void test_weights_and_quotas(void **state)
 	struct model_vcpu vcpu;
 
 	(void)state;
+	assert_int_equal(model_shares(m, heavy), 1024);
 	model_set_shares(m, heavy, 3072);
 	model_set_cpu_load(m, heavy, 100, false, 0);
 	model_set_cpu_load(m, light, 100, false, 0);
@@ -194,6 +195,7 @@ static void test_weights_and_quotas(void **state)
 	assert_near(r[0].run, 0.75, 0.001);
 	assert_near(r[1].run, 0.25, 0.001);
 	model_set_quota(m, heavy, 20);
+	assert_near(model_quota(m, heavy), 20, 1e-9);
 	model_advance(m, 8 * S);
 	rates_read(m, heavy, 0, 4 * S, &r[0]);
 	rates_read(m, light, 0, 4 * S, &r[1]);
@@ -447,6 +449,8 @@ static struct model_memory memory_of(struct model *m, unsigned int id)
 	return memory;
 }
 
+/* Measured on a micro guest of 512 MiB, 2 GiB at most: MemTotal 68.2 MiB less than actual, MemFree
+ * 41 MiB less than that, MemAvailable 69 MiB less again. */
 static void test_idle_guest_memory(void **state)
 {
 	struct model *m = host(1, 0.02);
@@ -458,9 +462,9 @@ static void test_idle_guest_memory(void **state)
 		model_advance(m, model_now(m) + S);
 		memory = memory_of(m, i);
 		assert_int_equal(memory.actual_kib, 512 * MIB);
-		assert_in_range(memory.actual_kib - memory.free_kib, 60 * MIB, 95 * MIB);
-		assert_true(memory.usable_kib < memory.free_kib);
-		assert_true(memory.total_kib < memory.actual_kib);
+		assert_near((double)(memory.actual_kib - memory.total_kib), 68.2 * MIB, MIB);
+		assert_near((double)(memory.total_kib - memory.free_kib), 41 * MIB, 7 * MIB);
+		assert_near((double)(memory.free_kib - memory.usable_kib), 69 * MIB, 3 * MIB);
 	}
 	model_free(m);
 }
@@ -643,11 +647,12 @@ static void test_rss_follows_use(void **state)
 	model_advance(m, 10 * S);
 	idle = memory_of(m, id).rss_kib;
 	/* Promised, but not touched. */
-	assert_true(idle < 200 * MIB);
+	assert_true(idle < 300 * MIB);
 	model_set_memory_load(m, id, 1000 * MIB, 0);
 	model_advance(m, 20 * S);
 	loaded = memory_of(m, id).rss_kib;
-	assert_near((double)(loaded - idle), 1000 * MIB, 10 * MIB);
+	/* What was free but held already is used first. */
+	assert_near((double)(loaded - idle), 960 * MIB, 10 * MIB);
 	/* Free page reporting gives it back, not at once. */
 	model_set_memory_load(m, id, 0, 0);
 	model_advance(m, 21 * S);
@@ -915,7 +920,7 @@ static void test_host_runs_out(void **state)
 			model_set_memory_load(m, i, 1500 * MIB, 100 * MIB);
 		}
 		model_host_memory_read(m, &memory);
-		assert_true(memory.available_kib > 2 * GIB);
+		assert_true(memory.available_kib > GIB);
 		model_advance(m, 60 * S);
 		model_host_memory_read(m, &memory);
 		for (unsigned int i = 0; i < 4; i++)
@@ -1082,7 +1087,7 @@ static void check_memory(struct model *m, unsigned int guests)
 			    g.total_kib + ROUNDING);
 		assert_true(g.usable_kib <= g.free_kib + g.cache_kib);
 		assert_true(g.free_kib >= 40 * MIB);
-		assert_true(g.rss_kib <= g.actual_kib + 60 * MIB);
+		assert_true(g.rss_kib <= g.actual_kib + 135 * MIB);
 	}
 	model_host_memory_read(m, &h);
 	assert_near((double)h.guests_kib, (double)rss, 20);

@@ -185,9 +185,12 @@ static void test_loads_and_reports(void **state)
 	world_advance(r.world, 20 * S);
 	report = first(&r, WORLD_REPORT, 0);
 	assert_int_equal(report->t_ns, 12 * S);
-	assert_true(report->asked == 60 && report->from_s == 2 && report->to_s == 12);
+	assert_true(report->report.asked_pct == 60 && report->report.from_s == 2 &&
+		    report->report.to_s == 12);
 	/* 3 s alone at 60 %, 7 s with half of the pCPU. */
-	assert_true(report->attained > 50 && report->attained < 54);
+	assert_true(report->report.attained_pct > 50 && report->report.attained_pct < 54);
+	assert_true(fabs(report->report.attained_pct + report->report.given_up_pct - 60) < 0.1);
+	assert_true(report->report.waited_pct > 25 && report->report.backlog_s == 0);
 	assert_int_equal(count(&r, WORLD_REPORT, 1), 0);
 	assert_int_equal(memory(&r, 1).load_kib, 100 * KIB_PER_MIB);
 	world_end(r.world);
@@ -205,9 +208,10 @@ static void test_oom_ends_the_load(void **state)
 	begin(&r, MEMORY "[timeline]\n1 = 5s memory 1700M 20M/s\n", 1);
 	world_advance(r.world, 60 * S);
 	assert_int_equal(count(&r, WORLD_OOM, 0), 1);
-	assert_true(first(&r, WORLD_REPORT, 0)->attained > 200.0 * KIB_PER_MIB);
-	assert_true(first(&r, WORLD_REPORT, 0)->attained < 500.0 * KIB_PER_MIB);
-	assert_true(first(&r, WORLD_REPORT, 0)->starved_s > 0);
+	assert_true(first(&r, WORLD_REPORT, 0)->report.attained_kib > 200 * KIB_PER_MIB);
+	assert_true(first(&r, WORLD_REPORT, 0)->report.attained_kib < 500 * KIB_PER_MIB);
+	assert_true(first(&r, WORLD_REPORT, 0)->report.starved_s > 0);
+	assert_string_equal(first(&r, WORLD_REPORT, 0)->report.state, "oom");
 	assert_int_equal(memory(&r, 0).load_kib, 0);
 	end(&r);
 }

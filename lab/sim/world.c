@@ -3,6 +3,7 @@
 #include "world_priv.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,51 +96,87 @@ static struct action take_next(struct world *w)
 
 /* --- loads and their reports --- */
 
-static uint64_t load_ns(const struct world *w, size_t guest)
+static unsigned int loaded_vcpus(const struct world *w, size_t guest, const struct phase *phase)
 {
-	const struct guest_state *g = &w->guests[guest];
-	uint64_t sum = 0;
+	return phase->vcpus ? phase->vcpus : w->guests[guest].view.config->vcpus;
+}
 
-	for (unsigned int i = 0; i < g->view.config->vcpus; i++) {
+static struct load_mark mark(const struct world *w, size_t guest, const struct phase *phase)
+{
+	struct load_mark mark = {0};
+	struct model_memory memory;
+
+	for (unsigned int i = 0; phase->verb == PHASE_CPU && i < loaded_vcpus(w, guest, phase);
+	     i++) {
 		struct model_vcpu vcpu;
 
-		model_vcpu_read(w->model, g->view.id, i, &vcpu);
-		sum += vcpu.load_ns;
+		model_vcpu_read(w->model, w->guests[guest].view.id, i, &vcpu);
+		mark.load_ns += vcpu.load_ns;
+		mark.run_ns += vcpu.run_ns;
+		mark.delay_ns += vcpu.delay_ns;
 	}
-	return sum;
+	model_memory_read(w->model, w->guests[guest].view.id, &memory);
+	mark.kib = phase->verb == PHASE_CACHE ? memory.cache_kib : memory.load_kib;
+	return mark;
+}
+
+static void report_cpu(const struct world *w, size_t guest, const struct active *active,
+		       struct world_report *report)
+{
+	struct load_mark now = mark(w, guest, active->phase);
+	unsigned int n = loaded_vcpus(w, guest, active->phase);
+	double scale = 100 / ((report->to_s - report->from_s) * 1e9 * n);
+	struct model_vcpu vcpu;
+
+	report->asked_pct = active->phase->pct;
+	if (report->to_s <= report->from_s)
+		return;
+	report->attained_pct = (double)(now.load_ns - active->mark.load_ns) * scale;
+	report->waited_pct = (double)(now.delay_ns - active->mark.delay_ns) * scale;
+	report->host_pct = (double)(now.run_ns - active->mark.run_ns) * scale;
+	if (!active->phase->open_loop)
+		report->given_up_pct = fmax(0, report->asked_pct - report->attained_pct);
+	for (unsigned int i = 0; i < n; i++) {
+		model_vcpu_read(w->model, w->guests[guest].view.id, i, &vcpu);
+		report->backlog_s += seconds(vcpu.backlog_ns) / n;
+	}
 }
 
 /* lost_kib: what a killed load had come to; 0 for one that ends by itself. */
+static void report_memory(const struct world *w, size_t guest, const struct active *active,
+			  uint64_t lost_kib, struct world_report *report)
+{
+	uint64_t kib = lost_kib ? lost_kib : mark(w, guest, active->phase).kib;
+	struct model_memory memory;
+
+	report->asked_kib = active->phase->kib;
+	report->attained_kib = kib;
+	report->peak_kib = kib > active->mark.kib ? kib : active->mark.kib;
+	report->state = kib < report->asked_kib	  ? "growing"
+			: kib > report->asked_kib ? "shrinking"
+						  : "holding";
+	if (lost_kib)
+		report->state = "oom";
+	model_memory_read(w->model, w->guests[guest].view.id, &memory);
+	if (active->phase->verb == PHASE_MEMORY)
+		report->starved_s = seconds(memory.starved_ns);
+}
+
 static void end_load(struct world *w, size_t guest, enum load_class class, uint64_t lost_kib)
 {
-	struct guest_state *g = &w->guests[guest];
-	struct active active = g->active[class];
+	struct active active = w->guests[guest].active[class];
 	struct world_event event = {
 		.kind = WORLD_REPORT, .guest = (int)guest, .phase = active.phase};
-	uint64_t now_ns = model_now(w->model);
-	struct model_memory memory;
 
 	if (!active.phase)
 		return;
-	g->active[class].phase = NULL;
-	event.from_s = seconds(active.from_ns);
-	event.to_s = seconds(now_ns);
-	if (class == LOAD_CPU) {
-		unsigned int n = active.phase->vcpus ? active.phase->vcpus : g->view.config->vcpus;
-
-		event.asked = active.phase->pct;
-		if (now_ns > active.from_ns)
-			event.attained = 100.0 * (double)(load_ns(w, guest) - active.load_ns) /
-					 (double)(now_ns - active.from_ns) / n;
-	} else {
-		model_memory_read(w->model, g->view.id, &memory);
-		event.asked = (double)active.phase->kib;
-		event.attained = (double)(class == LOAD_CACHE ? memory.cache_kib : memory.load_kib);
-		if (lost_kib)
-			event.attained = (double)lost_kib;
-		if (class == LOAD_MEMORY)
-			event.starved_s = seconds(memory.starved_ns);
-	}
+	w->guests[guest].active[class].phase = NULL;
+	event.report.from_s = seconds(active.from_ns);
+	event.report.to_s = seconds(model_now(w->model));
+	if (class == LOAD_CPU)
+		report_cpu(w, guest, &active, &event.report);
+	else
+		report_memory(w, guest, &active, lost_kib, &event.report);
 	world_emit(w, &event);
 }
 
@@ -153,8 +190,8 @@ static void begin_load(struct world *w, size_t guest, enum load_class class,
 		       const struct phase *phase)
 {
 	end_load(w, guest, class, 0);
-	w->guests[guest].active[class] = (struct active){phase, model_now(w->model),
-							 class == LOAD_CPU ? load_ns(w, guest) : 0};
+	w->guests[guest].active[class] =
+		(struct active){phase, model_now(w->model), mark(w, guest, phase)};
 }
 
 /* The profiles of workloads/profiles, and what they come to. */

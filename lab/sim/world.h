@@ -36,7 +36,7 @@ enum world_event_kind {
 	WORLD_REPLACED, /* another guest took the name: old_uuid, which had stopped, is gone */
 	WORLD_BALLOON,	/* actual changed: kib */
 	WORLD_LOAD,	/* a phase of the timeline, of any verb, was begun: phase */
-	WORLD_REPORT,	/* a phase of load ended: phase, from_s, asked, attained, starved_s */
+	WORLD_REPORT,	/* a load ended: phase, report */
 	WORLD_INSIDE,	/* the guest's own figures: memory */
 	WORLD_OOM,	/* the guest killed its memory load */
 	WORLD_PIN,	/* somebody else pinned vcpu: map, maplen */
@@ -44,6 +44,21 @@ enum world_event_kind {
 	WORLD_PCPU,	/* pcpu went on- or offline: online */
 	WORLD_FAULT,	/* a fault set in or ended: text */
 	WORLD_WARNING,	/* text */
+};
+
+/* What came of a load, as workloads/inject reports it. */
+struct world_report {
+	double from_s, to_s;
+	/* CPU: means per loaded vCPU, % of a pCPU */
+	double asked_pct, attained_pct;
+	double waited_pct;   /* it was runnable, but did not run */
+	double given_up_pct; /* of what was asked; closed loop */
+	double backlog_s;    /* still to be caught up; open loop */
+	double host_pct;     /* what the host gave, the guest's background included */
+	/* memory, page cache */
+	uint64_t asked_kib, attained_kib, peak_kib;
+	double starved_s;
+	const char *state; /* growing, holding, shrinking, oom */
 };
 
 struct world_event {
@@ -55,9 +70,7 @@ struct world_event {
 	uint64_t kib;		   /* WORLD_BALLOON, WORLD_SETMEM, WORLD_OOM (what the load held) */
 	const struct phase *phase; /* WORLD_LOAD, WORLD_REPORT */
 	double skew_s;		   /* WORLD_LOAD: begun so much late (the guest was not ready) */
-	double from_s, to_s;	   /* WORLD_REPORT */
-	double asked, attained;	   /* WORLD_REPORT: % of a pCPU (mean per vCPU), or KiB */
-	double starved_s;	   /* WORLD_REPORT of a memory phase */
+	struct world_report report; /* WORLD_REPORT */
 	struct model_memory memory; /* WORLD_INSIDE */
 	unsigned int vcpu;	    /* WORLD_PIN */
 	const unsigned char *map;   /* WORLD_PIN */

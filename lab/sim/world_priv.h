@@ -31,11 +31,17 @@ struct action {
 	struct world_fault *fault;
 };
 
+/* What counters said when a load began. */
+struct load_mark {
+	uint64_t load_ns, run_ns, delay_ns; /* of the loaded vCPUs together */
+	uint64_t kib;			    /* what the memory load held */
+};
+
 /* A load that is going on, for its report. */
 struct active {
 	const struct phase *phase; /* NULL: none */
 	uint64_t from_ns;
-	uint64_t load_ns; /* of the vCPUs, when it began */
+	struct load_mark mark;
 };
 
 enum load_class { LOAD_CPU, LOAD_MEMORY, LOAD_CACHE, LOAD_CLASSES };

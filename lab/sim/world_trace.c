@@ -40,22 +40,27 @@ static json_t *pin_json(const char *name, const struct world_event *event)
 
 static json_t *report_json(const char *name, const struct world_event *event)
 {
-	bool cpu = event->phase->verb == PHASE_CPU;
+	const struct world_report *r = &event->report;
 	char text[128];
-	json_t *data;
+	json_t *data, *figures;
 
 	data = json_pack("{s:s, s:s, s:f, s:f}", "guest", name, "phase",
 			 phase_format(event->phase, text, sizeof(text)), "from_s",
-			 rounded(event->from_s), "to_s", rounded(event->to_s));
-	if (cpu) {
-		json_object_set_new(data, "asked_pct", json_real(event->asked));
-		json_object_set_new(data, "attained_pct", json_real(rounded(event->attained)));
-	} else {
-		json_object_set_new(data, "asked_kib", json_integer((json_int_t)event->asked));
-		json_object_set_new(data, "attained_kib",
-				    json_integer((json_int_t)event->attained));
-		json_object_set_new(data, "starved_s", json_real(rounded(event->starved_s)));
-	}
+			 rounded(r->from_s), "to_s", rounded(r->to_s));
+	if (event->phase->verb == PHASE_CPU)
+		figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "asked_pct", r->asked_pct,
+				    "attained_pct", rounded(r->attained_pct), "waited_pct",
+				    rounded(r->waited_pct), "given_up_pct",
+				    rounded(r->given_up_pct), "backlog_s", rounded(r->backlog_s),
+				    "host_pct", rounded(r->host_pct));
+	else
+		figures =
+			json_pack("{s:I, s:I, s:I, s:f, s:s}", "asked_kib",
+				  (json_int_t)r->asked_kib, "attained_kib",
+				  (json_int_t)r->attained_kib, "peak_kib", (json_int_t)r->peak_kib,
+				  "starved_s", rounded(r->starved_s), "state", r->state);
+	json_object_update(data, figures);
+	json_decref(figures);
 	return data;
 }
 
