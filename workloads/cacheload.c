@@ -142,11 +142,20 @@ static void follow(struct cache *c, double now_s)
 		else
 			c->kib += PIECE_KIB;
 	}
-	if (c->kib > due + PIECE_KIB) {
+	if (c->kib > due + PIECE_KIB || (c->kib > due && due == c->ramp.to_kib)) {
 		posix_fadvise(c->fd, (off_t)due * 1024, (off_t)(c->kib - due) * 1024,
 			      POSIX_FADV_DONTNEED);
 		c->kib = due;
 	}
+}
+
+static const char *state(const struct cache *c)
+{
+	if (c->failed)
+		return "failed";
+	if (c->kib + PIECE_KIB <= c->ramp.to_kib)
+		return "growing";
+	return c->kib > c->ramp.to_kib ? "shrinking" : "holding";
 }
 
 static void report(const struct cache *c, const char *suffix, bool ended)
@@ -157,11 +166,8 @@ static void report(const struct cache *c, const char *suffix, bool ended)
 		 "{\"load\":\"cache\",\"state\":\"%s\",\"asked_kib\":%" PRIu64
 		 ",\"rate_kib_s\":%" PRIu64 ",\"load_kib\":%" PRIu64
 		 ",\"starved_s\":0,\"elapsed_s\":%.3f}\n",
-		 ended					? "ended"
-		 : c->failed				? "failed"
-		 : c->kib + PIECE_KIB <= c->ramp.to_kib ? "growing"
-							: "holding",
-		 c->ramp.to_kib, c->ramp.rate_kib_s, c->kib, tick_now_s() - c->phase_start_s);
+		 ended ? "ended" : state(c), c->ramp.to_kib, c->ramp.rate_kib_s, c->kib,
+		 tick_now_s() - c->phase_start_s);
 	report_write(NAME, suffix, text);
 }
 
