@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LAB_URI "urn:ballast:lab:1"
-
 bool labguest_is(virDomainPtr dom)
 {
-	char *tag = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, LAB_URI, 0);
+	char *tag = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, LABGUEST_URI, 0);
 
 	if (!tag)
 		virResetLastError();

@@ -9,6 +9,7 @@
 #include <libvirt/libvirt.h>
 #include <stdbool.h>
 
+#define LABGUEST_URI	   "urn:ballast:lab:1" /* namespace of the tag */
 #define LABGUEST_ERROR_MAX 256
 
 /* Whether a domain carries the lab's metadata. */

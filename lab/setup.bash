@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
+# Part of lab: gets a machine ready, and says what is wrong with it.
+
+# NAME REASON lines of everything that is needed.
+needed_packages() {
+	sed -n '/^[a-z]/p' "$lab/packages"
+	if declare -F image_packages >/dev/null; then
+		image_packages | sed 's/$/ the guests'"'"' image/'
+	fi
+}
+
+# Names of those that are not installed, on one line.
+missing_packages() {
+	local name
+	# dpkg-query says what it does not know on stderr; what is half installed does not count.
+	needed_packages | cut -d' ' -f1 | sort -u | while read -r name; do
+		echo "$name"
+	done | missing_of | tr '\n' ' ' | sed 's/ $//'
+}
+
+# Of the names on stdin, those that are not installed.
+missing_of() {
+	local names
+	names=$(cat)
+	# shellcheck disable=SC2086  # one word per name
+	comm -23 <(echo "$names" | sort) \
+		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $names 2>/dev/null | sed -n 's/^installed //p' | sort -u)
+}
+
+have_systemd() { [[ -d /run/systemd/system ]]; }
+
+# Whether somebody listens, without the cost of a virsh.
+libvirtd_answers() {
+	local socket
+	for socket in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock; do
+		[[ -S $socket ]] || continue
+		have_systemd && return 0 # socket activation: it answers when it is asked
+		grep -qs -- "$socket" /proc/net/unix && return 0
+	done
+	return 1
+}
+
+install_packages() {
+	local missing=$1 name sudo=() known
+	say "missing packages:"
+	for name in $missing; do
+		say "  $name: $(needed_packages | sed -n "s/^$name //p" | head -n 1)"
+	done
+	if ((EUID)); then
+		command -v sudo >/dev/null || die 3 "installing them needs root: apt-get install $missing"
+		sudo=(sudo)
+	fi
+	command -v apt-get >/dev/null ||
+		die 3 "this machine has no apt-get: install what these Debian packages hold: $missing"
+	# shellcheck disable=SC2086  # one word per package
+	known=$(apt-cache --no-all-versions show $missing 2>/dev/null | grep -c '^Package:' || true)
+	((known >= $(wc -w <<<"$missing"))) || cmd "${sudo[@]}" apt-get -qq update ||
+		die 3 "apt-get update failed: check /etc/apt/sources.list and the network"
+	# shellcheck disable=SC2086
+	cmd "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		-o Dpkg::Use-Pty=0 --no-install-recommends install $missing >&2 </dev/null ||
+		die 3 "apt-get could not install: $missing"
+}
+
+start_libvirtd() {
+	local sudo=() i
+	((EUID == 0)) || sudo=(sudo)
+	if have_systemd; then
+		cmd "${sudo[@]}" systemctl start libvirtd.socket virtlogd.socket ||
+			cmd "${sudo[@]}" systemctl start virtqemud.socket virtlogd.socket ||
+			die 3 "libvirtd does not start: systemctl status libvirtd"
+	else
+		# Not for them: our locks, and a terminal that goes away.
+		cmd "${sudo[@]}" virtlogd -d 8>&- 9>&- || true # runs already
+		cmd "${sudo[@]}" libvirtd -d 8>&- 9>&- || die 3 "libvirtd does not start: libvirtd -v tells why"
+	fi
+	for ((i = 0; i < 100; i++)); do
+		! libvirtd_answers || return 0
+		sleep 0.1
+	done
+	die 3 "libvirtd does not answer after 10 s: libvirtd -v tells why"
+}
+
+cmd_setup() {
+	local missing image=micro release=''
+	while (($#)); do
+		case $1 in
+		--image) image=${2-} && shift 2 ;;
+		--release) release=${2-} && shift 2 ;;
+		*) die 2 "setup: unknown option '$1'; --image FLAVOUR" ;;
+		esac
+	done
+	load_flavour "$image" "$release"
+	missing=$(missing_packages)
+	[[ ! $missing ]] || install_packages "$missing"
+	libvirtd_answers || start_libvirtd
+}
+
+# --- doctor ---
+
+ok() { printf 'ok    %s\n' "$*"; }
+bad() {
+	printf 'BAD   %s\n' "$*"
+	doctor_status=1
+}
+
+cmd_doctor() {
+	local missing kib doctor_status=0
+	(($# == 0)) || die 2 "doctor takes no arguments"
+	load_flavour micro ''
+	missing=$(missing_packages)
+	if [[ $missing ]]; then bad "packages are missing: $missing: $lab/lab setup"; else ok "packages"; fi
+	if libvirtd_answers; then ok "libvirtd listens"; else bad "libvirtd does not answer: $lab/lab setup"; fi
+	if ((EUID)); then bad "not root: sudo -E $lab/lab …"; else ok "root"; fi
+	if [[ -x $lab/build/guests ]]; then ok "the lab's programs"; else bad "not built: make -C $lab/.. all"; fi
+	doctor_image
+	doctor_kvm
+	kib=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
+	if ((kib > 3 * 1024 * 1024)); then
+		ok "memory: $((kib / 1024))M available"
+	else
+		bad "memory: $((kib / 1024))M available; four guests of 512M want 3072M: lab up --guests 2"
+	fi
+	kib=$(df -Pk "$(existing_parent "$state")" | awk 'NR == 2 { print $4 }')
+	if ((kib > 1024 * 1024)); then
+		ok "disk: $((kib / 1024))M free at $state"
+	else
+		bad "disk: $((kib / 1024))M free at $state; 1024M wanted: lab images --prune, or another BALLAST_STATE"
+	fi
+	return "$doctor_status"
+}
+
+existing_parent() {
+	local path=$1
+	while [[ ! -e $path ]]; do
+		path=$(dirname "$path")
+	done
+	echo "$path"
+}
+
+doctor_image() {
+	local image=micro dir
+	if dir=$(image_path) && [[ -d $dir ]]; then
+		ok "micro image: $dir"
+	else
+		ok "micro image: not built yet; lab up builds it (lab image does now)"
+	fi
+}
+
+doctor_kvm() {
+	if [[ ! -e /dev/kvm ]]; then
+		ok "KVM: there is no /dev/kvm; guests are emulated (TCG), which is slower but enough"
+	elif [[ ! -e $(kvm_answer_path) ]]; then
+		ok "KVM: not tried yet; the first lab up does"
+	elif [[ $(<"$(kvm_answer_path)") == kvm ]]; then
+		ok "KVM: boots guests"
+	else
+		ok "KVM: /dev/kvm is there, but a guest did not boot with it; guests are emulated (TCG)"
+	fi
+}
