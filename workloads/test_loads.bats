@@ -3,6 +3,7 @@
 # The loads that run inside guests, run on this machine. How much CPU or memory it has to spare does
 # not matter: what is compared is what a load says of itself with what the kernel says of it.
 
+# shellcheck disable=SC2030,SC2031  # each test has a report of its own
 bats_require_minimum_version 1.5.0
 
 setup_file() {

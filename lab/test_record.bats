@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Loads, stage and record on two real guests, with programs under test that behave and that do not.
+
+# shellcheck disable=SC2016  # what is in single quotes is Perl
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export prefix=${BALLAST_PREFIX:-blt_rec}
+	export lab=$BATS_TEST_DIRNAME root=$BATS_TEST_DIRNAME/..
+	[[ $EUID == 0 ]] || skip "needs root"
+	make -s -C "$lab" build/record build/stage
+	make -s -C "$root/workloads"
+	"$lab/lab" up --guests 2 --vcpus 1 --memory 512M --maximum 1024M --prefix "$prefix"
+	export short=$BATS_FILE_TMPDIR/short.scenario loaded=$BATS_FILE_TMPDIR/loaded.scenario
+	cat >"$short" <<-'END'
+		[scenario]
+		kind = cpu
+		length = 2s
+		sample = 0.5s
+		[guests]
+		count = 2
+	END
+	cat >"$loaded" <<-'END'
+		[scenario]
+		kind = memory
+		length = 8s
+		sample = 1s
+		[guests]
+		count = 2
+		memory = 448M
+		maximum = 1024M
+		pins = all-on-one
+		[timeline]
+		1 = 1s memory 64M 32M/s, 5s memory 16M
+		2 = 1s cpu 30%, 3s pin all, 5s idle
+	END
+}
+
+teardown_file() {
+	"$lab/lab" down --prefix "$prefix"
+}
+
+setup() {
+	trace=$BATS_TEST_TMPDIR/trace
+	program=$BATS_TEST_TMPDIR/program
+}
+
+# A program under test from standard input.
+program() {
+	{
+		echo '#!/bin/bash'
+		cat
+	} >"$program"
+	chmod +x "$program"
+}
+
+record() {
+	"$lab/build/record" -s "$1" -t "$trace" -p "$prefix" "${@:2}"
+}
+
+inject() {
+	"$root/workloads/build/inject" "$@"
+}
+
+# query PERL: runs it over the trace; @all holds its lines, of([FIELD => VALUE]…) those that match.
+query() {
+	perl -MJSON::PP -e '
+		our @all = map { decode_json($_) } <STDIN>;
+		sub of { my %w = @_; grep { my $l = $_; !grep { ($l->{$_} // "") ne $w{$_} } keys %w } @all }
+		my $ok = eval $ARGV[0]; die $@ if $@;
+		print STDERR "not true: $ARGV[0]\n" unless $ok; exit !$ok' "$1" <"$trace"
+}
+
+@test "inject: a load is started, replaced, asked after and ended; it reports what it attained" {
+	run -0 inject start "${prefix}1" 'cpu 20%'
+	run -0 inject start "${prefix}1" 'cpu 10%'
+	[[ $output == *"asked 20%"* ]]
+	run -0 inject start "${prefix}1" 'memory 32M 64M/s'
+	run -0 inject start "${prefix}2" 'stress cpu-light'
+	run -0 inject status "${prefix}1" "${prefix}2"
+	echo "$output"
+	[[ $output == *"${prefix}1"*cpu*running*"asked 10%"* ]]
+	[[ $output == *"${prefix}1"*memory*"asked 32M"* ]]
+	[[ $output == *"${prefix}2"*stress*running* ]]
+	run -0 inject stop "${prefix}1" "${prefix}2"
+	run -0 inject status "${prefix}1" "${prefix}2"
+	[[ ${lines[0]} == *idle && ${lines[1]} == *idle && ${#lines[@]} == 2 ]]
+}
+
+@test "inject: bad input is one line and exit 2; a guest that is not the lab's is left alone" {
+	for load in 'cpu 101%' 'dance' 'start' 'memory lots'; do
+		run -2 inject start "${prefix}1" "$load"
+		[[ ${#lines[@]} == 1 ]]
+	done
+	run -2 inject start "${prefix}nobody" 'cpu 1%'
+	[[ ${#lines[@]} == 1 && $output == *"there is no guest"* ]]
+	run -2 inject stop
+	run -3 inject -c qemu+unix:///system?socket=/nowhere status
+	[[ ${#lines[@]} == 1 ]]
+	run -3 inject start "${prefix}1" 'stress nonsense'
+	[[ $output == *"no stress profile nonsense; there are: cpu-heavy cpu-light vm-keep"* ]]
+	cat >"$BATS_TEST_TMPDIR/foreign.xml" <<-END
+		<domain type='qemu'><name>${prefix}foreign</name><memory unit='MiB'>16</memory>
+		<os><type arch='x86_64'>hvm</type></os></domain>
+	END
+	virsh -q define "$BATS_TEST_TMPDIR/foreign.xml"
+	run inject start "${prefix}foreign" 'cpu 1%'
+	virsh -q undefine "${prefix}foreign"
+	[[ $status == 2 && $output == *"not the lab's"* ]]
+}
+
+@test "stage and record: initial state, timeline, pins by their author, reports; and back" {
+	run -0 "$lab/build/stage" set "$loaded" -p "$prefix"
+	first=$(cut -d- -f1 /sys/devices/system/cpu/online | cut -d, -f1)
+	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') == "$first" ]]
+	[[ $(virsh dommemstat "${prefix}1" | awk '/^actual/ { print $2 }') == $((448 * 1024)) ]]
+	program <<-END
+		echo begun; echo wrong >&2
+		sleep 2
+		virsh -q vcpupin ${prefix}1 0 \$(cat /sys/devices/system/cpu/online)
+		trap 'echo told to end; exit 0' TERM
+		while :; do sleep 0.1; done
+	END
+	run -0 record "$loaded" -i "$root/workloads/build/inject" -- "$program"
+	run -0 "$lab/build/stage" reset "$loaded" -p "$prefix"
+	cat "$trace" >&2
+	query '$all[0]{type} eq "header" && @{$all[0]{guests}} == 2 && $all[-1]{event} eq "end"'
+	query 'of(type => "sample") == 8'
+	query 'my @s = of(type => "sample"); !grep { @{$_->{guests}} != 2 || !@{$_->{pcpus}} } @s'
+	query 'of(event => "program_output", stream => "stdout", line => "begun") == 1'
+	query 'of(event => "program_output", stream => "stderr", line => "wrong") == 1'
+	query 'my ($e) = of(event => "program_exit"); $e->{status} == 0 && $e->{asked}'
+	query 'of(event => "pin", by => "program") == 1 && of(event => "pin", by => "scenario") == 1'
+	query 'of(event => "load") == 5 && !grep { $_->{skew_s} < 0 } of(event => "load")'
+	query 'my ($r) = of(event => "load_report", phase => "memory 64M 32M/s"); $r->{attained_kib} == 65536'
+	query 'my ($r) = of(event => "load_report", phase => "cpu 30%");
+		abs($r->{attained_pct} + $r->{given_up_pct} - 30) < 4 && $r->{host_pct} > $r->{attained_pct} - 5'
+	query 'my @i = of(event => "inside", guest => "'"${prefix}1"'");
+		@i >= 6 && (grep { $_->{load_kib} == 65536 } @i) && $i[-1]{load_kib} == 16384'
+	query 'my ($r) = of(event => "recorder"); defined $r->{cpu_pct}'
+	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') != "$first" || $(nproc) == 1 ]]
+}
+
+@test "record: a program that prints without end, ignores SIGTERM and leaves processes behind" {
+	program <<-END
+		trap '' TERM
+		setsid sleep 1000.$$ &
+		while :; do echo "this is printed again and again"; done
+	END
+	run -0 record "$short" -- "$program"
+	[[ $(stat -c %s "$trace") -lt 8000000 ]]
+	query 'grep { $_->{text} =~ /output is cut/ } of(event => "warning")'
+	query 'my ($e) = of(event => "program_exit"); $e->{signal} == 9 && $e->{asked}'
+	query '$all[-1]{event} eq "end"'
+	query 'my @s = of(type => "sample"); $s[-1]{program}{cpu_pct} > 0'
+	run -1 pgrep -f "sleep 1000.$$"
+}
+
+@test "record: a program that crashes or ends early; bytes that are not UTF-8" {
+	program <<-'END'
+		printf 'latin \344\n'
+		kill -SEGV $$
+	END
+	run -0 record "$short" -- "$program"
+	query 'my ($e) = of(event => "program_exit"); $e->{signal} == 11 && !$e->{asked} && $e->{t_s} < 2'
+	query 'of(event => "program_output", line => "latin ?") == 1'
+	query 'my @s = of(type => "sample"); !$s[-1]{program} && $all[-1]{event} eq "end"'
+}
+
+@test "record: a program that is missing or cannot be run: one line, exit 2, no trace" {
+	run -2 record "$short" -- "$BATS_TEST_TMPDIR/nothing"
+	[[ ${#lines[@]} == 1 && $output == *"No such file"* ]]
+	echo text >"$program"
+	run -2 record "$short" -- "$program"
+	[[ ${#lines[@]} == 1 && $output == *"not an executable"* ]]
+	[[ ! -e $trace ]]
+	run -2 record "$BATS_TEST_TMPDIR/nothing.scenario"
+	run -2 "$lab/build/record" -t "$trace"
+}
+
+@test "record: interrupted, it ends everything and the trace is whole up to there" {
+	program <<-END
+		exec sleep 1000.$$
+	END
+	"$lab/build/record" -s "$loaded" -t "$trace" -p "$prefix" -i "$root/workloads/build/inject" -- "$program" &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		! grep -q '"phase":"cpu 30%"' "$trace" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -INT "$pid"
+	status=0
+	wait "$pid" || status=$?
+	[[ $status == 3 ]]
+	run -1 pgrep -f "sleep 1000.$$"
+	query 'of(event => "end") == 0 && of(event => "load_report") > 0'
+	run -0 inject status "${prefix}1" "${prefix}2"
+	[[ ${lines[0]} == *idle && ${lines[1]} == *idle ]]
+}
