@@ -3,6 +3,7 @@
  */
 #include "model_priv.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@
 
 /* --- rates --- */
 
-/* The share of its pCPU, while it is present, that makes its run time come to what it needs. */
+/* How much of the time it is there, so that at its present share its run time comes to its need. */
 static void vcpu_solve(struct vcpu *v)
 {
 	double stolen = v->open_loop ? 0 : v->guest->stolen;
@@ -460,8 +461,10 @@ int model_set_affinity(struct model *m, unsigned int guest, unsigned int vcpu,
 	for (unsigned int i = 0; i < m->config.pcpus; i++)
 		if (cpumap_has(map, len, i))
 			cpumap_add(wanted, i);
-	if (!online_in(m, wanted))
+	if (!online_in(m, wanted)) {
+		errno = EINVAL;
 		return -1;
+	}
 	memcpy(v->affinity, wanted, m->maplen);
 	v->choices = online_in(m, wanted);
 	if (v->queued && !cpumap_has(wanted, m->maplen, (unsigned int)v->pcpu)) {
@@ -483,8 +486,10 @@ int model_set_online(struct model *m, unsigned int pcpu, bool online)
 
 	if (p->online == online)
 		return 0;
-	if (!online && m->online == 1)
+	if (!online && m->online == 1) {
+		errno = EINVAL;
 		return -1;
+	}
 	pcpu_sync(m, p);
 	p->online = online;
 	m->online += online ? 1U : -1U;

@@ -406,6 +406,8 @@ static void test_somebody_else(void **state)
 	world_advance(r.world, 21 * S);
 	/* Two vCPUs at 10, 15 and 20 s; position 0 is the first online pCPU. */
 	assert_int_equal(count(&r, WORLD_PIN, 0), 6);
+	assert_false(first(&r, WORLD_PIN, 0)->noop);
+	assert_true(last(&r, WORLD_PIN, 0)->noop);
 	assert_int_equal(model_affinity(world_model(r.world), 0, 1)[0], 0x02);
 	assert_int_equal(count(&r, WORLD_PIN, 1), 2);
 	assert_int_equal(count(&r, WORLD_SETMEM, 1), 1);

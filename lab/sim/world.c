@@ -271,6 +271,7 @@ void world_pin(struct world *w, size_t guest, const unsigned char *map)
 					    .map = map,
 					    .maplen = len};
 
+		event.noop = !memcmp(model_affinity(w->model, g->view.id, vcpu), map, len);
 		if (model_set_affinity(w->model, g->view.id, vcpu, map, len)) {
 			warn(w, (int)guest, "cannot pin it: no pCPU of the list is online");
 			return;

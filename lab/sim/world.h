@@ -75,6 +75,7 @@ struct world_event {
 	unsigned int vcpu;	    /* WORLD_PIN */
 	const unsigned char *map;   /* WORLD_PIN */
 	size_t maplen;
+	bool noop;	   /* WORLD_PIN: it was so already; traces have changes only */
 	unsigned int pcpu; /* WORLD_PCPU */
 	bool online;
 	const char *text; /* WORLD_FAULT, WORLD_WARNING */

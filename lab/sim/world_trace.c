@@ -104,6 +104,8 @@ static const char *to_json(const struct world *w, const struct world_event *even
 				  (json_int_t)event->kib);
 		return "oom";
 	case WORLD_PIN:
+		if (event->noop)
+			return NULL;
 		*data = pin_json(name, event);
 		return "pin";
 	case WORLD_SETMEM:
