@@ -180,6 +180,7 @@ size_t model_maplen(const struct model *m);
 /* A new balloon target. −1 with ERANGE above the maximum, ENODEV without a device, EINVAL if it
  * does not run. */
 int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib);
+bool model_has_balloon(const struct model *m, unsigned int guest);
 uint64_t model_balloon_target(const struct model *m, unsigned int guest);
 
 /* 0: off. In effect while the process lives. */

@@ -361,6 +361,11 @@ int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib)
 	return -1;
 }
 
+bool model_has_balloon(const struct model *m, unsigned int guest)
+{
+	return !m->guests[guest]->memory.no_balloon;
+}
+
 uint64_t model_balloon_target(const struct model *m, unsigned int guest)
 {
 	return (uint64_t)m->guests[guest]->memory.target;

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/* vCPUs: how many, where they run and ran, where they may, and what CPU time the guest had. */
+#include "api.h"
+
+#include "sim.h"
+#include "units.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
+
+/* --- how many --- */
+
+static int count_vcpus(virDomainPtr domain, const char *function, unsigned int flags)
+{
+	struct call c;
+
+	if (call_begin_domain(&c, function, domain, CALL_REMOTE))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:i}", "flags", (int)flags);
+	if (call_check_flags(&c, flags, IMPACT | VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST))
+		return call_int(&c, -1);
+	if (flags & VIR_DOMAIN_VCPU_GUEST)
+		return call_int(&c, call_fail(&c, VIR_ERR_OPERATION_UNSUPPORTED,
+					      "the simulated guest agent does not count vCPUs"));
+	if ((flags & IMPACT) == VIR_DOMAIN_AFFECT_LIVE && !guest_running(domain->place))
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+	return call_int(&c, (int)model_guest_vcpus(api_model(), c.id));
+}
+
+EXPORT int virDomainGetMaxVcpus(virDomainPtr domain)
+{
+	return count_vcpus(domain, __func__, VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_AFFECT_LIVE);
+}
+
+EXPORT int virDomainGetVcpusFlags(virDomainPtr domain, unsigned int flags)
+{
+	return count_vcpus(domain, __func__, flags);
+}
+
+/* --- maps --- */
+
+/* A map of the model's into one of the program's, of another length. */
+static void copy_map(unsigned char *to, size_t len, const unsigned char *map)
+{
+	size_t maplen = model_maplen(api_model());
+
+	memset(to, 0, len);
+	memcpy(to, map, len < maplen ? len : maplen);
+}
+
+static const unsigned char *config_map(const struct call *c, unsigned int vcpu)
+{
+	if (c->state->pins)
+		return c->state->pins + vcpu * model_maplen(api_model());
+	return NULL;
+}
+
+/* Where a vCPU may run by the persistent definition: as at the start, unless it was changed. */
+static void read_config_map(const struct call *c, unsigned int vcpu, unsigned char *to, size_t len)
+{
+	const struct scenario_guest *config = c->guest->config;
+	const unsigned char *map = config_map(c, vcpu);
+
+	if (map) {
+		copy_map(to, len, map);
+		return;
+	}
+	memset(to, 0, len);
+	for (unsigned int i = 0; i < model_pcpus(api_model()) && i / 8 < len; i++) {
+		if (config->pins[vcpu] < 0 || config->pins[vcpu] == (int)i)
+			cpumap_add(to, i);
+	}
+}
+
+static int set_config_map(struct call *c, unsigned int vcpu, const unsigned char *map, size_t len)
+{
+	size_t maplen = model_maplen(api_model());
+	unsigned int nvcpus = model_guest_vcpus(api_model(), c->id);
+	unsigned char *pins = c->state->pins;
+
+	if (!pins) {
+		pins = calloc(nvcpus, maplen);
+		if (!pins)
+			return call_fail(c, VIR_ERR_NO_MEMORY, "%s", c->function);
+		for (unsigned int i = 0; i < nvcpus; i++)
+			read_config_map(c, i, pins + i * maplen, maplen);
+		c->state->pins = pins;
+	}
+	memset(pins + vcpu * maplen, 0, maplen);
+	memcpy(pins + vcpu * maplen, map, len < maplen ? len : maplen);
+	return 0;
+}
+
+/* --- time per pCPU: followed once somebody has asked, as cgroup v1 did --- */
+
+/* Adds what each vCPU ran since the last time to the pCPU it was on. */
+static int follow_times(struct call *c)
+{
+	unsigned int nvcpus = model_guest_vcpus(api_model(), c->id);
+	struct api_guest *state = c->state;
+
+	if (!state->pcpu_ns) {
+		state->pcpu_ns = calloc(model_pcpus(api_model()), sizeof(*state->pcpu_ns));
+		state->seen_ns = calloc(nvcpus, sizeof(*state->seen_ns));
+	}
+	if (!state->pcpu_ns || !state->seen_ns)
+		return call_fail(c, VIR_ERR_NO_MEMORY, "%s", c->function);
+	for (unsigned int i = 0; i < nvcpus; i++) {
+		struct model_vcpu vcpu;
+
+		model_vcpu_read(api_model(), c->id, i, &vcpu);
+		if (vcpu.pcpu >= 0)
+			state->pcpu_ns[vcpu.pcpu] += vcpu.run_ns - state->seen_ns[i];
+		state->seen_ns[i] = vcpu.run_ns;
+	}
+	return 0;
+}
+
+/* --- pinning --- */
+
+static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsigned char *map,
+		    size_t len)
+{
+	size_t maplen = model_maplen(api_model());
+	unsigned char before[MODEL_PCPUS_MAX / 8];
+	const unsigned char *after;
+	char list[CPULIST_MAX];
+
+	memcpy(before, model_affinity(api_model(), c->id, vcpu), maplen);
+	if (c->state->pcpu_ns && follow_times(c))
+		return -1;
+	if (model_set_affinity(api_model(), c->id, vcpu, map, len))
+		return call_fail(c, VIR_ERR_SYSTEM_ERROR,
+				 "cannot set CPU affinity on process %d: Invalid argument",
+				 c->state->id);
+	after = model_affinity(api_model(), c->id, vcpu);
+	c->noop = !memcmp(before, after, maplen);
+	if (!c->noop)
+		play_event(sim_play(), "pin",
+			   json_pack("{s:s, s:i, s:s, s:s}", "guest", c->guest->config->name,
+				     "vcpu", (int)vcpu, "affinity",
+				     cpumap_format(after, maplen, list, sizeof(list)), "by",
+				     "program"));
+	events_pinned(place, vcpu, after, maplen);
+	return 0;
+}
+
+static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
+	       const unsigned char *map, int len, unsigned int flags)
+{
+	struct call c;
+	char list[CPULIST_MAX];
+	bool running;
+
+	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:i, s:s, s:i}", "vcpu", (int)vcpu, "cpumap",
+		       map && len > 0 ? cpumap_format(map, (size_t)len, list, sizeof(list)) : "",
+		       "flags", (int)flags);
+	if (call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
+	    call_check_flags(&c, flags, IMPACT))
+		return call_int(&c, -1);
+	running = guest_running(domain->place);
+	if (!(flags & IMPACT))
+		flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE && !running)
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+	if (vcpu >= model_guest_vcpus(api_model(), c.id))
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_INVALID_ARG,
+					  "vcpu %u is out of range of %s cpu count %u", vcpu,
+					  flags & VIR_DOMAIN_AFFECT_LIVE ? "live" : "persistent",
+					  model_guest_vcpus(api_model(), c.id)));
+	if (!cpumap_count(map, (size_t)len))
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_INVALID_ARG, "Empty cpu list for pinning"));
+	if (flags & VIR_DOMAIN_AFFECT_LIVE && pin_live(&c, domain->place, vcpu, map, (size_t)len))
+		return call_int(&c, -1);
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG && set_config_map(&c, vcpu, map, (size_t)len))
+		return call_int(&c, -1);
+	return call_int(&c, 0);
+}
+
+EXPORT int virDomainPinVcpu(virDomainPtr domain, unsigned int vcpu, unsigned char *map, int len)
+{
+	return pin(domain, __func__, vcpu, map, len, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+EXPORT int virDomainPinVcpuFlags(virDomainPtr domain, unsigned int vcpu, unsigned char *map,
+				 int len, unsigned int flags)
+{
+	return pin(domain, __func__, vcpu, map, len, flags);
+}
+
+/* The threads of QEMU that are not vCPUs take no time in the model. */
+EXPORT int virDomainPinEmulator(virDomainPtr domain, unsigned char *map, int len,
+				unsigned int flags)
+{
+	struct call c;
+	char list[CPULIST_MAX];
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:s, s:i}", "cpumap",
+		       map && len > 0 ? cpumap_format(map, (size_t)len, list, sizeof(list)) : "",
+		       "flags", (int)flags);
+	if (call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
+	    call_check_flags(&c, flags, IMPACT))
+		return call_int(&c, -1);
+	return call_int(&c, 0);
+}
+
+EXPORT int virDomainGetEmulatorPinInfo(virDomainPtr domain, unsigned char *map, int len,
+				       unsigned int flags)
+{
+	struct call c;
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	    call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
+	    call_check_flags(&c, flags, IMPACT))
+		return call_int(&c, -1);
+	memset(map, 0, (size_t)len);
+	for (unsigned int i = 0; i < model_pcpus(api_model()) && i / 8 < (unsigned int)len; i++)
+		cpumap_add(map, i);
+	return call_int(&c, 1);
+}
+
+/* --- where they run and may run --- */
+
+EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
+			     unsigned char *maps, int maplen)
+{
+	struct call c;
+	int n;
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	    call_check_pointer(&c, info, "info") || call_check_positive(&c, most, "maxinfo"))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:i, s:i}", "maxinfo", most, "maplen", maplen);
+	if (maps && call_check_positive(&c, maplen, "maplen"))
+		return call_int(&c, -1);
+	if (!maps && maplen)
+		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "maplen in %s must be zero",
+					      __func__));
+	if (!guest_running(domain->place))
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_OPERATION_INVALID,
+					  "cannot retrieve vcpu information for inactive domain"));
+	n = (int)model_guest_vcpus(api_model(), c.id);
+	if (n > most)
+		n = most;
+	for (int i = 0; i < n; i++) {
+		struct model_vcpu vcpu;
+
+		model_vcpu_read(api_model(), c.id, (unsigned int)i, &vcpu);
+		info[i] = (virVcpuInfo){
+			.number = (unsigned int)i,
+			.state = VIR_VCPU_RUNNING,
+			.cpuTime = vcpu.time_ns,
+			.cpu = vcpu.pcpu,
+		};
+		if (maps)
+			copy_map(maps + (size_t)i * (size_t)maplen, (size_t)maplen,
+				 model_affinity(api_model(), c.id, (unsigned int)i));
+	}
+	return call_int(&c, n);
+}
+
+EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char *maps, int maplen,
+				   unsigned int flags)
+{
+	struct call c;
+	bool live;
+	int n;
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	    call_check_pointer(&c, maps, "cpumaps") || call_check_positive(&c, most, "ncpumaps") ||
+	    call_check_positive(&c, maplen, "maplen") || call_check_flags(&c, flags, IMPACT))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:i, s:i, s:i}", "ncpumaps", most, "maplen", maplen, "flags",
+		       (int)flags);
+	live = guest_running(domain->place);
+	if (flags & VIR_DOMAIN_AFFECT_LIVE && !live)
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+	live = live && !(flags & VIR_DOMAIN_AFFECT_CONFIG);
+	n = (int)model_guest_vcpus(api_model(), c.id);
+	if (n > most)
+		n = most;
+	for (int i = 0; i < n; i++) {
+		unsigned char *map = maps + (size_t)i * (size_t)maplen;
+
+		if (live)
+			copy_map(map, (size_t)maplen,
+				 model_affinity(api_model(), c.id, (unsigned int)i));
+		else
+			read_config_map(&c, (unsigned int)i, map, (size_t)maplen);
+	}
+	return call_int(&c, n);
+}
+
+/* --- time of the whole guest --- */
+
+static void put_time(virTypedParameterPtr param, const char *field, uint64_t ns)
+{
+	*param = (virTypedParameter){.type = VIR_TYPED_PARAM_ULLONG, .value.ul = ns};
+	strncpy(param->field, field, VIR_TYPED_PARAM_FIELD_LENGTH - 1);
+}
+
+/* cpu_time, user_time, system_time; all of a TCG or KVM guest's time is user's here. */
+static int total_times(struct call *c, virTypedParameterPtr params, unsigned int nparams)
+{
+	uint64_t run_ns = 0;
+
+	if (nparams == 0)
+		return 3;
+	for (unsigned int i = 0; i < model_guest_vcpus(api_model(), c->id); i++) {
+		struct model_vcpu vcpu;
+
+		model_vcpu_read(api_model(), c->id, i, &vcpu);
+		run_ns += vcpu.run_ns;
+	}
+	put_time(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, run_ns);
+	if (nparams > 1)
+		put_time(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, run_ns);
+	if (nparams > 2)
+		put_time(&params[2], VIR_DOMAIN_CPU_STATS_SYSTEMTIME, 0);
+	return nparams > 3 ? 3 : (int)nparams;
+}
+
+static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned int nparams,
+			  int start, unsigned int ncpus)
+{
+	unsigned int total = model_pcpus(api_model());
+
+	if (sim_play()->scenario.host.cgroup == 2)
+		return call_fail(c, VIR_ERR_OPERATION_UNSUPPORTED,
+				 "operation 'getCpuacctPercpuUsage' not supported for backend "
+				 "'cgroup V2'");
+	if (ncpus == 0)
+		return (int)total;
+	if (nparams == 0)
+		return 2;
+	if ((unsigned int)start >= total)
+		return call_fail(c, VIR_ERR_INVALID_ARG, "start_cpu %d larger than maximum of %u",
+				 start, total - 1);
+	if (follow_times(c))
+		return -1;
+	if (ncpus > total - (unsigned int)start)
+		ncpus = total - (unsigned int)start;
+	for (unsigned int i = 0; i < ncpus; i++) {
+		uint64_t ns = c->state->pcpu_ns[(unsigned int)start + i];
+
+		put_time(&params[i * nparams], VIR_DOMAIN_CPU_STATS_CPUTIME, ns);
+		if (nparams > 1)
+			put_time(&params[i * nparams + 1], VIR_DOMAIN_CPU_STATS_VCPUTIME, ns);
+	}
+	return nparams > 2 ? 2 : (int)nparams;
+}
+
+EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params,
+				unsigned int nparams, int start, unsigned int ncpus,
+				unsigned int flags)
+{
+	struct call c;
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+		return call_int(&c, -1);
+	call_arguments(&c, "{s:i, s:i, s:i}", "nparams", (int)nparams, "start_cpu", start, "ncpus",
+		       (int)ncpus);
+	/* libvirt's own rules: the total of one, an array for what is asked, no more than 128 CPUs
+	 * at a time. */
+	if (start < -1 || (start == -1 && ncpus != 1) || !params != !nparams ||
+	    (ncpus == 0 && nparams != 0) || ncpus > 128)
+		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "%s", __func__));
+	if (call_check_flags(&c, flags, VIR_TYPED_PARAM_STRING_OKAY))
+		return call_int(&c, -1);
+	if (!guest_running(domain->place))
+		return call_int(&c,
+				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+	if (params)
+		memset(params, 0, sizeof(*params) * nparams * ncpus);
+	return call_int(&c, start == -1 ? total_times(&c, params, nparams)
+					: per_pcpu_times(&c, params, nparams, start, ncpus));
+}
+
+/* --- weights --- */
+
+EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
+{
+	struct call c;
+
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+		return call_pointer(&c, NULL, NULL);
+	if (nparams)
+		*nparams = 3;
+	return call_pointer(&c, strdup("posix"), "posix");
+}
+
+static int scheduler_parameters(virDomainPtr domain, const char *function,
+				virTypedParameterPtr params, int *nparams, unsigned int flags)
+{
+	struct call c;
+	double quota_pct;
+
+	if (call_begin_domain(&c, function, domain, CALL_REMOTE) ||
+	    call_check_pointer(&c, params, "params") ||
+	    call_check_pointer(&c, nparams, "nparams") ||
+	    call_check_positive(&c, *nparams, "nparams") ||
+	    call_check_flags(&c, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY))
+		return call_int(&c, -1);
+	quota_pct = model_quota(api_model(), c.id);
+	put_time(&params[0], VIR_DOMAIN_SCHEDULER_CPU_SHARES, model_shares(api_model(), c.id));
+	if (*nparams > 1)
+		put_time(&params[1], VIR_DOMAIN_SCHEDULER_VCPU_PERIOD, CPU_PERIOD_US);
+	if (*nparams > 2) {
+		params[2] = (virTypedParameter){
+			.field = VIR_DOMAIN_SCHEDULER_VCPU_QUOTA,
+			.type = VIR_TYPED_PARAM_LLONG,
+			.value.l =
+				quota_pct > 0 ? (long long)(quota_pct * CPU_PERIOD_US / 100) : -1,
+		};
+		*nparams = 3;
+	}
+	return call_int(&c, 0);
+}
+
+EXPORT int virDomainGetSchedulerParameters(virDomainPtr domain, virTypedParameterPtr params,
+					   int *nparams)
+{
+	return scheduler_parameters(domain, __func__, params, nparams, 0);
+}
+
+EXPORT int virDomainGetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterPtr params,
+						int *nparams, unsigned int flags)
+{
+	return scheduler_parameters(domain, __func__, params, nparams, flags);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What goes wrong between a program and libvirt: calls that fail, a libvirtd that restarts,
+ * wake-ups that come late, figures that an old libvirt has not. The [faults] keys of a scenario
+ * that are not the world's; ballast-sim(7) describes them. Decides, by seed, what happens to each
+ * call; knows nothing of how.
+ */
+#ifndef BALLAST_SIM_FAULT_H
+#define BALLAST_SIM_FAULT_H
+
+#include "scenario.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fault_window {
+	uint64_t from_ns;
+	uint64_t to_ns; /* exclusive */
+};
+
+/* fail = FUNCTION WHEN [ERROR] [FROM[-TO]] */
+struct fault_call {
+	char *function;	    /* a glob */
+	unsigned int nth;   /* only that call, from 1 */
+	unsigned int every; /* each n-th */
+	double rate;	    /* or that share of them */
+	const char *error;  /* its name as in fault_error_name() */
+	struct fault_window window;
+	unsigned int seen; /* calls of the function within the window so far */
+};
+
+/* late = RATE DURATION [FROM[-TO]] */
+struct fault_late {
+	double rate;
+	uint64_t most_ns;
+	struct fault_window window;
+};
+
+struct faults {
+	struct fault_call *calls;
+	size_t ncalls;
+	struct fault_window *restarts; /* libvirtd is down, and connections made before are dead */
+	size_t nrestarts;
+	struct fault_late *lates;
+	size_t nlates;
+	char **missing; /* globs of bulk statistics that this libvirt has not */
+	size_t nmissing;
+	uint64_t random;
+};
+
+/* Reads the scenario's [faults] and checks that all are known. 0; −1 with one line in error. */
+int faults_read(struct faults *f, const struct scenario *s, uint64_t seed,
+		char error[SCENARIO_ERROR_MAX]);
+void faults_free(struct faults *f);
+
+/* Counts a call; the name of the error it should fail with, or NULL. */
+const char *faults_call(struct faults *f, const char *function, uint64_t now_ns);
+
+/* The errors `fail` knows, in a row that ends with NULL; the first is the default. */
+extern const char *const fault_error_names[];
+
+/* Whether libvirtd is down now. */
+bool faults_down(const struct faults *f, uint64_t now_ns);
+
+/* How many times it has gone down by now: a connection made at another count is dead. */
+unsigned int faults_restarts(const struct faults *f, uint64_t now_ns);
+
+/* When it next goes down, after now_ns; UINT64_MAX: never. */
+uint64_t faults_next_restart(const struct faults *f, uint64_t now_ns);
+
+/* By how much a wake-up that is due at due_ns comes late; mostly 0. */
+uint64_t faults_late(struct faults *f, uint64_t due_ns);
+
+/* Whether this libvirt lacks a field of the bulk statistics, such as "vcpu.0.delay". */
+bool faults_missing(const struct faults *f, const char *field);
+
+#endif

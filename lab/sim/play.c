@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* One run of a scenario in the simulated world: time, samples, the trace. */
+#include "play.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double now_s(const struct play *p)
+{
+	return (double)world_now(p->world) / MODEL_NS_PER_S;
+}
+
+static void note_failure(struct play *p, int status)
+{
+	if (status && !p->trace_errno)
+		p->trace_errno = errno;
+}
+
+void play_event(struct play *p, const char *event, json_t *data)
+{
+	if (p->tracing)
+		note_failure(p, trace_write_event(&p->trace, now_s(p), event, data));
+	else
+		json_decref(data);
+}
+
+static void on_world_event(const struct world_event *event, void *opaque)
+{
+	struct play *p = opaque;
+
+	if (p->tracing)
+		note_failure(p, world_event_write(p->world, event, &p->trace));
+	if (p->on_event)
+		p->on_event(event, p->opaque);
+}
+
+/* --- the header --- */
+
+static json_t *guest_list(const struct play *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < world_guests(p->world); i++) {
+		const struct world_guest *guest = world_guest(p->world, i);
+		const unsigned char *u = guest->uuid;
+		char uuid[37];
+
+		snprintf(uuid, sizeof(uuid),
+			 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+			 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
+			 u[12], u[13], u[14], u[15]);
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", guest->config->name,
+					"uuid", uuid, "vcpus", (int)guest->config->vcpus,
+					"memory_kib", (json_int_t)guest->config->memory_kib,
+					"maximum_kib", (json_int_t)guest->config->maximum_kib));
+	}
+	return list;
+}
+
+static json_t *pcpu_list(const struct play *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < model_pcpus(world_model(p->world)); i++) {
+		struct model_pcpu pcpu;
+
+		model_pcpu_read(world_model(p->world), i, &pcpu);
+		if (pcpu.online)
+			json_array_append_new(list, json_integer(i));
+	}
+	return list;
+}
+
+static void write_header(struct play *p, const struct play_config *config)
+{
+	const struct scenario *s = &p->scenario;
+	json_t *program = config->program ? json_loads(config->program, 0, NULL) : json_array();
+	json_t *header = json_pack(
+		"{s:s, s:s, s:s, s:I, s:s, s:I, s:f, s:f, s:f, s:o, s:{s:s, s:o, s:I, s:s}, s:o, "
+		"s:{s:s}}",
+		"scenario", s->name, "kind", s->kind == SCENARIO_CPU ? "cpu" : "memory", "world",
+		"sim", "seed", (json_int_t)config->seed, "started", "2026-01-01T00:00:00Z",
+		"epoch_ns", (json_int_t)(PLAY_UPTIME_S * MODEL_NS_PER_S), "sample_s", s->sample_s,
+		"interval_s", s->interval_s, "length_s", s->length_s, "program",
+		program ? program : json_array(), "host", "name", PLAY_HOST_NAME, "pcpus",
+		pcpu_list(p), "memory_kib", (json_int_t)s->host.memory_kib, "accel", "sim",
+		"guests", guest_list(p), "versions", "ballast", BALLAST_VERSION);
+
+	note_failure(p, trace_write_header(&p->trace, header));
+}
+
+/* --- opening --- */
+
+/* Reads the scenario and fills in its guests for its own host. */
+static int read_scenario(struct play *p, const struct play_config *config,
+			 char error[PLAY_ERROR_MAX])
+{
+	int *ids;
+	size_t n;
+	int status;
+
+	if (scenario_read(&p->scenario, config->scenario, error))
+		return -1;
+	ids = calloc(p->scenario.host.pcpus, sizeof(*ids));
+	if (!ids) {
+		snprintf(error, PLAY_ERROR_MAX, "%s: out of memory", config->scenario);
+		return -1;
+	}
+	n = scenario_host_pcpus(&p->scenario, ids);
+	status = scenario_resolve(&p->scenario, ids, n, config->prefix, error);
+	free(ids);
+	return status;
+}
+
+static int build_world(struct play *p, const struct play_config *config, char error[PLAY_ERROR_MAX])
+{
+	char reason[WORLD_ERROR_MAX];
+
+	if (faults_read(&p->faults, &p->scenario, config->seed, error))
+		return -1;
+	p->world = world_new(&p->scenario, config->seed, reason);
+	if (!p->world) {
+		snprintf(error, PLAY_ERROR_MAX, "%s", reason);
+		return -1;
+	}
+	world_on_event(p->world, on_world_event, p);
+	p->length_ns = (uint64_t)llround(p->scenario.length_s * MODEL_NS_PER_S);
+	p->sample_ns = (uint64_t)llround(p->scenario.sample_s * MODEL_NS_PER_S);
+	p->next_sample_ns = p->sample_ns <= p->length_ns ? p->sample_ns : MODEL_NEVER;
+	return 0;
+}
+
+int play_open(struct play *p, const struct play_config *config, char error[PLAY_ERROR_MAX],
+	      int *status)
+{
+	memset(p, 0, sizeof(*p));
+	p->trace.fd = -1;
+	*status = EXIT_USAGE;
+	if (read_scenario(p, config, error) || build_world(p, config, error)) {
+		play_free(p);
+		return -1;
+	}
+	if (!config->trace)
+		return 0;
+	if (trace_create(&p->trace, config->trace)) {
+		snprintf(error, PLAY_ERROR_MAX, "%s: %s", config->trace, strerror(errno));
+		play_free(p);
+		return -1;
+	}
+	p->tracing = true;
+	write_header(p, config);
+	return 0;
+}
+
+/* --- running --- */
+
+static void take_sample(struct play *p)
+{
+	struct trace_sample *sample = world_sample(p->world);
+
+	if (p->program_runs && sample->elapsed_s > 0)
+		sample->program_cpu_pct = 100 * p->program_cpu_s / sample->elapsed_s;
+	p->program_cpu_s = 0;
+	if (p->tracing)
+		note_failure(p, trace_write_sample(&p->trace, sample));
+	p->next_sample_ns += p->sample_ns;
+	if (p->next_sample_ns > p->length_ns)
+		p->next_sample_ns = MODEL_NEVER;
+}
+
+uint64_t play_advance(struct play *p, uint64_t until_ns)
+{
+	uint64_t now = world_now(p->world);
+
+	p->interrupted = false;
+	while (now < until_ns && !p->interrupted) {
+		now = world_advance(p->world,
+				    until_ns < p->next_sample_ns ? until_ns : p->next_sample_ns);
+		if (now >= p->next_sample_ns)
+			take_sample(p);
+	}
+	return now;
+}
+
+void play_interrupt(struct play *p)
+{
+	p->interrupted = true;
+	world_interrupt(p->world);
+}
+
+void play_finish(struct play *p)
+{
+	p->on_event = NULL;
+	while (play_advance(p, p->length_ns) < p->length_ns)
+		;
+	play_event(p, "end", NULL);
+	play_cut(p);
+}
+
+void play_cut(struct play *p)
+{
+	if (p->tracing)
+		note_failure(p, trace_close(&p->trace));
+	p->tracing = false;
+}
+
+void play_free(struct play *p)
+{
+	play_cut(p);
+	world_free(p->world);
+	faults_free(&p->faults);
+	scenario_free(&p->scenario);
+	memset(p, 0, sizeof(*p));
+}

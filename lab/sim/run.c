@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs a scenario in the simulated host, with an unmodified program: checks both, starts the
+ * program with the library preloaded, watches that it gets on, and says in one line what went wrong
+ * if it did.
+ */
+#include "log.h"
+#include "play.h"
+#include "program.h"
+#include "shared.h"
+#include "units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LIBRARY "build/libballast-sim.so"
+
+/* How often the program is looked at; it costs nothing against what it finds. */
+#define WATCH_MS 20
+
+/* CPU time without waiting once after which a program is taken to be in an endless loop: at the
+ * largest host a tick and the model's work for it stay below a second. */
+#define BUSY_S 10
+
+/* Time without CPU time or waiting after which it is taken to hang in something that is not
+ * simulated. */
+#define HANG_S 30
+
+static const char usage[] =
+	"usage: run [options] SCENARIO [-- PROGRAM ARGS...]\n"
+	"Plays a scenario in the simulated host; with a program, against libvirt and a clock that "
+	"are\n"
+	"simulated, too. See ballast-sim(7).\n"
+	"  --seed N         another run of chance (default 1)\n"
+	"  --trace FILE     write what was seen\n"
+	"  --prefix P       names of the guests are P1, P2, ... (default aos_vm)\n"
+	"  --charge FACTOR  computing takes FACTOR times its CPU time (default 0: none)\n"
+	"  --all-calls      trace calls that never leave the program, too\n"
+	"  -v, --verbose    pass on what the program prints\n"
+	"  --help, --version\n";
+
+struct run {
+	struct play_config config;
+	double charge;
+	bool all_calls, verbose;
+	char **program; /* NULL: none */
+	char path[PATH_MAX];
+	struct shared *shared;
+	int shared_fd;
+	char folder[PATH_MAX]; /* for the program's state files; removed afterwards */
+	off_t passed_on[2];    /* of stdout, stderr */
+	pid_t pid;
+	int status;	     /* of the program, as wait(2) says */
+	const char *stopped; /* why the watch ended it */
+};
+
+/* --- options --- */
+
+static uint64_t read_seed(const char *text)
+{
+	long seed;
+
+	if (parse_integer(text, 0, 1L << 53, &seed))
+		die(EXIT_USAGE, "--seed %s: should be a whole number from 0 to 2^53", text);
+	return (uint64_t)seed;
+}
+
+static void read_options(struct run *r, int argc, char **argv)
+{
+	enum { SEED = 256, TRACE, PREFIX, CHARGE, ALL_CALLS, HELP, VERSION };
+	static const struct option options[] = {
+		{"seed", required_argument, NULL, SEED},
+		{"trace", required_argument, NULL, TRACE},
+		{"prefix", required_argument, NULL, PREFIX},
+		{"charge", required_argument, NULL, CHARGE},
+		{"all-calls", no_argument, NULL, ALL_CALLS},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	r->config = (struct play_config){.prefix = "aos_vm", .seed = 1};
+	while ((option = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+		switch (option) {
+		case SEED:
+			r->config.seed = read_seed(optarg);
+			break;
+		case TRACE:
+			r->config.trace = optarg;
+			break;
+		case PREFIX:
+			r->config.prefix = optarg;
+			break;
+		case CHARGE:
+			if (parse_number(optarg, 0, 1000, &r->charge))
+				die(EXIT_USAGE, "--charge %s: should be a number from 0 to 1000",
+				    optarg);
+			break;
+		case ALL_CALLS:
+			r->all_calls = true;
+			break;
+		case 'v':
+			r->verbose = true;
+			break;
+		case HELP:
+			fputs(usage, stdout);
+			exit(EXIT_PASS);
+		case VERSION:
+			puts(BALLAST_VERSION);
+			exit(EXIT_PASS);
+		default:
+			die(EXIT_USAGE, "try --help");
+		}
+	}
+	if (optind >= argc)
+		die(EXIT_USAGE, "no scenario was given; try --help");
+	r->config.scenario = argv[optind];
+	if (optind + 1 < argc)
+		r->program = argv + optind + 1;
+}
+
+/* --- without a program --- */
+
+static int play_alone(struct run *r)
+{
+	char error[PLAY_ERROR_MAX];
+	struct play play;
+	int status, failed;
+
+	if (play_open(&play, &r->config, error, &status))
+		die(status, "%s", error);
+	play_finish(&play);
+	failed = play.trace_errno;
+	play_free(&play);
+	if (failed)
+		die(EXIT_LAB, "%s: %s", r->config.trace, strerror(failed));
+	return EXIT_PASS;
+}
+
+/* --- getting ready --- */
+
+static void copy_path(char to[PATH_MAX], const char *path)
+{
+	char folder[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
+		folder[0] = '\0';
+	if (snprintf(to, PATH_MAX, "%s%s%s", folder, folder[0] ? "/" : "", path) >= PATH_MAX)
+		die(EXIT_USAGE, "%s: too long a path", path);
+}
+
+/* A file in memory that the program inherits, at a number it does not expect to be its own. */
+static int memory_file(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+	int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD, SHARED_FD_FIRST);
+
+	if (moved < 0)
+		die(EXIT_LAB, "a file in memory: %s", strerror(errno));
+	close(fd);
+	return moved;
+}
+
+static void describe_program(struct run *r)
+{
+	json_t *arguments = json_array();
+	char *text;
+
+	for (char **argument = r->program; *argument; argument++) {
+		if (json_array_append_new(arguments, json_string(*argument)))
+			die(EXIT_USAGE, "an argument of %s is not UTF-8", r->program[0]);
+	}
+	text = json_dumps(arguments, JSON_COMPACT);
+	if (!text || strlen(text) >= sizeof(r->shared->program))
+		die(EXIT_USAGE, "%s: too many arguments", r->program[0]);
+	strcpy(r->shared->program, text);
+	free(text);
+	json_decref(arguments);
+}
+
+static void share(struct run *r)
+{
+	r->shared_fd = memory_file("ballast-sim-shared");
+	if (ftruncate(r->shared_fd, sizeof(*r->shared)))
+		die(EXIT_LAB, "shared memory: %s", strerror(errno));
+	r->shared =
+		mmap(NULL, sizeof(*r->shared), PROT_READ | PROT_WRITE, MAP_SHARED, r->shared_fd, 0);
+	if (r->shared == MAP_FAILED)
+		die(EXIT_LAB, "shared memory: %s", strerror(errno));
+	copy_path(r->shared->scenario, r->config.scenario);
+	if (r->config.trace)
+		copy_path(r->shared->trace, r->config.trace);
+	if (strlen(r->config.prefix) >= sizeof(r->shared->prefix))
+		die(EXIT_USAGE, "--prefix %s: too long", r->config.prefix);
+	strcpy(r->shared->prefix, r->config.prefix);
+	describe_program(r);
+	r->shared->seed = r->config.seed;
+	r->shared->charge = r->charge;
+	r->shared->all_calls = r->all_calls;
+	r->shared->stdout_fd = memory_file("stdout");
+	r->shared->stderr_fd = memory_file("stderr");
+	fcntl(r->shared->stdout_fd, F_SETFL, O_APPEND);
+	fcntl(r->shared->stderr_fd, F_SETFL, O_APPEND);
+}
+
+/* Everything that can be known to be wrong before the program starts. */
+static void check(struct run *r)
+{
+	struct play_config config = r->config;
+	char error[PLAY_ERROR_MAX];
+	struct play play;
+	int status;
+
+	if (program_check(r->program[0], r->path, error))
+		die(EXIT_USAGE, "%s", error);
+	config.program = NULL;
+	if (play_open(&play, &config, error, &status))
+		die(status, "%s", error);
+	play_free(&play);
+}
+
+/* The library lies beside us, wherever that is. */
+static void preload(void)
+{
+	const char *other = getenv("LD_PRELOAD");
+	char folder[PATH_MAX], value[2 * PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	char *slash;
+
+	if (n < 0)
+		die(EXIT_LAB, "/proc/self/exe: %s", strerror(errno));
+	folder[n] = '\0';
+	slash = strrchr(folder, '/');
+	*slash = '\0';
+	snprintf(value, sizeof(value), "%s/%s%s%s", folder, LIBRARY, other && *other ? ":" : "",
+		 other ? other : "");
+	*strchrnul(value, ':') = '\0';
+	if (access(value, R_OK))
+		die(EXIT_LAB, "%s: %s; run make", value, strerror(errno));
+	if (other && *other)
+		value[strlen(value)] = ':';
+	setenv("LD_PRELOAD", value, 1);
+}
+
+static void set_environment(struct run *r)
+{
+	const char *temporary = getenv("TMPDIR");
+	char number[16];
+
+	preload();
+	snprintf(number, sizeof(number), "%d", r->shared_fd);
+	setenv(SHARED_ENV, number, 1);
+	snprintf(r->folder, sizeof(r->folder), "%.4000s/ballast-sim.XXXXXX",
+		 temporary ? temporary : "/tmp");
+	if (!mkdtemp(r->folder))
+		die(EXIT_LAB, "%s: %s", r->folder, strerror(errno));
+	setenv("RUNTIME_DIRECTORY", r->folder, 1);
+	/* Python: the same order of sets in every run, and lines when they are printed. */
+	setenv("PYTHONHASHSEED", "0", 1);
+	setenv("PYTHONUNBUFFERED", "1", 1);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* --- the program --- */
+
+static void become_program(struct run *r)
+{
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY);
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	/* The same addresses in every run, for programs whose order depends on them. */
+	personality(ADDR_NO_RANDOMIZE);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(r->shared->stdout_fd, STDOUT_FILENO) < 0 ||
+	    dup2(r->shared->stderr_fd, STDERR_FILENO) < 0)
+		_exit(EXIT_LAB);
+	close(null);
+	execv(r->path, r->program);
+	snprintf(r->shared->message, sizeof(r->shared->message), "cannot be run: %s",
+		 strerror(errno));
+	r->shared->state = SHARED_STOPPED;
+	_exit(EXIT_USAGE);
+}
+
+static void pass_on(struct run *r)
+{
+	const int from[] = {r->shared->stdout_fd, r->shared->stderr_fd};
+	const int to[] = {STDOUT_FILENO, STDERR_FILENO};
+	char buf[65536];
+
+	for (int i = 0; r->verbose && i < 2; i++) {
+		ssize_t n;
+
+		while ((n = pread(from[i], buf, sizeof(buf), r->passed_on[i])) > 0) {
+			r->passed_on[i] += n;
+			if (write(to[i], buf, (size_t)n) != n)
+				return;
+		}
+	}
+}
+
+static bool prints_without_end(const struct run *r)
+{
+	return lseek(r->shared->stdout_fd, 0, SEEK_END) > (off_t)SHARED_OUTPUT_MAX ||
+	       lseek(r->shared->stderr_fd, 0, SEEK_END) > (off_t)SHARED_OUTPUT_MAX;
+}
+
+static double clock_s(clockid_t clock)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(clock, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* A program's signs of life, and when the last one of each kind was seen. */
+struct watch {
+	clockid_t cpu;
+	uint64_t turns;
+	double cpu_at_turn_s; /* its CPU time when it last waited */
+	double cpu_s;
+	double alive_s; /* when it last waited or used CPU time */
+};
+
+/* Why the program must be ended, or NULL. */
+static const char *look(const struct run *r, struct watch *w)
+{
+	double cpu_s = clock_s(w->cpu), now_s = clock_s(CLOCK_MONOTONIC);
+
+	if (r->shared->turns != w->turns) {
+		w->turns = r->shared->turns;
+		w->cpu_at_turn_s = cpu_s;
+		w->alive_s = now_s;
+	}
+	if (cpu_s - w->cpu_s > 0.001) {
+		w->cpu_s = cpu_s;
+		w->alive_s = now_s;
+	}
+	if (prints_without_end(r))
+		return "it prints without end";
+	if (cpu_s - w->cpu_at_turn_s > BUSY_S)
+		return "it computes without end and never waits: its clock stands still while it "
+		       "runs";
+	if (now_s - w->alive_s > HANG_S)
+		return "it hangs in something that is not simulated";
+	return NULL;
+}
+
+static void end_program(const struct run *r)
+{
+	kill(-r->pid, SIGKILL);
+	kill(r->pid, SIGKILL);
+}
+
+/* Until the program has ended. */
+static void watch_program(struct run *r)
+{
+	struct watch w = {.alive_s = clock_s(CLOCK_MONOTONIC)};
+	struct pollfd signals = {.events = POLLIN};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	signals.fd = signalfd(-1, &set, SFD_CLOEXEC);
+	clock_getcpuclockid(r->pid, &w.cpu);
+	while (waitpid(r->pid, &r->status, WNOHANG) == 0) {
+		struct signalfd_siginfo info;
+
+		pass_on(r);
+		if (poll(&signals, 1, WATCH_MS) > 0) {
+			if (read(signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
+			    info.ssi_signo != SIGCHLD) {
+				r->stopped = "interrupted";
+				end_program(r);
+			}
+		} else if (!r->stopped) {
+			r->stopped = look(r, &w);
+			if (r->stopped)
+				end_program(r);
+		}
+	}
+	pass_on(r);
+	close(signals.fd);
+}
+
+static void start_program(struct run *r)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	r->pid = fork();
+	if (r->pid < 0)
+		die(EXIT_LAB, "fork: %s", strerror(errno));
+	if (r->pid == 0)
+		become_program(r);
+}
+
+/* --- what became of it --- */
+
+/* A program that ended without telling: the trace, kept up to there, says so. */
+static void add_exit(const struct run *r)
+{
+	double t_s = (double)r->shared->now_ns / 1e9;
+	struct trace_writer trace;
+	bool signaled = WIFSIGNALED(r->status);
+
+	if (!r->config.trace || trace_append(&trace, r->shared->trace))
+		return;
+	trace_write_event(&trace, t_s, "program_exit",
+			  json_pack("{s:i, s:b}", signaled ? "signal" : "status",
+				    signaled ? WTERMSIG(r->status) : WEXITSTATUS(r->status),
+				    "asked", 0));
+	trace_close(&trace);
+}
+
+/* The last line it wrote to stderr, for those who did not see it. */
+static void say_last_words(const struct run *r)
+{
+	char text[512];
+	off_t size = lseek(r->shared->stderr_fd, 0, SEEK_END);
+	off_t from = size > (off_t)sizeof(text) - 1 ? size - (off_t)sizeof(text) + 1 : 0;
+	ssize_t n = pread(r->shared->stderr_fd, text, sizeof(text) - 1, from);
+	char *line;
+
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	if (r->verbose || n <= 0)
+		return;
+	text[n] = '\0';
+	line = strrchr(text, '\n');
+	log_warn("the last line on its stderr: %s", line ? line + 1 : text);
+}
+
+static int report(const struct run *r)
+{
+	const char *name = r->program[0];
+	double t_s = (double)r->shared->now_ns / 1e9;
+
+	switch (r->shared->state) {
+	case SHARED_FINISHED:
+		return EXIT_PASS;
+	case SHARED_STOPPED:
+		log_warn("%s: %s", name, r->shared->message);
+		return EXIT_USAGE;
+	case SHARED_FAILED:
+		log_warn("%s", r->shared->message);
+		return EXIT_LAB;
+	default:
+		break;
+	}
+	if (!r->shared->loaded && !r->stopped) {
+		log_warn("%s: ended before the simulation was loaded into it", name);
+		say_last_words(r);
+		return EXIT_USAGE;
+	}
+	add_exit(r);
+	if (r->stopped)
+		log_warn("%s: ended at t = %.3f s: %s", name, t_s, r->stopped);
+	else if (WIFSIGNALED(r->status))
+		log_warn("%s: crashed at t = %.3f s: %s (signal %d)", name, t_s,
+			 strsignal(WTERMSIG(r->status)), WTERMSIG(r->status));
+	else
+		log_warn("%s: left the simulation at t = %.3f s with status %d", name, t_s,
+			 WEXITSTATUS(r->status));
+	say_last_words(r);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct run r = {.shared_fd = -1};
+	int status;
+
+	log_init("sim", false);
+	read_options(&r, argc, argv);
+	if (!r.program)
+		return play_alone(&r);
+	share(&r);
+	check(&r);
+	set_environment(&r);
+	start_program(&r);
+	watch_program(&r);
+	status = report(&r);
+	nftw(r.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	return status;
+}
