@@ -14,26 +14,25 @@
 /* libvirt's CPU time comes in steps of 10 ms; both ends of a window may be off by one. */
 #define COUNTER_STEP_S 0.01
 
-/* A vCPU that was idle for less than this much of a window never stopped wanting to run. */
-#define SATURATED_PCT 97.0
+/* A vCPU that ran or wanted to run for this much of a window never slept, and for that much it did. */
+#define SATURATED_PCT 98.0
+#define SLEEPY_PCT    94.0
 
-/* From here on a pCPU's time begins to be exhausted, and from there on it is. */
-#define PRESSURE_LOW_PCT  88.0
-#define PRESSURE_HIGH_PCT 97.0
-
-/* Beliefs follow the windows at this rate while they agree. */
-#define SMOOTHING 0.3
+/* A belief is the mean of the windows that agree with it, and follows the later ones at this rate. */
+#define SMOOTHING 0.2
 
 /* Windows further from the belief than this, and than NOISE_GATE times the noise, contradict it.
  * Idle guests were seen to wander by 1 to 3 points, paced loads by 1 to 2. */
-#define GATE_LEAST_PCT 6.0
-#define NOISE_GATE     3.0
+#define GATE_LEAST_PCT 3.0
+#define NOISE_GATE     4.0
 
-/* A vCPU that waited for more than this while it wanted to run is contended. */
-#define CONTENDED_PCT 10.0
+/* A vCPU that gets all but this of what it is believed to want, and never sleeps, wants more. */
+#define TRUST_MARGIN_PCT 2.0
 
 /* The host's own threads wander between pCPUs: only what stays for this long counts. */
 #define OTHER_SMOOTHING_S 10.0
+#define OTHER_LEAST_PCT	  5.0
+#define OTHER_NOISE	  3.0
 
 static int compare_keys(const unsigned char *uuid_a, unsigned int number_a,
 			const unsigned char *uuid_b, unsigned int number_b)
@@ -90,26 +89,27 @@ ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id)
 	return low < sample->npcpus && sample->pcpus[low].id == id ? (ptrdiff_t)low : -1;
 }
 
-/*
- * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. Work that
- * arrives at a rate, or is given up when its time is over, wants u: it got all it asked for, only later. Work
- * that is paced by a clock which does not know of waiting wants up to u + d (a 40 % load of stress-ng
- * beside two busy guests: u = 0.165, u + d = 0.575). So where the pCPU has time to spare u is taken, and
- * the more it is exhausted the nearer to the geometric mean of both, which halves the error either way. A
- * vCPU that never slept wants a whole pCPU.
- */
-double cpu_demand_estimate(double usage_pct, double delay_pct, double pressure_pct, double cap_pct)
+/* Where x lies between low and high, from 0 to 1. */
+static double ramp(double x, double low, double high)
 {
-	double wanted = usage_pct + delay_pct;
-	double exhausted = (pressure_pct - PRESSURE_LOW_PCT) / (PRESSURE_HIGH_PCT - PRESSURE_LOW_PCT);
-	double demand;
+	return fmax(fmin((x - low) / (high - low), 1), 0);
+}
 
-	exhausted = fmax(fmin(exhausted, 1), 0);
-	if (wanted >= SATURATED_PCT)
-		demand = 100;
-	else
-		demand = usage_pct > 0 ? usage_pct * pow(wanted / usage_pct, exhausted / 2) : 0;
-	return fmin(demand, cap_pct);
+/*
+ * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. If it slept
+ * now and then, it had nothing left to do: work that arrives at a rate, or is given up when its time is
+ * over, then got all of u that it asked for, only later. If it never slept, u says nothing: it may want
+ * the whole pCPU and is taken to. (Eight such vCPUs on one pCPU all use 12.5 %, wanting 45 % or 100 %.)
+ * Loads paced by a clock that runs on while they wait are read too low by this (a 40 % load of stress-ng
+ * beside two busy guests: u = 0.165, d = 0.41), in the right order though, and rightly once they have
+ * room.
+ */
+double cpu_demand_estimate(double usage_pct, double delay_pct, double cap_pct)
+{
+	double sleepless = ramp(usage_pct + delay_pct, SLEEPY_PCT, SATURATED_PCT) *
+			   ramp(delay_pct, 0, 100 - SLEEPY_PCT);
+
+	return fmin(usage_pct + (100 - usage_pct) * sleepless, cap_pct);
 }
 
 /* Percent of a window between two readings of a counter; −1 where it went back or is not known. */
@@ -167,9 +167,9 @@ static void guess_delays(const struct cpu_sample *sample, struct cpu_vcpu_load *
 
 /* What one window says about a vCPU. */
 struct evidence {
-	double least_pct, estimate_pct, most_pct; /* of its demand */
+	double least_pct, estimate_pct; /* of its demand */
 	double resolution_pct;
-	bool contended;
+	bool guessed;
 };
 
 /* Takes a window into the belief about a vCPU. Returns by how much it contradicts. */
@@ -179,20 +179,23 @@ static double believe(struct cpu_track *track, const struct evidence *seen, unsi
 	double gate = fmax(fmax(GATE_LEAST_PCT, seen->resolution_pct), NOISE_GATE * track->noise_pct);
 	/* What we changed ourselves needs no second window, and a belief formed while it waited
 	 * gives way to what is seen now. */
-	bool replace = confirm < 2 || track->pending || (track->disturbed && track->contended);
+	bool replace = confirm < 2 || track->pending || (track->disturbed && track->guessed);
 
+	track->trusted = seen->guessed && (track->trusted || track->disturbed);
 	track->disturbed = false;
-	/* What is known from better times is kept while what is seen in worse ones does not deny it. */
-	if (track->known && !track->contended && seen->contended && seen->most_pct < SATURATED_PCT &&
-	    track->demand_pct > seen->least_pct - gate && track->demand_pct < seen->most_pct + gate) {
+	/* That it no longer sleeps is put down to its new surroundings, and what was seen in better
+	 * ones is kept, for as long as it gets less than that. */
+	if (track->known && !track->guessed && track->trusted &&
+	    track->demand_pct > seen->least_pct + TRUST_MARGIN_PCT) {
 		track->pending = false;
 		return 0;
 	}
-	track->noise_pct += SMOOTHING * (fmin(fabs(off), gate) - track->noise_pct);
+	track->noise_pct += SMOOTHING * (fmin(fabs(off), 2 * gate) - track->noise_pct);
 	if (track->known && fabs(off) <= gate) {
-		track->demand_pct += SMOOTHING * off;
+		track->agreed++;
+		track->demand_pct += fmax(SMOOTHING, 1.0 / (track->agreed + 1)) * off;
 		track->pending = false;
-		track->contended = seen->contended;
+		track->guessed = seen->guessed;
 		return 0;
 	}
 	if (!replace) {
@@ -201,45 +204,29 @@ static double believe(struct cpu_track *track, const struct evidence *seen, unsi
 	}
 	track->known = true;
 	track->pending = false;
-	track->contended = seen->contended;
+	track->agreed = 0;
+	track->guessed = seen->guessed;
 	track->demand_pct = seen->estimate_pct;
 	return 0;
 }
 
-/* How exhausted the pCPU of a vCPU was; of one that floats: the host as a whole. */
-static double find_pressure(const struct cpu_sample *sample, const struct cpu_vcpu *vcpu,
-			    const double *pressure)
-{
-	ptrdiff_t p = cpu_pcpu_find(sample, vcpu->pcpu);
-	double sum = 0;
-
-	if (p >= 0)
-		return pressure[p];
-	for (size_t i = 0; i < sample->npcpus; i++)
-		sum += pressure[i];
-	return sample->npcpus ? sum / (double)sample->npcpus : 0;
-}
-
 /* One vCPU's window: from rates to belief. Returns by how much the window contradicts the belief. */
 static double follow_vcpu(struct cpu_track *track, const struct cpu_sample *sample, size_t i,
-			  double elapsed_s, const double *pressure, const struct cpu_policy *policy,
+			  double elapsed_s, const struct cpu_policy *policy,
 			  struct cpu_vcpu_load *load)
 {
-	const struct cpu_vcpu *vcpu = &sample->vcpus[i];
-	double cap = sample->guests[vcpu->guest].cap_pct;
+	double cap = sample->guests[sample->vcpus[i].guest].cap_pct;
 	double delay = fmax(load->delay_pct, 0);
 	struct evidence seen = {
 		.least_pct = load->usage_pct,
-		.most_pct = load->usage_pct + delay,
 		.resolution_pct = 100 * 2 * COUNTER_STEP_S / elapsed_s,
-		.contended = delay > CONTENDED_PCT,
+		.guessed = load->usage_pct + delay > SLEEPY_PCT && delay > 100 - SLEEPY_PCT,
 	};
 	double changed;
 
 	if (!load->known)
 		return 0;
-	seen.estimate_pct = cpu_demand_estimate(load->usage_pct, delay,
-						find_pressure(sample, vcpu, pressure), cap);
+	seen.estimate_pct = cpu_demand_estimate(load->usage_pct, delay, cap);
 	changed = believe(track, &seen, policy->confirm);
 	load->demand_pct = track->demand_pct;
 	load->known = track->known;
@@ -290,14 +277,12 @@ static void follow_other(struct cpu_pcpu_track *track, double other_pct, double 
 	track->other_pct += rate * off;
 }
 
-/* Usage per pCPU, and what of it is not the managed vCPUs' doing. Fills pressure[], usage as well as it is
- * known. */
+/* Usage per pCPU, and what of it is not the managed vCPUs' doing. */
 static void follow_pcpus(const struct cpu_tracks *before, const struct cpu_sample *sample,
 			 const struct cpu_vcpu_load *vcpus, struct cpu_tracks *next,
 			 const struct cpu_windows *windows, struct cpu_pcpu_load *pcpus,
-			 double *pressure, bool *blurred)
+			 double *ours, bool *blurred)
 {
-	double *ours = pressure;
 	double floating = 0;
 	size_t old = 0;
 
@@ -313,16 +298,22 @@ static void follow_pcpus(const struct cpu_tracks *before, const struct cpu_sampl
 
 		if (sample->guests[vcpu->guest].managed && now < 0)
 			floating += vcpus[i].usage_pct;
-		else if (now >= 0 &&
-			 (sample->guests[vcpu->guest].managed ||
-			  sample->pcpus[now].busy_ns == CPU_NOT_KNOWN))
+		else if (sample->guests[vcpu->guest].managed)
 			ours[now] += vcpus[i].usage_pct;
-		/* It ran on both in this window: who used what cannot be told. */
+		/* It ran on both in this window: who used what cannot be told. Somebody else moved
+		 * it, for our own pins were noted in the track. */
 		if (now != then && now >= 0)
 			blurred[now] = true;
 		if (now != then && then >= 0)
 			blurred[then] = true;
-		track->pcpu = vcpu->pcpu;
+	}
+	for (size_t i = 0; i < sample->nvcpus; i++) {
+		struct cpu_track *track = &next->vcpus[windows->order[i]];
+		ptrdiff_t now = cpu_pcpu_find(sample, sample->vcpus[i].pcpu);
+
+		track->disturbed |= track->pcpu != sample->vcpus[i].pcpu ||
+				    (now >= 0 && blurred[now]);
+		track->pcpu = sample->vcpus[i].pcpu;
 	}
 	for (size_t p = 0; p < sample->npcpus; p++) {
 		struct cpu_pcpu_track *track = &next->pcpus[p];
@@ -338,11 +329,10 @@ static void follow_pcpus(const struct cpu_tracks *before, const struct cpu_sampl
 		}
 		track->id = sample->pcpus[p].id;
 		track->busy_ns = sample->pcpus[p].busy_ns;
-		if (usage >= 0 && !blurred[p] && floating < GATE_LEAST_PCT)
+		if (usage >= 0 && !blurred[p] && floating < OTHER_LEAST_PCT)
 			follow_other(track, fmax(usage - ours[p], 0), windows->elapsed_s);
 		pcpus[p].usage_pct = usage;
 		pcpus[p].other_pct = track->other_pct;
-		pressure[p] = usage >= 0 ? usage : ours[p];
 	}
 }
 
@@ -366,7 +356,7 @@ static void settle_others(const struct cpu_tracks *tracks, const struct cpu_samp
 	for (size_t p = 0; p < sample->npcpus; p++) {
 		double mean = sum / (double)usable;
 		double off = tracks->pcpus[p].other_pct - mean;
-		double noise = GATE_LEAST_PCT + NOISE_GATE * tracks->pcpus[p].noise_pct;
+		double noise = OTHER_LEAST_PCT + OTHER_NOISE * tracks->pcpus[p].noise_pct;
 
 		pcpus[p].other_pct = mean + copysign(fmax(fabs(off) - noise, 0), off);
 	}
@@ -387,8 +377,7 @@ int cpu_demand(const struct cpu_tracks *before, const struct cpu_policy *policy,
 	       const struct cpu_sample *sample, struct cpu_vcpu_load *vcpus,
 	       struct cpu_pcpu_load *pcpus, struct cpu_tracks *next, struct cpu_windows *windows)
 {
-	double *scratch = calloc(3 * sample->npcpus + 1, sizeof(*scratch));
-	double *pressure = scratch ? scratch + 2 * sample->npcpus : NULL;
+	double *scratch = calloc(2 * sample->npcpus + 1, sizeof(*scratch));
 	bool *blurred = calloc(sample->npcpus + 1, sizeof(*blurred));
 	struct key *keys = sort_vcpus(sample);
 	int result = -1;
@@ -401,12 +390,12 @@ int cpu_demand(const struct cpu_tracks *before, const struct cpu_policy *policy,
 	if (!scratch || !blurred || !keys || allocate(sample, next, windows))
 		goto out;
 	match_vcpus(before, sample, keys, next, vcpus, windows);
-	follow_pcpus(before, sample, vcpus, next, windows, pcpus, pressure, blurred);
+	follow_pcpus(before, sample, vcpus, next, windows, pcpus, scratch, blurred);
 	guess_delays(sample, vcpus, scratch, scratch + sample->npcpus);
 	for (size_t i = 0; windows->usable && i < sample->nvcpus; i++)
 		windows->changed_pct +=
 			follow_vcpu(&next->vcpus[windows->order[i]], sample, i,
-				    windows->elapsed_s, pressure, policy, &vcpus[i]);
+				    windows->elapsed_s, policy, &vcpus[i]);
 	settle_others(next, sample, pcpus);
 	result = 0;
 out:

@@ -17,8 +17,10 @@ struct cpu_track {
 	uint64_t delay_ns;
 	bool known;	 /* demand_pct is a belief */
 	bool pending;	 /* the last window contradicted it */
-	bool contended;	 /* it was formed while the vCPU had to wait: it may be off */
-	bool disturbed;	 /* our own pins changed its surroundings since the last sample */
+	bool guessed;	 /* it never slept: it may want less than is believed, but not than it used */
+	bool disturbed;	 /* pins changed its surroundings since the last sample */
+	bool trusted;	 /* since then it never slept, which is put down to that */
+	unsigned int agreed; /* windows since it was formed */
 	double demand_pct;
 	double noise_pct; /* mean absolute deviation of the windows from the belief */
 	int came_from;	  /* the pCPU of its last move by us */
@@ -66,9 +68,9 @@ void cpu_tracks_free(struct cpu_tracks *tracks);
 ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id);
 
 /*
- * What a vCPU wants, by one window of its usage and delay and its pCPU's usage, all in percent of the
- * window. cap_pct: what it can use at most. See demand.c for where the formula comes from.
+ * What a vCPU wants, by one window of its usage and delay in percent of it. cap_pct: what it can use
+ * at most. See demand.c for where the rule comes from.
  */
-double cpu_demand_estimate(double usage_pct, double delay_pct, double pressure_pct, double cap_pct);
+double cpu_demand_estimate(double usage_pct, double delay_pct, double cap_pct);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPSILON 1e-6
+
 
 struct tree {
 	const struct cpu_problem *problem;
@@ -49,19 +49,19 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
 		most = fmax(most, tree->load[p]);
 	for (size_t p = 0; p < tree->m; p++)
 		need += fmax(most - target - tree->load[p], 0);
-	return need <= tree->left[depth] + EPSILON;
+	return need <= tree->left[depth] + CPU_EPSILON;
 }
 
 /* At least so many of the undecided vCPUs must still move: away from where there is too much, or to
  * where there is too little. */
 static size_t moves_left(const struct tree *tree, size_t depth)
 {
-	double low = tree->most - tree->target - EPSILON;
+	double low = tree->most - tree->target - CPU_EPSILON;
 	size_t out = 0, in = 0;
 	bool floating = false;
 
 	for (size_t p = 0; p < tree->m; p++)
-		low = fmax(low, tree->load[p] - tree->target - EPSILON);
+		low = fmax(low, tree->load[p] - tree->target - CPU_EPSILON);
 	for (size_t p = 0; p < tree->m; p++) {
 		double load = tree->load[p] + tree->staying[p];
 		size_t i;
@@ -85,7 +85,7 @@ static bool is_hopeless(const struct tree *tree, size_t depth, int64_t cost)
 {
 	if (tree->minimise_spread)
 		return tree->best_spread <= tree->target ||
-		       !can_level(tree, depth, tree->best_spread - EPSILON);
+		       !can_level(tree, depth, tree->best_spread - CPU_EPSILON);
 	if (!can_level(tree, depth, tree->target))
 		return true;
 	return cost + (int64_t)moves_left(tree, depth) * CPU_COST_MOVE >= tree->best_cost;
@@ -99,8 +99,8 @@ static void keep(struct tree *tree, int64_t cost)
 		least = fmin(least, tree->load[p]);
 		most = fmax(most, tree->load[p]);
 	}
-	if (tree->minimise_spread ? most - least >= tree->best_spread - EPSILON
-				  : cost >= tree->best_cost || most - least > tree->target + EPSILON)
+	if (tree->minimise_spread ? most - least >= tree->best_spread - CPU_EPSILON
+				  : cost >= tree->best_cost || most - least > tree->target + CPU_EPSILON)
 		return;
 	tree->best_cost = cost;
 	tree->best_spread = most - least;
@@ -113,7 +113,7 @@ static bool is_repeated(const struct tree *tree, size_t v, size_t first, size_t 
 	if (tree->problem->allowed)
 		return false;
 	for (size_t q = first; q < p; q++) {
-		if (fabs(tree->load[q] - tree->load[p]) > EPSILON)
+		if (fabs(tree->load[q] - tree->load[p]) > CPU_EPSILON)
 			continue;
 		if (tree->minimise_spread)
 			return true;
@@ -220,7 +220,7 @@ static void plant(struct tree *tree)
 	}
 	mean = total / (double)tree->m;
 	tree->most = fmax(tree->most, mean);
-	tree->high = mean + slack + EPSILON;
+	tree->high = mean + slack + CPU_EPSILON;
 }
 
 bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread, int *to,

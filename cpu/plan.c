@@ -36,6 +36,9 @@
 #define HOLD_SHARE 0.2
 #define HOLD_TICKS 2
 
+/* See limit_demands(). Twice, so that heavy and light are told apart until a host is overloaded deeply. */
+#define DUE_MOST 2.0
+
 /* A move that goes back to where the vCPU was within so many ticks undoes the earlier one. */
 #define UNDO_TICKS 5
 
@@ -89,6 +92,7 @@ struct table {
 	size_t *guest;
 	unsigned char *flags;	     /* nvcpus × npcpus, where any vCPU is restricted */
 	const unsigned char **allowed;
+	double *weight;		     /* [problem.nvcpus] */
 	size_t floating;	     /* vCPUs without a pCPU of ours */
 	double loudest;		     /* the largest demand */
 	double total;
@@ -106,6 +110,7 @@ static void table_free(struct table *table)
 	free(table->node);
 	free(table->at);
 	free(table->guest);
+	free(table->weight);
 	free(table->flags);
 	free(table->allowed);
 }
@@ -118,13 +123,15 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->demand = calloc(n, sizeof(*table->demand));
 	table->at = calloc(n, sizeof(*table->at));
 	table->guest = calloc(n, sizeof(*table->guest));
+	table->weight = calloc(n, sizeof(*table->weight));
 	table->pcpu = calloc(m, sizeof(*table->pcpu));
 	table->column = calloc(m, sizeof(*table->column));
 	table->base = calloc(m, sizeof(*table->base));
 	table->core = calloc(m, sizeof(*table->core));
 	table->cache = calloc(m, sizeof(*table->cache));
 	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->at && table->guest && table->pcpu &&
+	return table->vcpu && table->demand && table->at && table->guest &&
+	       table->weight && table->pcpu &&
 	       table->column && table->base && table->core && table->cache && table->node ? 0 : -1;
 }
 
@@ -187,11 +194,57 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 	table->vcpu[n] = i;
 	table->demand[n] = plan->vcpus[i].demand_pct;
 	table->guest[n] = vcpu->guest;
+	table->weight[n] = sample->guests[vcpu->guest].weight;
 	table->at[n] = column < 0 ? CPU_NOWHERE : (int)column;
 	table->floating += column < 0;
 	table->loudest = fmax(table->loudest, table->demand[n]);
 	table->total += table->demand[n];
 	table->problem.nvcpus++;
+}
+
+static int compare_levels(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Where all pCPUs together cannot give what is wanted, a vCPU's due is what it would get if they were one
+ * (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond DUE_MOST times
+ * its due it would not get anywhere, and to plan for it would be to move vCPUs for nothing.
+ */
+static int limit_demands(struct table *table)
+{
+	size_t n = table->problem.nvcpus, i = 0;
+	double room = 0, weight = 0, level = 0;
+	double *levels = calloc(2 * n + 1, sizeof(*levels));
+
+	if (!levels)
+		return -1;
+	for (size_t c = 0; c < table->problem.npcpus; c++)
+		room += fmax(100 - table->base[c], 0);
+	if (table->total <= room)
+		goto out;
+	for (size_t v = 0; v < n; v++) {
+		levels[2 * v] = table->demand[v] / table->weight[v];
+		levels[2 * v + 1] = table->weight[v];
+		weight += table->weight[v];
+	}
+	qsort(levels, n, 2 * sizeof(*levels), compare_levels);
+	/* Raise the level from one demand to the next until the room is used up. */
+	for (; i < n && (levels[2 * i] - level) * weight <= room; i++) {
+		room -= (levels[2 * i] - level) * weight;
+		level = levels[2 * i];
+		weight -= levels[2 * i + 1];
+	}
+	if (i < n && weight > 0)
+		level += room / weight;
+	for (size_t v = 0; v < n; v++)
+		table->demand[v] = fmin(table->demand[v], DUE_MOST * level * table->weight[v]);
+out:
+	free(levels);
+	return 0;
 }
 
 /* Which vCPU may go where, if any is restricted. */
@@ -232,6 +285,8 @@ static int table_build(struct table *table, const struct cpu_policy *policy,
 	add_pcpus(table, sample, plan->pcpus);
 	for (size_t i = 0; i < sample->nvcpus; i++)
 		add_vcpu(table, sample, sorted[i], plan);
+	if (limit_demands(table))
+		return -1;
 	table->problem.base = table->base;
 	table->problem.core = table->core;
 	table->problem.cache = table->cache;
@@ -240,6 +295,7 @@ static int table_build(struct table *table, const struct cpu_policy *policy,
 	table->problem.at = table->at;
 	table->problem.guest = table->guest;
 	table->problem.threshold = policy->threshold_pct;
+	table->problem.move_cost = policy->cost_pct;
 	table->problem.node_budget = policy->node_budget;
 	return add_restrictions(table, sample);
 }

@@ -105,7 +105,7 @@ struct cpu_vcpu_load {
 struct cpu_pcpu_load {
 	double usage_pct; /* of everything that ran there; −1: not known */
 	double other_pct; /* of what is not managed: counts as load that cannot be moved */
-	double load_pct;  /* other + the demands of the vCPUs pinned here; may exceed 100 */
+	double load_pct;  /* other + what is due to the vCPUs pinned here; may exceed 100 */
 	double plan_pct;  /* the same after the plan */
 };
 

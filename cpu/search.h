@@ -12,30 +12,34 @@
 
 #define CPU_NOWHERE (-1)
 
+/* Loads are sums of percentages: differences below this are rounding. */
+#define CPU_EPSILON 1e-6
+
 /* pCPUs and vCPUs are numbered from 0. */
 struct cpu_problem {
 	size_t npcpus;
-	const double *base;   /* [npcpus] load that cannot be moved */
-	const int *core;      /* [npcpus] equal numbers: near; −1: not known */
+	const double *base; /* [npcpus] load that cannot be moved */
+	const int *core;    /* [npcpus] equal numbers: near; −1: not known. Each may be NULL */
 	const int *cache;
 	const int *node;
 	size_t nvcpus;
-	const double *demand; /* [nvcpus] > 0 or = 0 */
+	const double *demand; /* [nvcpus] ≥ 0 */
 	const int *at;	      /* [nvcpus] where it is; CPU_NOWHERE: it must be placed, at no cost */
 	const size_t *guest;  /* [nvcpus] equal numbers: the same guest */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
-	double threshold;     /* spread that is good enough */
-	unsigned long node_budget;
+	double threshold;		     /* spread that is good enough */
+	double move_cost; /* points of spread above the threshold that a move must be worth */
+	unsigned long node_budget;	     /* steps of the complete search */
 };
 
 struct cpu_solution {
-	int *to;	    /* [nvcpus] */
+	int *to; /* [nvcpus] */
 	double spread;
 	double spread_bound; /* no assignment has less */
-	double target;	    /* the spread that was aimed at: the threshold, or the least that was found */
+	double target;	     /* the spread aimed at: the threshold, or a little above the least */
 	size_t moves;
-	size_t bound;	    /* no assignment within the target has fewer moves */
-	bool exact;	    /* both bounds were reached, or the search was complete */
+	size_t bound; /* no assignment within the target has fewer moves */
+	bool exact;   /* moves = bound */
 };
 
 /* 0, or −1 when out of memory. Free with cpu_solution_free(). */
@@ -43,15 +47,15 @@ int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 
 void cpu_solution_free(struct cpu_solution *solution);
 
-/* --- shared by the two searches and the benchmark --- */
+/* --- what an assignment is worth (search.c) --- */
 
 /*
- * What an assignment costs; of two, the lower is better. Moves first; then load moved, distance and
- * guests disturbed, each only between equals of what comes before it.
+ * Of two assignments within the target the cheaper is better: fewer moves; then less load moved, less
+ * distance, each only between equals of what comes before it.
  */
 #define CPU_COST_MOVE (INT64_C(1) << 44)
 
-/* The cost of one vCPU at a pCPU (guests disturbed not counted). */
+/* The cost of one vCPU at a pCPU. */
 int64_t cpu_cost_at(const struct cpu_problem *problem, size_t vcpu, int pcpu);
 
 /* The cost of a whole assignment. */
@@ -60,20 +64,41 @@ int64_t cpu_cost(const struct cpu_problem *problem, const int *to);
 /* The spread of an assignment. */
 double cpu_spread(const struct cpu_problem *problem, const int *to);
 
+/* The spread of things as they are; infinite while something floats. */
+double cpu_spread_now(const struct cpu_problem *problem);
+
+size_t cpu_count_moves(const struct cpu_problem *problem, const int *to);
+
+bool cpu_may(const struct cpu_problem *problem, size_t vcpu, size_t pcpu);
+
+/* --- what none can do better (bounds.c) --- */
+
 /* No assignment has less spread than this. */
 double cpu_spread_bound(const struct cpu_problem *problem);
+
+/* In an assignment with at most this spread the busiest pCPU has a load within [*low, *high]. */
+void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *low, double *high);
 
 /* No assignment with at most this spread has fewer moves. */
 size_t cpu_moves_bound(const struct cpu_problem *problem, double spread);
 
-bool cpu_may(const struct cpu_problem *problem, size_t vcpu, size_t pcpu);
+/* --- the searches --- */
 
 /*
- * The complete search. Improves *to, an assignment within target, to the cheapest one there is; or with
- * minimise_spread to one of less spread (target is then what to stop at). Counts *nodes down; returns
- * true if it ran to its end before they were used up, and −1 through *failed when out of memory.
+ * Local search (local.c) from where everything is; or afresh, from everything placed anew. Tries to get the
+ * spread to the target, and then to do with fewer moves. to, *spread: the best so far, replaced by
+ * what is better: within the target and cheaper, or of less spread. variant: 0, 1, 2 … are different
+ * descents. 0, or −1 when out of memory.
  */
-bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread, int *to,
-		      unsigned long *nodes, bool *failed);
+int cpu_search_local(const struct cpu_problem *problem, double target, bool afresh,
+		     unsigned int variant, int *to, double *spread);
+
+/*
+ * The complete search (exact.c). Improves *to, an assignment within target, to the cheapest there is; or
+ * with minimise_spread to one of less spread (target is then what to stop at). Counts *nodes down; true if
+ * it ran to its end before they were used up. *failed: out of memory.
+ */
+bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread,
+		      int *to, unsigned long *nodes, bool *failed);
 
 #endif
