@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the host and its guests into a sample and sets balloons. The only file with calls of
+ * libvirt. */
+#include "host.h"
+
+#include "log.h"
+#include "tick.h"
+#include "xml.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+struct guest {
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	unsigned int id; /* libvirt's, another at each start */
+	char *name;
+	struct xml_guest settings;
+	bool period_set; /* by us: settings.period_s is what was found */
+	bool failing;	 /* the last call failed and was told */
+	bool seen;	 /* in this sample */
+};
+
+struct host {
+	const struct host_options *options;
+	bool local; /* the guests run on the machine we run on: /proc tells */
+
+	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for sets */
+	int nrecords;
+
+	struct guest *guests; /* by uuid */
+	size_t nguests, guests_size;
+
+	struct mem_guest *sample_guests;
+	virDomainStatsRecordPtr *sample_records; /* [sample guest] */
+	size_t sample_size;
+};
+
+struct host *host_new(const struct host_options *options)
+{
+	struct host *host = calloc(1, sizeof(*host));
+
+	if (host)
+		host->options = options;
+	return host;
+}
+
+void host_free(struct host *host)
+{
+	if (!host)
+		return;
+	for (size_t g = 0; g < host->nguests; g++)
+		free(host->guests[g].name);
+	free(host->guests);
+	free(host->sample_guests);
+	free(host->sample_records);
+	free(host);
+}
+
+/* --- the connection --- */
+
+/* Is the hypervisor this machine? Then /proc/meminfo is its memory, and its clock is ours. */
+static bool is_local(virConnectPtr conn)
+{
+	const char *type = virConnectGetType(conn);
+	char *uri = virConnectGetURI(conn);
+	const char *place = uri ? strstr(uri, "://") : NULL;
+	bool local = place && place[3] == '/' && type && strcasecmp(type, "test") != 0;
+
+	free(uri);
+	return local;
+}
+
+void host_opened(virConnectPtr conn, void *opaque)
+{
+	struct host *host = opaque;
+
+	host->local = is_local(conn);
+}
+
+static void drop_records(struct host *host)
+{
+	if (host->records)
+		virDomainStatsRecordListFree(host->records);
+	host->records = NULL;
+	host->nrecords = 0;
+}
+
+void host_closed(virConnectPtr conn, void *opaque)
+{
+	(void)conn;
+	drop_records(opaque);
+}
+
+/* --- the host's memory --- */
+
+/* KiB of "Name:   123 kB", or −1. */
+static int64_t meminfo_value(const char *line, const char *name)
+{
+	size_t len = strlen(name);
+	long long kib;
+
+	if (strncmp(line, name, len) != 0 || sscanf(line + len, ": %lld kB", &kib) != 1)
+		return -1;
+	return kib;
+}
+
+static int read_meminfo(struct mem_sample *sample)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		int64_t total = meminfo_value(line, "MemTotal");
+		int64_t available = meminfo_value(line, "MemAvailable");
+
+		if (total >= 0)
+			sample->host_total_kib = total;
+		if (available >= 0)
+			sample->host_available_kib = available;
+	}
+	if (file)
+		fclose(file);
+	if (!file || sample->host_total_kib < 0 || sample->host_available_kib < 0) {
+		log_warn("/proc/meminfo: %s", file ? "no MemAvailable" : strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* libvirt knows no MemAvailable: half of the page cache is taken for free, as old kernels' tools
+ * do. */
+static int read_node_memory(virConnectPtr conn, struct mem_sample *sample)
+{
+	virNodeMemoryStats stats[16];
+	virNodeInfo info;
+	int n = 0;
+
+	if (virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &n, 0) < 0 ||
+	    n > 16 ||
+	    virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, stats, &n, 0) < 0) {
+		/* Not every hypervisor says more than this. */
+		if (virNodeGetInfo(conn, &info) < 0)
+			return -1;
+		sample->host_total_kib = (int64_t)info.memory;
+		sample->host_available_kib = (int64_t)(virNodeGetFreeMemory(conn) / 1024);
+		return 0;
+	}
+	sample->host_available_kib = 0;
+	for (int i = 0; i < n; i++) {
+		int64_t kib = (int64_t)stats[i].value;
+
+		if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_TOTAL))
+			sample->host_total_kib = kib;
+		else if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_FREE) ||
+			 !strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_BUFFERS))
+			sample->host_available_kib += kib;
+		else if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_CACHED))
+			sample->host_available_kib += kib / 2;
+	}
+	return 0;
+}
+
+/* --- guests --- */
+
+static int compare_uuid(const void *a, const void *b)
+{
+	const struct guest *x = a, *y = b;
+
+	return memcmp(x->uuid, y->uuid, VIR_UUID_BUFLEN);
+}
+
+static struct guest *find_guest(const struct host *host, size_t n, const unsigned char *uuid)
+{
+	struct guest key;
+
+	memcpy(key.uuid, uuid, VIR_UUID_BUFLEN);
+	return n ? bsearch(&key, host->guests, n, sizeof(key), compare_uuid) : NULL;
+}
+
+/* Statistics come only where a period is set, and only until the guest's next start. */
+static void set_period(const struct host *host, virDomainPtr dom, struct guest *guest)
+{
+	int found = guest->settings.period_s;
+
+	if (!guest->settings.balloon || !guest->settings.managed || host->options->touch_nothing ||
+	    (found > 0 && found <= host->options->period_s))
+		return;
+	if (virDomainSetMemoryStatsPeriod(dom, host->options->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
+		log_warn("guest %s: setting the period of its statistics: %s", guest->name,
+			 virGetLastErrorMessage());
+	else
+		guest->period_set = true;
+}
+
+/* All that is asked about a guest at each of its starts. 0, or −1 if it cannot be asked now. */
+static int read_guest(const struct host *host, virDomainPtr dom, struct guest *guest)
+{
+	const char *name = virDomainGetName(dom);
+	char *xml = virDomainGetXMLDesc(dom, 0);
+
+	*guest = (struct guest){.id = virDomainGetID(dom), .name = name ? strdup(name) : NULL};
+	virDomainGetUUID(dom, guest->uuid);
+	if (!xml || !guest->name) {
+		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
+			    virGetLastErrorMessage());
+		free(xml);
+		free(guest->name);
+		return -1;
+	}
+	xml_read_guest(xml, &guest->settings);
+	free(xml);
+	if (guest->settings.wrong)
+		log_warn("guest %s: its metadata's %s cannot be understood and is left out",
+			 guest->name, guest->settings.wrong);
+	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
+		guest->settings.managed = false;
+	set_period(host, dom, guest);
+	return 0;
+}
+
+static int make_room(struct host *host, size_t n)
+{
+	struct guest *guests;
+	struct mem_guest *sample_guests;
+	virDomainStatsRecordPtr *sample_records;
+
+	if (host->nguests + n > host->guests_size) {
+		guests = realloc(host->guests, 2 * (host->nguests + n) * sizeof(*guests));
+		if (!guests)
+			return -1;
+		host->guests = guests;
+		host->guests_size = 2 * (host->nguests + n);
+	}
+	if (n > host->sample_size) {
+		sample_guests = realloc(host->sample_guests, 2 * n * sizeof(*sample_guests));
+		if (sample_guests)
+			host->sample_guests = sample_guests;
+		sample_records = realloc(host->sample_records, 2 * n * sizeof(*sample_records));
+		if (sample_records)
+			host->sample_records = sample_records;
+		if (!sample_guests || !sample_records)
+			return -1;
+		host->sample_size = 2 * n;
+	}
+	return 0;
+}
+
+/* Knows each guest of the records; those that are new are asked about, those that are gone
+ * forgotten. */
+static void know_guests(struct host *host)
+{
+	size_t before = host->nguests, kept = 0;
+
+	for (size_t g = 0; g < before; g++)
+		host->guests[g].seen = false;
+	for (int r = 0; r < host->nrecords; r++) {
+		virDomainPtr dom = host->records[r]->dom;
+		unsigned char uuid[VIR_UUID_BUFLEN];
+		struct guest *guest;
+
+		virDomainGetUUID(dom, uuid);
+		guest = find_guest(host, before,
+				   uuid); /* the new ones behind are not in order yet */
+		if (guest && guest->id == virDomainGetID(dom))
+			guest->seen = true;
+		else if (read_guest(host, dom, &host->guests[host->nguests]) == 0)
+			host->guests[host->nguests++].seen = true;
+	}
+	for (size_t g = 0; g < host->nguests; g++) {
+		if (host->guests[g].seen)
+			host->guests[kept++] = host->guests[g];
+		else
+			free(host->guests[g].name);
+	}
+	host->nguests = kept;
+	qsort(host->guests, kept, sizeof(*host->guests), compare_uuid);
+}
+
+/* --- the sample --- */
+
+static int64_t read_figure(const virDomainStatsRecord *record, const char *field)
+{
+	unsigned long long value;
+
+	if (virTypedParamsGetULLong(record->params, record->nparams, field, &value) != 1 ||
+	    value > INT64_MAX)
+		return MEM_NOT_KNOWN;
+	return (int64_t)value;
+}
+
+static bool is_running(const virDomainStatsRecord *record)
+{
+	int state = VIR_DOMAIN_RUNNING;
+
+	virTypedParamsGetInt(record->params, record->nparams, "state.state", &state);
+	return state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED;
+}
+
+static struct mem_guest read_figures(const virDomainStatsRecord *record, const struct guest *guest)
+{
+	struct mem_guest g = {
+		.managed = guest->settings.managed,
+		.running = is_running(record),
+		.balloon = guest->settings.balloon,
+		.maximum_kib = read_figure(record, "balloon.maximum"),
+		.actual_kib = read_figure(record, "balloon.current"),
+		.made_s = read_figure(record, "balloon.last-update"),
+		.unused_kib = read_figure(record, "balloon.unused"),
+		.usable_kib = read_figure(record, "balloon.usable"),
+		.total_kib = read_figure(record, "balloon.available"),
+		.swap_in_kib = read_figure(record, "balloon.swap_in"),
+		.swap_out_kib = read_figure(record, "balloon.swap_out"),
+		.major_faults = read_figure(record, "balloon.major_fault"),
+		.rss_kib = read_figure(record, "balloon.rss"),
+		.reserve_kib = guest->settings.reserve_kib,
+		.floor_kib = guest->settings.floor_kib,
+		.weight = guest->settings.weight,
+	};
+
+	memcpy(g.uuid, guest->uuid, MEM_UUID_LEN);
+	return g;
+}
+
+static int read_records(struct host *host, virConnectPtr conn)
+{
+	const unsigned int stats = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON;
+	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
+
+	drop_records(host);
+	/* One guest that hangs must not make all others wait: take what is there without waiting.
+	 */
+	host->nrecords = virConnectGetAllDomainStats(
+		conn, stats, &host->records, flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	if (host->nrecords < 0 && virConnectIsAlive(conn) == 1)
+		host->nrecords = virConnectGetAllDomainStats(conn, stats, &host->records, flags);
+	if (host->nrecords >= 0)
+		return 0;
+	host->records = NULL;
+	host->nrecords = 0;
+	return -1;
+}
+
+int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample)
+{
+	struct timespec wall;
+
+	*sample = (struct mem_sample){.host_total_kib = -1, .host_available_kib = -1, .wall_s = -1};
+	if (read_records(host, conn))
+		return -1;
+	sample->time_s = tick_now_s();
+	clock_gettime(CLOCK_REALTIME, &wall);
+	if (host->local)
+		sample->wall_s = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9;
+	if (make_room(host, (size_t)host->nrecords)) {
+		log_warn("out of memory");
+		return -1;
+	}
+	know_guests(host);
+	for (int r = 0; r < host->nrecords; r++) {
+		unsigned char uuid[VIR_UUID_BUFLEN];
+		struct guest *guest;
+
+		virDomainGetUUID(host->records[r]->dom, uuid);
+		guest = find_guest(host, host->nguests, uuid);
+		if (!guest)
+			continue;
+		host->sample_records[sample->nguests] = host->records[r];
+		host->sample_guests[sample->nguests++] = read_figures(host->records[r], guest);
+	}
+	sample->guests = host->sample_guests;
+	return host->local ? read_meminfo(sample) : read_node_memory(conn, sample);
+}
+
+const char *host_guest_name(const struct host *host, size_t guest)
+{
+	return virDomainGetName(host->sample_records[guest]->dom);
+}
+
+/* --- what is set --- */
+
+int host_set(struct host *host, const struct mem_set *set)
+{
+	virDomainPtr dom = host->sample_records[set->guest]->dom;
+	struct guest *guest = find_guest(host, host->nguests, host->sample_guests[set->guest].uuid);
+
+	if (virDomainSetMemoryFlags(dom, (unsigned long)set->to_kib, VIR_DOMAIN_AFFECT_LIVE) == 0) {
+		guest->failing = false;
+		return 0;
+	}
+	if (!guest->failing)
+		log_warn("guest %s: setting its balloon: %s", guest->name,
+			 virGetLastErrorMessage());
+	guest->failing = true;
+	return -1;
+}
+
+void host_restore(struct host *host, virConnectPtr conn)
+{
+	for (size_t g = 0; g < host->nguests; g++) {
+		struct guest *guest = &host->guests[g];
+		virDomainPtr dom;
+
+		if (!guest->period_set)
+			continue;
+		dom = virDomainLookupByUUID(conn, guest->uuid);
+		if (!dom)
+			continue; /* gone, and its period with it */
+		if (virDomainGetID(dom) == guest->id &&
+		    virDomainSetMemoryStatsPeriod(dom, guest->settings.period_s,
+						  VIR_DOMAIN_AFFECT_LIVE) < 0)
+			log_warn("guest %s: putting back the period of its statistics: %s",
+				 guest->name, virGetLastErrorMessage());
+		virDomainFree(dom);
+	}
+}

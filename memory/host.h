@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The coordinator's only contact with libvirt: reads the host and its guests into a sample, and
+ * sets balloons. A quiet tick costs one call of libvirt, whatever the number of guests.
+ */
+#ifndef BALLAST_MEMORY_HOST_H
+#define BALLAST_MEMORY_HOST_H
+
+#include "plan.h"
+
+#include <libvirt/libvirt.h>
+
+struct host_options {
+	const char *guests; /* glob of the guests' names; NULL: all */
+	int period_s;	    /* of the guests' statistics */
+	bool touch_nothing; /* not even the period */
+};
+
+/* What is known of the host and its guests between ticks. */
+struct host;
+
+/* NULL when out of memory. options must outlive the host. */
+struct host *host_new(const struct host_options *options);
+void host_free(struct host *host);
+
+/* For struct session: what to do when a connection was made, and before one is given up. opaque is
+ * the host. */
+void host_opened(virConnectPtr conn, void *opaque);
+void host_closed(virConnectPtr conn, void *opaque);
+
+/*
+ * Reads everything into *sample, which stays valid until the next call. 0, or −1 with libvirt's
+ * error set; what can be said better than by libvirt's error was logged then.
+ */
+int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample);
+
+/* The name of a guest of the last sample. */
+const char *host_guest_name(const struct host *host, size_t guest);
+
+/* Sets one balloon of the last sample. 0, or −1 after saying why on stderr. */
+int host_set(struct host *host, const struct mem_set *set);
+
+/* Puts the guests' statistics periods back to what was found. */
+void host_restore(struct host *host, virConnectPtr conn);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* memory_coordinator: moves memory between guests with their balloons. Options and the loop. */
+#include "host.h"
+#include "log.h"
+#include "plan.h"
+#include "report.h"
+#include "session.h"
+#include "tick.h"
+#include "units.h"
+
+#include <getopt.h>
+#include <libvirt/virterror.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRAM "memory_coordinator"
+
+/* Statistics come every second at most; a day is no mistake. */
+#define INTERVAL_LEAST_S 0.05
+#define INTERVAL_MOST_S	 86400.0
+
+/* Two statistics per decision, so that one that comes late leaves another; guests are asked no more
+ * often than that needs, and a growing guest is never seen later than this. */
+#define PERIOD_MOST_S 5.0
+
+static const char default_uri[] = "qemu:///system";
+
+struct args {
+	double interval_s;
+	const char *uri;
+	bool dry_run;
+	bool once;
+	bool verbose;
+	bool exit_when_empty;
+	struct host_options host;
+	struct mem_policy policy;
+};
+
+struct coordinator {
+	struct args args;
+	struct session session;
+	struct host *host;
+	struct mem_state *state;
+	struct mem_plan plan;
+	unsigned long tick;
+	bool empty; /* no guest runs */
+};
+
+static void print_help(void)
+{
+	printf("Usage: " PROGRAM " [options] INTERVAL\n"
+	       "Moves memory between running guests with their balloons, so that every guest "
+	       "keeps\n"
+	       "some unused and the host is never starved. INTERVAL: seconds between decisions.\n"
+	       "\n"
+	       "  -c, --connect URI        libvirt's (qemu:///system)\n"
+	       "  -n, --dry-run            say what would be set, change nothing\n"
+	       "  -1, --once               decide once, then exit\n"
+	       "  -v, --verbose            say more on stderr\n"
+	       "      --guests GLOB        manage only guests with such names\n"
+	       "      --reserve SIZE       what every guest should have unused (100M)\n"
+	       "      --floor SIZE         no guest is made smaller (200M)\n"
+	       "      --host-reserve SIZE  what the host keeps (200M, or 2%% of its memory)\n"
+	       "      --budget SIZE        what all guests together may have (what the host has)\n"
+	       "      --release-max SIZE   most a guest gives back at each decision (100M) …\n"
+	       "      --release-share PCT  … and most of what it does not use (25)\n"
+	       "      --guard RATE         growth per second that may set in unannounced without\n"
+	       "                           cutting into the reserve (28M)\n"
+	       "      --respect-others     leave a guest alone once somebody else has set it\n"
+	       "      --exit-when-empty    exit once no guest runs\n"
+	       "  -h, --help\n"
+	       "  -V, --version\n");
+}
+
+enum {
+	OPTION_GUESTS = 256,
+	OPTION_RESERVE,
+	OPTION_FLOOR,
+	OPTION_HOST_RESERVE,
+	OPTION_BUDGET,
+	OPTION_RELEASE_MAX,
+	OPTION_RELEASE_SHARE,
+	OPTION_GUARD,
+	OPTION_RESPECT_OTHERS,
+	OPTION_EXIT_WHEN_EMPTY,
+};
+
+static const struct option long_options[] = {
+	{"connect", required_argument, NULL, 'c'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"once", no_argument, NULL, '1'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"guests", required_argument, NULL, OPTION_GUESTS},
+	{"reserve", required_argument, NULL, OPTION_RESERVE},
+	{"floor", required_argument, NULL, OPTION_FLOOR},
+	{"host-reserve", required_argument, NULL, OPTION_HOST_RESERVE},
+	{"budget", required_argument, NULL, OPTION_BUDGET},
+	{"release-max", required_argument, NULL, OPTION_RELEASE_MAX},
+	{"release-share", required_argument, NULL, OPTION_RELEASE_SHARE},
+	{"guard", required_argument, NULL, OPTION_GUARD},
+	{"respect-others", no_argument, NULL, OPTION_RESPECT_OTHERS},
+	{"exit-when-empty", no_argument, NULL, OPTION_EXIT_WHEN_EMPTY},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+/* A size from least to MEM_KIB_MOST / 4, so that sums of a few cannot run over. */
+static int64_t parse_kib(const char *option, const char *text, uint64_t least_kib)
+{
+	uint64_t kib = 0;
+	char least[32];
+
+	if (parse_size(text, &kib) || kib < least_kib || kib > MEM_KIB_MOST / 4)
+		die(EXIT_USAGE, "--%s %s: must be a size such as 300M, at least %s", option, text,
+		    format_size(least_kib, least, sizeof(least)));
+	return (int64_t)kib;
+}
+
+static void parse_policy(struct mem_policy *policy, int option)
+{
+	switch (option) {
+	case OPTION_RESERVE:
+		policy->reserve_kib = parse_kib("reserve", optarg, KIB_PER_MIB);
+		break;
+	case OPTION_FLOOR:
+		policy->floor_kib = parse_kib("floor", optarg, KIB_PER_MIB);
+		break;
+	case OPTION_HOST_RESERVE:
+		policy->host_reserve_kib = parse_kib("host-reserve", optarg, 0);
+		break;
+	case OPTION_BUDGET:
+		policy->budget_kib = parse_kib("budget", optarg, KIB_PER_MIB);
+		break;
+	case OPTION_RELEASE_MAX:
+		policy->release_kib = parse_kib("release-max", optarg, KIB_PER_MIB);
+		break;
+	case OPTION_RELEASE_SHARE:
+		if (parse_percent(optarg, 100, &policy->release_pct) || policy->release_pct < 1)
+			die(EXIT_USAGE, "--release-share %s: must be from 1 to 100 percent",
+			    optarg);
+		break;
+	case OPTION_GUARD:
+		policy->guard_kib_s = parse_kib("guard", optarg, 0);
+		break;
+	case OPTION_RESPECT_OTHERS:
+		policy->respect_others = true;
+		break;
+	}
+}
+
+static void parse_option(struct args *args, int option)
+{
+	switch (option) {
+	case 'c':
+		args->uri = optarg;
+		break;
+	case 'n':
+		args->dry_run = args->host.touch_nothing = true;
+		break;
+	case '1':
+		args->once = true;
+		break;
+	case 'v':
+		args->verbose = true;
+		break;
+	case OPTION_GUESTS:
+		args->host.guests = optarg;
+		break;
+	case OPTION_EXIT_WHEN_EMPTY:
+		args->exit_when_empty = true;
+		break;
+	case 'h':
+		print_help();
+		exit(EXIT_PASS);
+	case 'V':
+		printf(PROGRAM " (Ballast) " BALLAST_VERSION "\n");
+		exit(EXIT_PASS);
+	default:
+		parse_policy(&args->policy, option);
+	}
+}
+
+/* getopt_long has met something that is no option of ours, or one without its argument. */
+static void __attribute__((noreturn)) refuse_option(int option, char **argv)
+{
+	const char *text = argv[optind - 1];
+
+	if (option == ':')
+		die(EXIT_USAGE, "%s: its argument is missing; see --help", text);
+	if (text[1] != '-' && optopt >= '0' && optopt <= '9')
+		die(EXIT_USAGE, "-%c: the interval must be a positive number of seconds", optopt);
+	if (optopt && optopt < 256)
+		die(EXIT_USAGE, "unknown option -%c; see --help", optopt);
+	die(EXIT_USAGE, "%s: no such option, or one that takes no argument; see --help", text);
+}
+
+static struct args parse_args(int argc, char **argv)
+{
+	struct args args = {.uri = default_uri};
+	int option;
+
+	mem_policy_init(&args.policy);
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":c:n1vhV", long_options, NULL)) >= 0) {
+		if (option == '?' || option == ':')
+			refuse_option(option, argv);
+		parse_option(&args, option);
+	}
+	if (optind == argc)
+		die(EXIT_USAGE,
+		    "the interval is missing: seconds between decisions, e.g. '" PROGRAM " 2'");
+	if (optind + 1 < argc)
+		die(EXIT_USAGE, "%s: there is one argument only, the interval", argv[optind + 1]);
+	if (parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args.interval_s))
+		die(EXIT_USAGE, "%s: the interval must be a number of seconds from %g to %g",
+		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
+	args.policy.interval_s = args.interval_s;
+	args.policy.period_s = fmax(1, fmin(floor(args.interval_s / 2), PERIOD_MOST_S));
+	args.host.period_s = (int)args.policy.period_s;
+	return args;
+}
+
+/* Makes the plan's sets. Returns how many failed. */
+static size_t apply(struct coordinator *c)
+{
+	size_t failed = 0;
+
+	for (size_t i = 0; i < c->plan.nnotes; i++)
+		report_note(host_guest_name(c->host, c->plan.notes[i].guest), &c->plan.notes[i]);
+	for (size_t i = 0; i < c->plan.nsets; i++) {
+		const struct mem_set *set = &c->plan.sets[i];
+		bool failure = !c->args.dry_run && host_set(c->host, set) != 0;
+
+		report_set(host_guest_name(c->host, set->guest), &c->plan, set);
+		if (failure || c->args.dry_run)
+			mem_refused(c->state, &c->plan, i, failure);
+		failed += failure;
+	}
+	return failed;
+}
+
+static void tick(struct coordinator *c)
+{
+	struct mem_sample sample;
+	size_t failed;
+
+	if (!session_ready(&c->session))
+		return;
+	if (host_sample(c->host, c->session.conn, &sample)) {
+		log_warn("reading the guests: %s", virGetLastErrorMessage());
+		return;
+	}
+	if (mem_plan(c->state, &c->args.policy, &sample, &c->plan)) {
+		log_warn("out of memory; nothing is changed this time");
+		return;
+	}
+	failed = apply(c);
+	c->empty = sample.nguests == 0;
+	report_tick(c->tick++, &sample, &c->plan, failed);
+}
+
+static void run(struct coordinator *c)
+{
+	struct ticker ticker;
+
+	ticker_start(&ticker, c->args.interval_s);
+	while (!tick_quit) {
+		tick(c);
+		if (c->args.exit_when_empty && c->empty)
+			break;
+		if (c->args.once && c->tick >= 1)
+			break;
+		ticker_advance(&ticker, tick_now_s());
+		while (!tick_quit && tick_now_s() < ticker.next_s)
+			session_wait(&c->session, ticker.next_s);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct coordinator c = {0};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_init(PROGRAM, false);
+	c.args = parse_args(argc, argv);
+	log_init(PROGRAM, c.args.verbose);
+	c.host = host_new(&c.args.host);
+	c.state = mem_state_new();
+	if (!c.host || !c.state)
+		die(EXIT_FAIL, "out of memory");
+	if (session_init(&c.session, c.args.uri))
+		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
+	c.session.on_open = host_opened;
+	c.session.on_close = host_closed;
+	c.session.opaque = c.host;
+	if (session_open(&c.session))
+		die(c.args.uri == default_uri ? EXIT_LAB : EXIT_USAGE,
+		    "%s: %s; is libvirtd running?", c.args.uri, virGetLastErrorMessage());
+	run(&c);
+	if (session_ready(&c.session))
+		host_restore(c.host, c.session.conn);
+	session_close(&c.session);
+	mem_plan_free(&c.plan);
+	mem_state_free(c.state);
+	host_free(c.host);
+	return EXIT_PASS;
+}

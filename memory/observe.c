@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* From a guest's statistics to what it uses, how fast that grows, and whether it follows its
+ * target. */
+#include "observe.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Statistics older than three periods and the second in which they are told are of no use: the
+ * guest hangs, is paused, or its driver is gone. */
+#define STALE_PERIODS 3
+#define STALE_SLACK_S 1.0
+
+/* MemTotal keeps its distance to the balloon's size to within what modules and hot-plug take. */
+#define OVERHEAD_DRIFT_KIB (8 * 1024)
+
+/* A guest that reads a file a page at a time has major faults too; one that thrashes has hundreds.
+ */
+#define PRESSED_FAULTS_S   50.0
+#define PRESSED_SWAP_KIB_S 64.0
+
+/* Statistics without a step towards the target until a guest counts as stuck, and how long it is
+ * left out then: doubling, since a driver that comes back was usually gone for a reboot or a hang.
+ */
+#define STRIKES_MOST	3
+#define BACKOFF_FIRST_S 30.0
+#define BACKOFF_MOST_S	600.0
+
+/* A balloon that moved less than this share of its way since the last statistics stands still. */
+#define STEP_PART 64
+
+/* How much of an earlier, longer gap between statistics is remembered at each new one. */
+#define GAP_DECAY 0.8
+
+static bool same(int64_t a, int64_t b)
+{
+	return a - b <= MEM_SAME_KIB && b - a <= MEM_SAME_KIB;
+}
+
+/* Sizes between those of a figure and its limit, whatever a guest claims. */
+static bool plausible(const struct mem_guest *g)
+{
+	return g->maximum_kib > 0 && g->maximum_kib <= MEM_KIB_MOST && g->actual_kib >= 0 &&
+	       g->actual_kib <= MEM_KIB_MOST;
+}
+
+static bool has_figures(const struct mem_guest *g)
+{
+	return g->made_s > 0 && (g->usable_kib >= 0 || g->unused_kib >= 0) &&
+	       g->usable_kib <= MEM_KIB_MOST && g->unused_kib <= MEM_KIB_MOST &&
+	       g->total_kib <= MEM_KIB_MOST;
+}
+
+static double stale_after_s(const struct mem_policy *policy)
+{
+	return STALE_PERIODS * policy->period_s + STALE_SLACK_S;
+}
+
+/*
+ * New is what has another time stamp than before. Its age is asked as well where the clocks allow
+ * it: at the first sight of a guest nothing else tells, and a long interval has time for statistics
+ * that came once more and then stopped. A stamp from the future (a clock was set back) has no age.
+ */
+static bool is_fresh(const struct known *k, const struct mem_guest *g,
+		     const struct mem_sample *sample, const struct mem_policy *policy)
+{
+	if (!has_figures(g) || (k->told && g->made_s == k->made_s))
+		return false;
+	if (sample->wall_s < 0)
+		return k->met;
+	return sample->wall_s - (double)g->made_s <= stale_after_s(policy);
+}
+
+/*
+ * The balloon's size when the statistics were made, which is not its size now while it moves.
+ * MemTotal is of the same moment and follows the balloon, at a constant distance that is learnt
+ * while it stands still. Where MemTotal does not follow, the size is only known once the balloon
+ * has arrived and statistics were made after that. MEM_NOT_KNOWN if it cannot be told.
+ */
+static int64_t size_then(struct known *k, const struct mem_guest *g)
+{
+	bool still = k->told && same(g->actual_kib, k->actual_kib);
+	int64_t overhead = g->actual_kib - g->total_kib;
+
+	if (!k->told || still) {
+		if (g->total_kib >= 0) {
+			if (k->overhead_sure && still &&
+			    llabs(overhead - k->overhead_kib) > OVERHEAD_DRIFT_KIB)
+				k->total_still = true;
+			k->overhead_kib = overhead;
+			k->overhead_sure |= still;
+		}
+		return g->actual_kib;
+	}
+	if (g->total_kib >= 0 && !k->total_still)
+		return g->total_kib + k->overhead_kib;
+	if (k->target_kib && same(g->actual_kib, k->target_kib) &&
+	    (double)g->made_s >= k->target_wall_s + 0.5)
+		return g->actual_kib;
+	return MEM_NOT_KNOWN;
+}
+
+/* Per second between two readings of a counter; 0 where one is missing. */
+static double rate(int64_t now, int64_t before, double seconds)
+{
+	return now >= 0 && before >= 0 && now > before ? (double)(now - before) / seconds : 0;
+}
+
+static bool rebooted(const struct known *k, const struct mem_guest *g)
+{
+	return (g->swap_in_kib >= 0 && g->swap_in_kib < k->swap_in_kib) ||
+	       (g->swap_out_kib >= 0 && g->swap_out_kib < k->swap_out_kib) ||
+	       (g->major_faults >= 0 && g->major_faults < k->major_faults);
+}
+
+/*
+ * Time between two statistics. The stamps are whole seconds, so their difference is within a second
+ * of the truth; the ticks that first saw them are within a period of it, and exact when statistics
+ * come evenly.
+ */
+static double elapsed(const struct known *k, const struct mem_guest *g, double now_s)
+{
+	double seen = now_s - k->seen_s, stamped = (double)(g->made_s - k->made_s), s = seen;
+
+	/* Where the stamps make no sense beside the ticks, a clock was set. */
+	if (stamped > 0 && stamped < 2 * seen + 2)
+		s = fmin(fmax(seen, stamped - 1), stamped + 1);
+	return fmax(s, 0.1);
+}
+
+/*
+ * A jump is one rate, growth is two of three: the median neither takes what is over already for
+ * something that goes on, nor loses a ramp that stutters.
+ */
+static double median(const double rates[GROWTH_RATES])
+{
+	return fmax(fmin(rates[0], rates[1]), fmin(fmax(rates[0], rates[1]), rates[2]));
+}
+
+static void learn_rates(struct known *k, const struct mem_guest *g, double now_s, int64_t used)
+{
+	double s = elapsed(k, g, now_s);
+
+	memmove(&k->rates[1], &k->rates[0], (GROWTH_RATES - 1) * sizeof(k->rates[0]));
+	k->rates[0] = fmax((double)(used - k->used_kib) / s, 0);
+	k->growth_kib_s = median(k->rates);
+	k->pressed = rate(g->swap_in_kib, k->swap_in_kib, s) > PRESSED_SWAP_KIB_S ||
+		     rate(g->swap_out_kib, k->swap_out_kib, s) > PRESSED_SWAP_KIB_S ||
+		     rate(g->major_faults, k->major_faults, s) > PRESSED_FAULTS_S;
+	k->gap_s = fmax(now_s - k->seen_s,
+			GAP_DECAY * k->gap_s + (1 - GAP_DECAY) * (now_s - k->seen_s));
+}
+
+static int64_t at_least_0(int64_t value)
+{
+	return value > 0 ? value : 0;
+}
+
+static void learn(struct known *k, const struct mem_guest *g, double now_s, int64_t then)
+{
+	int64_t usable = g->usable_kib >= 0 ? g->usable_kib : g->unused_kib;
+	int64_t unused = g->unused_kib >= 0 ? g->unused_kib : usable;
+	int64_t used = at_least_0(then - usable);
+
+	if (k->told && !rebooted(k, g)) {
+		learn_rates(k, g, now_s, used);
+		k->used_before_kib = k->used_kib;
+	} else {
+		memset(k->rates, 0, sizeof(k->rates));
+		k->growth_kib_s = 0;
+		k->pressed = false;
+		k->gap_s = 0;
+		k->used_before_kib = used;
+		k->samples = 0;
+	}
+	k->samples++;
+	k->used_kib = used;
+	k->busy_kib = at_least_0(then - unused);
+	k->usable_kib = usable;
+	k->swap_in_kib = g->swap_in_kib;
+	k->swap_out_kib = g->swap_out_kib;
+	k->major_faults = g->major_faults;
+	k->made_s = g->made_s;
+	k->seen_s = now_s;
+	k->told = true;
+}
+
+void observe_forget_target(struct known *k)
+{
+	k->target_kib = 0;
+	k->strikes = 0;
+	k->again = false;
+}
+
+void observe_strike(struct known *k, double now_s)
+{
+	if (++k->strikes < STRIKES_MOST)
+		return;
+	k->backoff_s = k->backoff_s > 0 ? fmin(2 * k->backoff_s, BACKOFF_MOST_S) : BACKOFF_FIRST_S;
+	k->retry_s = now_s + k->backoff_s;
+	k->again = true;
+}
+
+static int64_t distance(int64_t a, int64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Was its size changed by somebody else? It can be anywhere between where it was and our target. */
+static bool moved_by_others(const struct known *k, int64_t actual)
+{
+	int64_t target = k->target_kib ? k->target_kib : k->actual_kib;
+	int64_t low = target < k->actual_kib ? target : k->actual_kib;
+	int64_t high = target > k->actual_kib ? target : k->actual_kib;
+
+	return actual < low - MEM_SAME_KIB || actual > high + MEM_SAME_KIB;
+}
+
+/* Does it follow its target? */
+static void follow(struct known *k, int64_t actual, double now_s)
+{
+	int64_t before = distance(k->actual_kib, k->target_kib);
+	int64_t left = distance(actual, k->target_kib);
+
+	if (!k->target_kib)
+		return;
+	if (left <= MEM_SAME_KIB || before - left >= MEM_SAME_KIB + before / STEP_PART) {
+		k->strikes = 0;
+		k->retry_s = 0;
+		k->again = false;
+		if (left <= MEM_SAME_KIB)
+			k->backoff_s = 0;
+	} else if (now_s >= k->retry_s && !k->again) {
+		observe_strike(k, now_s);
+	}
+}
+
+static enum mem_condition condition(const struct known *k, const struct mem_guest *g,
+				    const struct mem_sample *sample,
+				    const struct mem_policy *policy)
+{
+	if (!g->managed || !plausible(g))
+		return MEM_UNMANAGED;
+	if (!g->balloon)
+		return MEM_NO_BALLOON;
+	if (!g->running)
+		return MEM_PAUSED;
+	if (!k->told)
+		return MEM_BLIND;
+	if (!k->fresh &&
+	    sample->time_s - k->seen_s > fmax(stale_after_s(policy), policy->interval_s * 1.5))
+		return MEM_STALE;
+	if (k->left)
+		return MEM_LEFT;
+	if (sample->time_s < k->retry_s)
+		return MEM_STUCK;
+	return k->fresh ? MEM_STEERED : MEM_WAITING;
+}
+
+bool observe(struct known *k, const struct mem_guest *g, const struct mem_sample *sample,
+	     const struct mem_policy *policy)
+{
+	bool others = false;
+
+	if (!k->met)
+		k->seen_s = sample->time_s;
+	/* It was started anew: nothing told before is true any more. */
+	if (k->told && g->made_s == 0) {
+		k->told = k->overhead_sure = k->total_still = false;
+		observe_forget_target(k);
+	}
+	k->fresh = plausible(g) && is_fresh(k, g, sample, policy);
+	if (k->fresh) {
+		int64_t then = size_then(k, g);
+		bool same_boot = k->told && !rebooted(k, g);
+
+		if (same_boot && moved_by_others(k, g->actual_kib)) {
+			others = true;
+			observe_forget_target(k);
+			k->samples = 0;
+			k->retry_s = k->backoff_s = 0;
+			k->left = policy->respect_others;
+		} else if (same_boot) {
+			follow(k, g->actual_kib, sample->time_s);
+		}
+		if (then == MEM_NOT_KNOWN) {
+			k->fresh = false; /* the next ones will tell */
+			k->made_s = g->made_s;
+		} else {
+			learn(k, g, sample->time_s, then);
+		}
+		k->actual_kib = g->actual_kib;
+	}
+	k->condition = condition(k, g, sample, policy);
+	k->met = true;
+	return others;
+}

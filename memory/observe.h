@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of one guest between ticks, and how it is learnt from its statistics. Pure. */
+#ifndef BALLAST_MEMORY_OBSERVE_H
+#define BALLAST_MEMORY_OBSERVE_H
+
+#include "plan.h"
+
+/* Sizes that differ by less are equal: balloons are told in pages and moved in pieces of 1 MiB. */
+#define MEM_SAME_KIB 1024
+
+/* Rates of growth that are remembered. */
+#define GROWTH_RATES 3
+
+struct known {
+	unsigned char uuid[MEM_UUID_LEN];
+	bool met; /* it was in an earlier sample */
+	enum mem_condition condition;
+	bool held_said; /* the condition it is held in was told */
+
+	/* Statistics: of the last fresh ones, but for *_before. */
+	bool fresh; /* this tick's are */
+	bool told;  /* there were some since the guest's start */
+	int64_t made_s;
+	double seen_s; /* monotonic time of the tick that had them; before the first: of its
+			  appearance */
+	double gap_s;  /* between fresh ones: the longest of late */
+	int64_t used_kib;
+	int64_t used_before_kib;
+	int64_t busy_kib; /* size − unused: used and page cache */
+	int64_t usable_kib;
+	double rates[GROWTH_RATES]; /* of growth, KiB/s, the last first */
+	double growth_kib_s;
+	int64_t want_kib; /* at the last tick that steered it */
+	bool pressed;	  /* it swaps or faults */
+	int64_t swap_in_kib, swap_out_kib, major_faults;
+
+	/* Balloon. */
+	int64_t actual_kib;   /* at the last tick with fresh statistics */
+	int64_t overhead_kib; /* size − MemTotal */
+	bool overhead_sure;   /* learnt while the balloon stood still */
+	bool total_still;     /* MemTotal does not follow the balloon (autodeflate) */
+	int64_t target_kib;   /* of ours, standing; 0: none */
+	double target_wall_s; /* when it was set */
+	unsigned int strikes; /* fresh statistics in a row without a step towards the target */
+	double retry_s;	      /* stuck until then */
+	bool again;	      /* the target is to be set once more */
+	double backoff_s;     /* for the next time it gets stuck; 0: it follows */
+	bool left;	      /* somebody else set it and is respected */
+	unsigned int samples; /* fresh statistics since its start, or since somebody else set it */
+	bool releasing;	      /* the last ones let it give back */
+};
+
+/*
+ * Takes a guest's part of a sample in. Sets known.condition, fresh and all that follows from the
+ * statistics. Returns true if its size was changed by somebody else since the last time.
+ */
+bool observe(struct known *known, const struct mem_guest *guest, const struct mem_sample *sample,
+	     const struct mem_policy *policy);
+
+/* Its target is withdrawn from the accounts: nothing of ours stands any more. */
+void observe_forget_target(struct known *known);
+
+/* One more sign that it does not follow; the third makes it stuck, for longer each time. */
+void observe_strike(struct known *known, double now_s);
+
+#endif

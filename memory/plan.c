@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT */
+/* The decision: what each guest needs and wants, what there is, who gets what, and in which steps.
+ */
+#include "plan.h"
+
+#include "observe.h"
+#include "share.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB 1024
+
+/* The course's rules: every guest keeps 100 MB unused and has 200 MB, the host keeps 200 MB. */
+#define RESERVE_KIB	       (100 * MIB)
+#define FLOOR_KIB	       (200 * MIB)
+#define HOST_RESERVE_LEAST_KIB (200 * MIB)
+/* A large host's kernel and daemons breathe in hundredths of its memory: keep one fiftieth. */
+#define HOST_RESERVE_PART 50
+
+/* Gradually: a guest that starts again before the next tick still has three quarters of what it
+ * had. */
+#define RELEASE_KIB (100 * MIB)
+#define RELEASE_PCT 25.0
+
+/* The loads that guests were seen to start grow by 15–25 MB/s. With interval 2 s and period 1 s
+ * this guard is 98 MB, so an idle guest keeps just under used + 2 × reserve. */
+#define GUARD_KIB_S (28 * MIB)
+/* A long interval must not pin a guest's memory down: the guard ends at this part of its maximum.
+ */
+#define GUARD_PART 8
+
+/* From the call until the guest has the memory: 110 MB took under a second under TCG, 2.1 GiB/s on
+ * bare metal. */
+#define ACT_S 0.5
+
+/* Growth is measured over one or two periods, whose length is known to within a second. */
+#define GROWTH_MARGIN 1.25
+
+/* Too little to be worth a call, unless the need itself is not met. Idle guests wander by a few MB;
+ * what is taken for granted must differ from what is given up, or noise moves it back and forth. */
+#define GROW_LEAST_KIB	  (8 * MIB)
+#define RELEASE_START_KIB (32 * MIB)
+#define RELEASE_GO_ON_KIB (2 * MIB)
+
+/* Fresh statistics that must agree on an excess: what the guest wanted most by these counts. */
+#define RELEASE_SAMPLES 2
+
+/* On a hard host, or while another guest is short, gradual is this much faster. */
+#define HARD_FACTOR 2
+
+/* Levels by host reserves available; and how much more, in quarters, it takes to leave one again.
+ */
+#define SOFT_RESERVES 3
+#define HARD_RESERVES 2
+
+/* A guest still without statistics is booting; after this it has no driver. */
+#define BLIND_SAID_S 30.0
+
+struct mem_state {
+	struct known *guests; /* as in the last sample */
+	size_t nguests;
+	struct known *next; /* scratch of nsize, as are the two below */
+	size_t size;
+	struct share *shares;
+	size_t *places; /* [share] position in the sample */
+	enum mem_level level;
+	bool started;
+};
+
+/* One tick's working set. */
+struct tick {
+	struct mem_state *state;
+	const struct mem_policy *policy;
+	const struct mem_sample *sample;
+	struct mem_plan *plan;
+	struct known *known; /* [nguests] */
+	int64_t host_reserve_kib;
+	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
+	int64_t budget_room_kib; /* what the budget leaves */
+	bool anyone_short;
+};
+
+void mem_policy_init(struct mem_policy *policy)
+{
+	*policy = (struct mem_policy){
+		.interval_s = 2,
+		.period_s = 1,
+		.reserve_kib = RESERVE_KIB,
+		.floor_kib = FLOOR_KIB,
+		.host_reserve_kib = MEM_NOT_KNOWN,
+		.release_kib = RELEASE_KIB,
+		.release_pct = RELEASE_PCT,
+		.guard_kib_s = GUARD_KIB_S,
+	};
+}
+
+static int64_t min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t clamp64(int64_t value, int64_t least, int64_t most)
+{
+	return max64(least, min64(value, most));
+}
+
+/* What guests report times time, as a size: never more than a size can be. */
+static int64_t kib_of(double kib)
+{
+	return kib < (double)MEM_KIB_MOST ? (int64_t)fmax(kib, 0) : MEM_KIB_MOST;
+}
+
+int64_t mem_host_reserve(const struct mem_policy *policy, int64_t host_total_kib)
+{
+	if (policy->host_reserve_kib != MEM_NOT_KNOWN)
+		return policy->host_reserve_kib;
+	return max64(HOST_RESERVE_LEAST_KIB, host_total_kib / HOST_RESERVE_PART);
+}
+
+/* --- state and plan --- */
+
+struct mem_state *mem_state_new(void)
+{
+	return calloc(1, sizeof(struct mem_state));
+}
+
+void mem_state_free(struct mem_state *state)
+{
+	if (!state)
+		return;
+	free(state->guests);
+	free(state->next);
+	free(state->shares);
+	free(state->places);
+	free(state);
+}
+
+void mem_plan_free(struct mem_plan *plan)
+{
+	free(plan->sets);
+	free(plan->notes);
+	free(plan->views);
+	memset(plan, 0, sizeof(*plan));
+}
+
+static int resize(void *array, size_t n, size_t element)
+{
+	void **p = array, *grown = realloc(*p, n * element);
+
+	if (!grown)
+		return -1;
+	*p = grown;
+	return 0;
+}
+
+/* Room for n guests everywhere, or nothing is changed but capacity. */
+static int make_room(struct mem_state *state, struct mem_plan *plan, size_t n)
+{
+	size_t size = n + 1;
+
+	if (size > state->size) {
+		if (resize(&state->guests, size, sizeof(*state->guests)) ||
+		    resize(&state->next, size, sizeof(*state->next)) ||
+		    resize(&state->shares, size, sizeof(*state->shares)) ||
+		    resize(&state->places, size, sizeof(*state->places)))
+			return -1;
+		state->size = size;
+	}
+	/* A guest has at most one set; it can be set by others and be held or come back at once. */
+	if (resize(&plan->sets, size, sizeof(*plan->sets)) ||
+	    resize(&plan->notes, 2 * size, sizeof(*plan->notes)) ||
+	    resize(&plan->views, size, sizeof(*plan->views)))
+		return -1;
+	return 0;
+}
+
+/* What is known of that guest; lists mostly keep their order, so its old place is looked at first.
+ */
+static const struct known *find_known(const struct mem_state *state, const unsigned char *uuid,
+				      size_t place)
+{
+	if (place < state->nguests && !memcmp(state->guests[place].uuid, uuid, MEM_UUID_LEN))
+		return &state->guests[place];
+	for (size_t i = 0; i < state->nguests; i++) {
+		if (!memcmp(state->guests[i].uuid, uuid, MEM_UUID_LEN))
+			return &state->guests[i];
+	}
+	return NULL;
+}
+
+int64_t mem_target(const struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN])
+{
+	const struct known *known = find_known(state, uuid, 0);
+
+	return known ? known->target_kib : 0;
+}
+
+int mem_resume(struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN], int64_t target_kib)
+{
+	struct known *known;
+
+	if (target_kib <= 0 || target_kib > MEM_KIB_MOST)
+		return 0;
+	if (state->nguests + 1 > state->size) {
+		size_t size = 2 * state->nguests + 16;
+
+		if (resize(&state->guests, size, sizeof(*state->guests)) ||
+		    resize(&state->next, size, sizeof(*state->next)) ||
+		    resize(&state->shares, size, sizeof(*state->shares)) ||
+		    resize(&state->places, size, sizeof(*state->places)))
+			return -1;
+		state->size = size;
+	}
+	known = &state->guests[state->nguests++];
+	*known = (struct known){.target_kib = target_kib, .again = true};
+	memcpy(known->uuid, uuid, MEM_UUID_LEN);
+	return 0;
+}
+
+void mem_refused(struct mem_state *state, const struct mem_plan *plan, size_t set, bool failed)
+{
+	struct known *known = &state->guests[plan->sets[set].guest];
+	unsigned int strikes = known->strikes;
+
+	observe_forget_target(known);
+	if (!failed)
+		return;
+	known->strikes = strikes;
+	observe_strike(known, known->seen_s);
+	known->again = false; /* there is nothing to repeat */
+}
+
+/* --- what was seen --- */
+
+static void note(struct tick *t, size_t g, enum mem_happening what, enum mem_condition condition)
+{
+	t->plan->notes[t->plan->nnotes++] = (struct mem_note){
+		.guest = g,
+		.what = what,
+		.condition = condition,
+		.kib = t->sample->guests[g].actual_kib,
+	};
+}
+
+static bool held(const struct known *k)
+{
+	return k->condition > MEM_WAITING;
+}
+
+/* Conditions that a guest's owner chose are no news. */
+static bool worth_a_note(const struct tick *t, const struct known *k)
+{
+	if (k->condition == MEM_BLIND)
+		return t->sample->time_s - k->seen_s > BLIND_SAID_S;
+	return k->condition == MEM_NO_BALLOON || k->condition == MEM_STALE ||
+	       k->condition == MEM_STUCK;
+}
+
+static void observe_all(struct tick *t)
+{
+	for (size_t g = 0; g < t->sample->nguests; g++) {
+		const struct mem_guest *guest = &t->sample->guests[g];
+		const struct known *before = find_known(t->state, guest->uuid, g);
+		struct known *k = &t->known[g];
+		enum mem_condition was;
+
+		*k = before ? *before : (struct known){.seen_s = t->sample->time_s};
+		memcpy(k->uuid, guest->uuid, MEM_UUID_LEN);
+		was = k->condition;
+		if (observe(k, guest, t->sample, t->policy))
+			note(t, g, MEM_SET_BY_OTHERS, k->condition);
+		if (k->condition != was && k->held_said && !held(k)) {
+			/* A stuck guest whose time has come is tried again; it has not come back
+			 * yet. */
+			if (!(was == MEM_STUCK && k->backoff_s > 0)) {
+				note(t, g, MEM_NOW_STEERED, was);
+				k->held_said = false;
+			}
+		} else if (held(k) && worth_a_note(t, k) &&
+			   !(k->held_said && k->condition == MEM_STUCK)) {
+			if (!k->held_said || k->condition != was)
+				note(t, g, MEM_NOW_HELD, k->condition);
+			k->held_said = true;
+		}
+		t->plan->held += held(k);
+	}
+}
+
+/* --- what there is --- */
+
+/* What a guest may come to hold: one whose statistics were never seen may have no balloon driver,
+ * and then it has all of its maximum. */
+static int64_t may_hold(const struct known *k, const struct mem_guest *g)
+{
+	int64_t size = max64(g->actual_kib, k->target_kib);
+
+	if (k->condition == MEM_BLIND || k->condition == MEM_NO_BALLOON)
+		size = max64(size, g->maximum_kib);
+	return clamp64(size, 0, MEM_KIB_MOST);
+}
+
+/*
+ * What of it the host has not handed over yet. Where the process is not known, what the guest does
+ * not use counts as untouched.
+ */
+static int64_t promised(const struct known *k, const struct mem_guest *g)
+{
+	int64_t touched = 0;
+
+	if (g->rss_kib >= 0)
+		touched = min64(g->rss_kib, MEM_KIB_MOST);
+	else if (k->told)
+		touched = k->used_kib;
+	return max64(may_hold(k, g) - touched, 0);
+}
+
+static enum mem_level worse_than(enum mem_level level, int64_t available, int64_t reserve,
+				 int64_t slack)
+{
+	if (available < reserve + (level == MEM_LOW ? slack : 0))
+		return MEM_LOW;
+	if (available < HARD_RESERVES * reserve + (level >= MEM_HARD ? slack : 0))
+		return MEM_HARD;
+	if (available < SOFT_RESERVES * reserve + (level >= MEM_SOFT ? slack : 0))
+		return MEM_SOFT;
+	return MEM_CLEAR;
+}
+
+static void weigh_host(struct tick *t)
+{
+	int64_t available = clamp64(t->sample->host_available_kib, 0, MEM_KIB_MOST);
+	int64_t reserve =
+		clamp64(mem_host_reserve(t->policy, t->sample->host_total_kib), 0, MEM_KIB_MOST);
+	int64_t held_kib = 0;
+	struct mem_plan *plan = t->plan;
+
+	for (size_t g = 0; g < t->sample->nguests; g++) {
+		const struct mem_guest *guest = &t->sample->guests[g];
+		const struct known *k = &t->known[g];
+
+		plan->actual_kib += clamp64(guest->actual_kib, 0, MEM_KIB_MOST);
+		plan->promised_kib += promised(k, guest);
+		held_kib += may_hold(k, guest);
+	}
+	t->host_reserve_kib = plan->host_reserve_kib = reserve;
+	t->host_room_kib = available - reserve - plan->promised_kib;
+	t->budget_room_kib = INT64_MAX / 4;
+	if (t->policy->budget_kib > 0)
+		t->budget_room_kib = t->policy->budget_kib - held_kib;
+	plan->room_kib = min64(t->host_room_kib, t->budget_room_kib);
+	plan->level = t->state->level =
+		worse_than(t->state->level, available, reserve, reserve / 4);
+}
+
+/* --- what each guest needs and wants --- */
+
+static int64_t setting(int64_t own, int64_t policy)
+{
+	return clamp64(own > 0 ? own : policy, 0, MEM_KIB_MOST / 4);
+}
+
+/* Growth that must be met before there is another chance: statistics are up to a period old, the
+ * next ones that can be acted on come an interval later, and then it takes a moment. */
+static double horizon_s(const struct mem_policy *policy, const struct known *k)
+{
+	return fmax(policy->interval_s, fmin(k->gap_s, 4 * policy->interval_s)) + policy->period_s +
+	       ACT_S;
+}
+
+static int64_t guard_of(const struct mem_policy *policy, int64_t reserve, int64_t maximum)
+{
+	double kib = (double)policy->guard_kib_s * (policy->interval_s + policy->period_s + ACT_S);
+
+	return min64(kib_of(kib), max64(reserve, maximum / GUARD_PART));
+}
+
+/* The sizes that would fill each of the guest's layers. */
+static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS])
+{
+	const struct mem_guest *guest = &t->sample->guests[g];
+	const struct known *k = &t->known[g];
+	int64_t reserve = setting(guest->reserve_kib, t->policy->reserve_kib);
+	int64_t floor = setting(guest->floor_kib, t->policy->floor_kib);
+	int64_t guard = guard_of(t->policy, reserve, guest->maximum_kib);
+	int64_t ahead = kib_of(k->growth_kib_s * GROWTH_MARGIN * horizon_s(t->policy, k));
+
+	/* What a guest wants that has nothing left cannot be seen: it gets twice the guard. */
+	if (k->pressed || k->usable_kib < reserve / 2)
+		ahead = max64(ahead, 2 * guard);
+	layer[SHARE_RESERVE] = max64(floor, k->used_kib + reserve);
+	layer[SHARE_NEED] = max64(floor, k->used_kib + reserve + ahead);
+	layer[SHARE_GUARD] = max64(layer[SHARE_NEED], k->used_kib + reserve + guard);
+	layer[SHARE_CACHE] = max64(layer[SHARE_GUARD], k->busy_kib + reserve + max64(ahead, guard));
+	for (int i = 0; i < SHARE_LAYERS; i++)
+		layer[i] = min64(layer[i], guest->maximum_kib);
+}
+
+/*
+ * Room, for each layer, beyond what is there. The host's margin grows by a host reserve at each
+ * level, so that page cache and guards are given only what leaves it clear or soft: what they get
+ * cannot be what they lose at the next tick.
+ */
+static void room_by_layer(const struct tick *t, int64_t have, int64_t total[SHARE_LAYERS])
+{
+	static const int margins[SHARE_LAYERS] = {0, 0, HARD_RESERVES - 1, SOFT_RESERVES - 1};
+
+	for (int i = 0; i < SHARE_LAYERS; i++)
+		total[i] = have + min64(t->host_room_kib - margins[i] * t->host_reserve_kib,
+					t->budget_room_kib);
+}
+
+/* A share for every steered guest, of everything there is: what it should come to have. */
+static size_t share_everything(struct tick *t)
+{
+	struct share *shares = t->state->shares;
+	int64_t total[SHARE_LAYERS], have = 0;
+	size_t n = 0;
+
+	for (size_t g = 0; g < t->sample->nguests; g++) {
+		const struct mem_guest *guest = &t->sample->guests[g];
+		const struct known *k = &t->known[g];
+		struct share *s = &shares[n];
+
+		if (k->condition != MEM_STEERED)
+			continue;
+		layers_of(t, g, s->layer_kib);
+		s->least_kib = min64(guest->actual_kib, s->layer_kib[SHARE_RESERVE]);
+		s->most_kib = guest->maximum_kib;
+		s->weight = (int)clamp64(guest->weight, 1, MEM_WEIGHT_MOST);
+		t->state->places[n++] = g;
+		/* In-flight grants to it are decided anew, so they are room. */
+		have += max64(guest->actual_kib, k->target_kib);
+	}
+	room_by_layer(t, have, total);
+	share_out(shares, n, total);
+	for (size_t i = 0; i < n; i++) {
+		struct mem_view *view = &t->plan->views[t->state->places[i]];
+
+		view->share_kib = shares[i].share_kib;
+		view->need_kib = shares[i].layer_kib[SHARE_NEED];
+		view->want_kib = shares[i].layer_kib[SHARE_CACHE];
+	}
+	return n;
+}
+
+/*
+ * Of these, what can be given at once: the same rule over what the host really has now, the guests
+ * keeping what they have or were granted. What others are to give back comes in when it has
+ * arrived.
+ */
+static void share_room(struct tick *t, size_t n)
+{
+	struct share *shares = t->state->shares;
+	int64_t total[SHARE_LAYERS], have = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mem_guest *guest = &t->sample->guests[t->state->places[i]];
+		const struct known *k = &t->known[t->state->places[i]];
+
+		shares[i].least_kib = max64(guest->actual_kib, k->target_kib);
+		shares[i].most_kib = max64(shares[i].share_kib, shares[i].least_kib);
+		have += shares[i].least_kib;
+	}
+	room_by_layer(t, have, total);
+	share_out(shares, n, total);
+}
+
+/* --- steps --- */
+
+static void set(struct tick *t, size_t g, int64_t to, enum mem_reason reason)
+{
+	struct known *k = &t->known[g];
+
+	t->plan->sets[t->plan->nsets++] = (struct mem_set){
+		.guest = g,
+		.from_kib = t->sample->guests[g].actual_kib,
+		.to_kib = to,
+		.reason = reason,
+	};
+	k->target_kib = to;
+	k->target_wall_s = t->sample->wall_s;
+	k->again = false;
+}
+
+static enum mem_reason why_grow(const struct tick *t, const struct known *k,
+				const int64_t layer[SHARE_LAYERS], int64_t actual)
+{
+	if (k->pressed || k->usable_kib < t->policy->reserve_kib / 2)
+		return MEM_PRESSED;
+	if (actual < layer[SHARE_NEED])
+		return MEM_GROW;
+	return actual < layer[SHARE_GUARD] ? MEM_GUARD : MEM_CACHE;
+}
+
+/* The guest is to have more than it has. */
+static void step_up(struct tick *t, size_t g, const struct share *s)
+{
+	int64_t actual = t->sample->guests[g].actual_kib, to = s->share_kib;
+	struct known *k = &t->known[g];
+	int64_t stands = k->target_kib ? k->target_kib : actual;
+	int64_t least = actual < s->layer_kib[SHARE_NEED] ? MEM_SAME_KIB : GROW_LEAST_KIB;
+
+	if (to != s->most_kib)
+		to -= to % MIB; /* whole MiB, never more than there is */
+	k->releasing = false;
+	if (to > max64(actual, stands) + least) {
+		set(t, g, to, why_grow(t, k, s->layer_kib, actual));
+	} else if (stands < actual - MEM_SAME_KIB) {
+		set(t, g, max64(to, actual), MEM_CANCEL);
+	} else if (k->again && stands > actual + MEM_SAME_KIB) {
+		set(t, g, stands, MEM_AGAIN);
+	}
+}
+
+/* Most it may give back in one step. */
+static int64_t release_most(const struct tick *t, const struct known *k, int64_t actual)
+{
+	double factor = t->plan->level == MEM_HARD || t->anyone_short ? HARD_FACTOR : 1;
+	double idle = (double)max64(actual - max64(k->used_kib, k->used_before_kib), 0);
+
+	if (t->plan->level == MEM_LOW)
+		return INT64_MAX;
+	return kib_of(fmin((double)t->policy->release_kib * factor,
+			   idle * fmin(t->policy->release_pct * factor, 100) / 100));
+}
+
+/* The guest has more than it is to have: some of it goes, when two statistics agree. */
+static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_before)
+{
+	int64_t actual = t->sample->guests[g].actual_kib, to;
+	struct known *k = &t->known[g];
+	int64_t stands = k->target_kib ? k->target_kib : actual;
+	bool low = t->plan->level == MEM_LOW,
+	     urgent = low || t->plan->level == MEM_HARD || t->anyone_short;
+
+	/* The statistics before must agree, but for those a low host has no time for. */
+	if (low)
+		want_before = k->want_kib + k->used_before_kib - k->used_kib;
+	share = min64(actual, share + max64(want_before - k->want_kib, 0));
+	if (k->pressed ||
+	    actual - share < (k->releasing || urgent ? RELEASE_GO_ON_KIB : RELEASE_START_KIB)) {
+		k->releasing = false;
+		if (stands < min64(actual, share) - MEM_SAME_KIB)
+			set(t, g, actual, MEM_CANCEL);
+		return;
+	}
+	if (k->samples < RELEASE_SAMPLES && !low)
+		return;
+	k->releasing = true;
+	to = max64(share, actual - min64(release_most(t, k, actual), actual));
+	to = min64(to + (MIB - to % MIB) % MIB, actual); /* whole MiB, never more than allowed */
+	if (stands < actual - MEM_SAME_KIB && to >= stands - MEM_SAME_KIB) {
+		/* On its way. If it now should keep more than that, the whole step is off. */
+		if (share > stands + MEM_SAME_KIB)
+			set(t, g, actual, MEM_CANCEL);
+		else if (k->again)
+			set(t, g, stands, MEM_AGAIN);
+	} else if (to < actual - MEM_SAME_KIB) {
+		set(t, g, to, urgent ? MEM_RECLAIM : MEM_RELEASE);
+	}
+}
+
+static void step(struct tick *t, size_t n)
+{
+	const struct share *shares = t->state->shares;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t g = t->state->places[i];
+		int64_t actual = t->sample->guests[g].actual_kib;
+		int64_t want_before = t->known[g].want_kib;
+
+		t->known[g].want_kib = t->plan->views[g].want_kib;
+		if (t->plan->views[g].share_kib < actual)
+			step_down(t, g, t->plan->views[g].share_kib, want_before);
+		else
+			step_up(t, g, &shares[i]);
+	}
+}
+
+/* A guest that does not give what it was asked for keeps it: its driver would go on trying for
+ * ever, and take the memory at some moment when the guest needs it. */
+static void call_off(struct tick *t)
+{
+	for (size_t g = 0; g < t->sample->nguests; g++) {
+		struct known *k = &t->known[g];
+		int64_t actual = t->sample->guests[g].actual_kib;
+
+		if (k->condition != MEM_STUCK || !k->target_kib ||
+		    k->target_kib >= actual - MEM_SAME_KIB)
+			continue;
+		set(t, g, actual, MEM_CANCEL);
+		k->target_kib = 0;
+	}
+}
+
+/* What gives memory up goes first, and calls that stop a guest from losing some before all. */
+static int rank(const struct mem_set *set)
+{
+	if (set->reason == MEM_CANCEL)
+		return 0;
+	return set->to_kib < set->from_kib ? 1 : 2;
+}
+
+static int compare_sets(const void *a, const void *b)
+{
+	const struct mem_set *x = a, *y = b;
+
+	if (rank(x) != rank(y))
+		return rank(x) - rank(y);
+	return (x->guest > y->guest) - (x->guest < y->guest);
+}
+
+/* --- the tick --- */
+
+static void find_short(struct tick *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct mem_view *view = &t->plan->views[t->state->places[i]];
+
+		view->short_kib = max64(view->need_kib - t->state->shares[i].share_kib, 0);
+		t->plan->short_kib += view->short_kib;
+		t->plan->need_kib += view->need_kib;
+		t->plan->want_kib += view->want_kib;
+	}
+	t->anyone_short = t->plan->short_kib >= MEM_SAME_KIB;
+}
+
+static void fill_views(struct tick *t)
+{
+	for (size_t g = 0; g < t->sample->nguests; g++) {
+		struct mem_view *view = &t->plan->views[g];
+		const struct known *k = &t->known[g];
+
+		view->condition = k->condition;
+		view->used_kib = k->told ? k->used_kib : MEM_NOT_KNOWN;
+		view->growth_kib_s = kib_of(k->growth_kib_s);
+		view->target_kib = k->target_kib ? k->target_kib : t->sample->guests[g].actual_kib;
+	}
+}
+
+int mem_plan(struct mem_state *state, const struct mem_policy *policy,
+	     const struct mem_sample *sample, struct mem_plan *plan)
+{
+	struct tick t = {.state = state, .policy = policy, .sample = sample, .plan = plan};
+	struct known *before;
+	size_t n;
+
+	if (make_room(state, plan, sample->nguests))
+		return -1;
+	*plan = (struct mem_plan){
+		.sets = plan->sets,
+		.notes = plan->notes,
+		.views = plan->views,
+		.nguests = sample->nguests,
+	};
+	memset(plan->views, 0, sample->nguests * sizeof(*plan->views));
+	t.known = state->next;
+	observe_all(&t);
+	weigh_host(&t);
+	n = share_everything(&t);
+	share_room(&t, n);
+	find_short(&t, n);
+	call_off(&t);
+	step(&t, n);
+	qsort(plan->sets, plan->nsets, sizeof(*plan->sets), compare_sets);
+	fill_views(&t);
+	before = state->guests;
+	state->guests = state->next;
+	state->next = before;
+	state->nguests = sample->nguests;
+	return 0;
+}
+
+/* --- words --- */
+
+const char *mem_level_name(enum mem_level level)
+{
+	static const char *const names[] = {"clear", "soft", "hard", "low"};
+
+	return names[level];
+}
+
+const char *mem_condition_name(enum mem_condition condition)
+{
+	static const char *const names[] = {
+		"steered",    "waiting", "unmanaged", "left",  "paused",
+		"no-balloon", "blind",	 "stale",     "stuck",
+	};
+
+	return names[condition];
+}
+
+const char *mem_reason_name(enum mem_reason reason)
+{
+	static const char *const names[] = {
+		"grow", "pressed", "guard", "cache", "release", "reclaim", "cancel", "again",
+	};
+
+	return names[reason];
+}

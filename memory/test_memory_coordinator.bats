@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The program itself, as far as it goes without guests: usage, and libvirt's in-process test driver.
+
+bats_require_minimum_version 1.5.0
+setup() {
+	cd "$BATS_TEST_DIRNAME"
+	export RUNTIME_DIRECTORY="$BATS_TEST_TMPDIR"
+}
+
+refused() { # one line on stderr that holds the first argument, exit 2
+	local text=$1
+	shift
+	run --separate-stderr ./memory_coordinator "$@"
+	[ "$status" -eq 2 ]
+	[ -z "$output" ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ "$stderr" == *"$text"* ]]
+}
+
+@test "bad intervals are refused in one line" {
+	for interval in 0 0.01 nan inf 1e9 99999999999999999999 abc 2s ""; do
+		refused "interval must be a number" -- "$interval"
+	done
+	refused "-2: the interval" -2
+	refused "interval is missing"
+	refused "one argument only" 2 3
+}
+
+@test "bad options are refused in one line" {
+	refused "--foo" --foo 2
+	refused "--guests" 2 --guests
+	refused "--reserve 0" --reserve 0 2
+	refused "--reserve x" --reserve x 2
+	refused "--floor -1M" --floor -1M 2
+	refused "--budget 9999999T" --budget 9999999T 2
+	refused "--release-share 0" --release-share 0 2
+	refused "--release-share 101%" --release-share 101% 2
+	refused "--once=3" --once=3 2
+}
+
+@test "an unreachable hypervisor is named" {
+	refused "qemu+tcp://127.0.0.1:1/system" -c qemu+tcp://127.0.0.1:1/system 1
+}
+
+@test "help and version" {
+	run ./memory_coordinator --help
+	[ "$status" -eq 0 ]
+	[[ "$output" == Usage:* ]]
+	run ./memory_coordinator --version
+	[ "$status" -eq 0 ]
+}
+
+@test "the test driver's guest is seen, and SIGTERM ends it with status 0" {
+	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
+	local pid=$!
+	until grep -q tick=3 "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	kill -TERM "$pid"
+	wait "$pid"
+	grep -q 'guests=1' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "--once decides once" {
+	run ./memory_coordinator -c test:///default --once 1
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+}

@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of the policy: a row per rule on a toy host whose balloons do at once what they are told.
+ */
+#include "plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MIB    ((int64_t)1024)
+#define GUESTS 8
+
+struct toy_guest {
+	int64_t used_kib;
+	int64_t cache_kib;
+	int64_t growth_kib; /* per tick */
+	int64_t target_kib; /* 0: none */
+	bool frozen;	    /* tells nothing new */
+	bool stuck;	    /* does not move */
+	bool untouched;	    /* its process holds only what it uses */
+};
+
+struct toy {
+	struct mem_state *state;
+	struct mem_policy policy;
+	struct mem_sample sample;
+	struct mem_guest guests[GUESTS];
+	struct toy_guest toys[GUESTS];
+	int64_t host_kib; /* available if no guest held anything */
+	struct mem_plan plan;
+};
+
+static struct toy *toy_new(size_t n, int64_t host_mib)
+{
+	struct toy *t = calloc(1, sizeof(*t));
+
+	mem_policy_init(&t->policy);
+	t->policy.host_reserve_kib = 200 * MIB;
+	t->state = mem_state_new();
+	t->sample.nguests = n;
+	t->sample.guests = t->guests;
+	t->sample.host_total_kib = host_mib * MIB;
+	t->host_kib = host_mib * MIB;
+	t->sample.time_s = 1000;
+	t->sample.wall_s = 5000;
+	for (size_t i = 0; i < n; i++) {
+		t->guests[i] = (struct mem_guest){
+			.managed = true,
+			.running = true,
+			.balloon = true,
+			.maximum_kib = 2048 * MIB,
+			.actual_kib = 512 * MIB,
+		};
+		t->guests[i].uuid[0] = (unsigned char)(i + 1);
+		t->toys[i].used_kib = 100 * MIB;
+	}
+	return t;
+}
+
+static void toy_free(struct toy *t)
+{
+	mem_plan_free(&t->plan);
+	mem_state_free(t->state);
+	free(t);
+}
+
+/* What the guest tells of itself now. */
+static void toy_tell(struct toy *t, size_t i)
+{
+	struct mem_guest *g = &t->guests[i];
+	const struct toy_guest *toy = &t->toys[i];
+
+	if (!toy->frozen)
+		g->made_s = (int64_t)t->sample.wall_s;
+	g->total_kib = g->actual_kib - 50 * MIB;
+	g->usable_kib = g->actual_kib - toy->used_kib;
+	g->unused_kib = g->usable_kib - toy->cache_kib;
+	g->rss_kib = toy->untouched ? toy->used_kib + toy->cache_kib : g->actual_kib;
+}
+
+/* One interval goes by, then a tick; its sets are carried out on the way to the next. */
+static void toy_tick(struct toy *t)
+{
+	int64_t held = 0;
+
+	for (size_t i = 0; i < t->sample.nguests; i++) {
+		struct toy_guest *toy = &t->toys[i];
+
+		if (toy->target_kib && !toy->stuck)
+			t->guests[i].actual_kib = toy->target_kib;
+		toy->used_kib += toy->growth_kib;
+		/* Its kernel keeps a little, and lets the rest wait. */
+		if (toy->used_kib > t->guests[i].actual_kib - 20 * MIB)
+			toy->used_kib = t->guests[i].actual_kib - 20 * MIB;
+		toy_tell(t, i);
+		held += t->guests[i].rss_kib;
+	}
+	t->sample.host_available_kib = t->host_kib - held;
+	assert_int_equal(mem_plan(t->state, &t->policy, &t->sample, &t->plan), 0);
+	for (size_t i = 0; i < t->plan.nsets; i++)
+		t->toys[t->plan.sets[i].guest].target_kib = t->plan.sets[i].to_kib;
+	t->sample.time_s += t->policy.interval_s;
+	t->sample.wall_s += t->policy.interval_s;
+}
+
+static void toy_ticks(struct toy *t, int n)
+{
+	while (n-- > 0)
+		toy_tick(t);
+}
+
+/* The last tick's set of that guest, or NULL. */
+static const struct mem_set *toy_set(const struct toy *t, size_t guest)
+{
+	for (size_t i = 0; i < t->plan.nsets; i++) {
+		if (t->plan.sets[i].guest == guest)
+			return &t->plan.sets[i];
+	}
+	return NULL;
+}
+
+static bool toy_noted(const struct toy *t, size_t guest, enum mem_happening what)
+{
+	for (size_t i = 0; i < t->plan.nnotes; i++) {
+		if (t->plan.notes[i].guest == guest && t->plan.notes[i].what == what)
+			return true;
+	}
+	return false;
+}
+
+/* --- wants --- */
+
+static void idle_guest_comes_to_rest_at_twice_the_reserve(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int64_t headroom;
+
+	(void)unused;
+	toy_ticks(t, 30);
+	headroom = t->guests[0].actual_kib - t->toys[0].used_kib;
+	assert_in_range(headroom, 185 * MIB, 200 * MIB);
+	/* And there it rests. */
+	for (int i = 0; i < 50; i++) {
+		toy_tick(t);
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	toy_free(t);
+}
+
+static void growth_is_met_at_once_and_ahead(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->toys[0].growth_kib = 50 * MIB; /* 25 MiB/s */
+	for (int i = 0; i < 30; i++) {
+		toy_tick(t);
+		/* Until the next grant it grows twice more at most: an interval and a period. */
+		assert_true(t->toys[0].target_kib - t->toys[0].used_kib >= 175 * MIB);
+		assert_true(t->guests[0].actual_kib - t->toys[0].used_kib >= 100 * MIB);
+	}
+	toy_free(t);
+}
+
+static void nobody_gets_more_than_the_maximum(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->toys[0].growth_kib = 300 * MIB;
+	for (int i = 0; i < 6; i++) {
+		toy_tick(t);
+		assert_true(t->toys[0].target_kib <= 2048 * MIB);
+	}
+	toy_free(t);
+}
+
+static void floor_and_reserve_of_the_guest_itself_count(void **unused)
+{
+	struct toy *t = toy_new(2, 16384);
+
+	(void)unused;
+	t->guests[0].floor_kib = 480 * MIB;
+	t->guests[1].reserve_kib = 250 * MIB;
+	toy_ticks(t, 30);
+	assert_int_equal(t->guests[0].actual_kib, 480 * MIB);
+	assert_true(t->guests[1].actual_kib - t->toys[1].used_kib >= 345 * MIB);
+	toy_free(t);
+}
+
+static void page_cache_is_kept_on_a_clear_host_only(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 1024 * MIB;
+	t->toys[0].cache_kib = 400 * MIB;
+	toy_ticks(t, 40);
+	assert_true(t->guests[0].actual_kib - 500 * MIB >= 100 * MIB);
+	t->host_kib = t->guests[0].actual_kib + 500 * MIB; /* soft */
+	toy_ticks(t, 10);
+	assert_true(t->guests[0].actual_kib - 500 * MIB < 100 * MIB);
+	toy_free(t);
+}
+
+/* --- releases --- */
+
+static void releases_are_gradual(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB;
+	for (int i = 0; i < 60; i++) {
+		int64_t before = t->guests[0].actual_kib, idle = before - t->toys[0].used_kib;
+
+		toy_tick(t);
+		assert_true(before - t->guests[0].actual_kib <= 100 * MIB);
+		assert_true((before - t->guests[0].actual_kib) * 4 <= idle);
+	}
+	assert_true(t->guests[0].actual_kib <= 300 * MIB);
+	toy_free(t);
+}
+
+static void a_full_guest_that_frees_is_back_within_twenty_intervals(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int ticks = 0;
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB;
+	t->toys[0].used_kib = 1940 * MIB;
+	toy_ticks(t, 3);
+	t->toys[0].used_kib = 100 * MIB;
+	while (t->guests[0].actual_kib > 300 * MIB && ticks < 100) {
+		toy_tick(t);
+		ticks++;
+	}
+	assert_in_range(ticks, 18, 20); /* the last one only sees it */
+	toy_free(t);
+}
+
+static void one_sample_alone_releases_nothing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 1024 * MIB;
+	for (int i = 0; i < 20; i++) {
+		t->toys[0].used_kib = (i % 5 == 4 ? 100 : 800) * MIB;
+		toy_tick(t);
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	toy_free(t);
+}
+
+static void nothing_is_released_while_it_swaps_or_faults(void **unused)
+{
+	struct toy *t = toy_new(3, 16384);
+
+	(void)unused;
+	for (int i = 0; i < 20; i++) {
+		t->guests[0].swap_in_kib = i * 1000;
+		t->guests[1].swap_out_kib = i * 1000;
+		t->guests[2].major_faults = i * 1000;
+		toy_tick(t);
+		for (size_t g = 0; g < 3 && i > 0; g++)
+			assert_true(t->toys[g].target_kib >= 0 &&
+				    t->guests[g].actual_kib >= 512 * MIB);
+	}
+	toy_free(t);
+}
+
+static void a_pending_release_is_called_off_under_pressure(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	const struct mem_set *set;
+
+	(void)unused;
+	t->guests[0].actual_kib = 1024 * MIB;
+	toy_ticks(t, 2);
+	assert_non_null(toy_set(t, 0));
+	t->toys[0].stuck = true; /* slow: the release is still on its way */
+	t->toys[0].used_kib = 850 * MIB;
+	toy_tick(t);
+	set = toy_set(t, 0);
+	assert_non_null(set);
+	assert_true(set->to_kib >= 1024 * MIB);
+	toy_free(t);
+}
+
+/* --- statistics --- */
+
+static void old_statistics_move_nothing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_tick(t);
+	t->toys[0].frozen = true;
+	for (int i = 0; i < 20; i++) {
+		toy_tick(t);
+		assert_null(toy_set(t, 0));
+	}
+	assert_int_equal(t->plan.views[0].condition, MEM_STALE);
+	t->toys[0].frozen = false;
+	toy_tick(t);
+	assert_true(toy_noted(t, 0, MEM_NOW_STEERED));
+	toy_free(t);
+}
+
+static void statistics_already_old_at_first_sight_move_nothing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->toys[0].frozen = true;
+	t->guests[0].made_s = 4000;
+	toy_ticks(t, 10);
+	assert_int_equal(t->plan.nsets, 0);
+	assert_int_equal(t->plan.views[0].condition, MEM_BLIND);
+	toy_free(t);
+}
+
+static void clock_steps_do_not_matter(void **unused)
+{
+	static const double steps[] = {3600, -7200, 1, -1};
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	for (size_t i = 0; i < 4; i++) {
+		t->sample.wall_s += steps[i];
+		for (int k = 0; k < 5; k++) {
+			toy_tick(t);
+			assert_int_equal(t->plan.nsets, 0);
+		}
+		assert_int_equal(t->plan.views[0].condition, MEM_STEERED);
+	}
+	toy_free(t);
+}
+
+/* The size is of now and the statistics are of before it changed: no phantom growth. */
+static void statistics_from_before_a_grant_are_not_misread(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->toys[0].used_kib += 150 * MIB;
+	toy_tick(t);
+	assert_non_null(toy_set(t, 0));
+	/* The balloon has moved; the statistics are fresh but from just before. */
+	t->guests[0].actual_kib = t->toys[0].target_kib;
+	t->guests[0].made_s = (int64_t)t->sample.wall_s;
+	assert_int_equal(mem_plan(t->state, &t->policy, &t->sample, &t->plan), 0);
+	assert_int_equal(t->plan.views[0].used_kib, t->toys[0].used_kib);
+	assert_int_equal(t->plan.nsets, 0);
+	toy_free(t);
+}
+
+static void blind_guests_are_held_and_counted_in_full(void **unused)
+{
+	struct toy *t = toy_new(2, 4096);
+
+	(void)unused;
+	toy_tick(t);
+	t->guests[1].uuid[0] = 77;
+	for (int i = 0; i < 3; i++) {
+		t->toys[1].frozen = true;
+		t->guests[1].made_s = 0;
+		toy_tick(t);
+	}
+	assert_int_equal(t->plan.views[1].condition, MEM_BLIND);
+	assert_null(toy_set(t, 1));
+	assert_int_equal(t->plan.promised_kib, (2048 - 512) * MIB);
+	toy_free(t);
+}
+
+static void guests_that_are_not_ours_are_left_alone(void **unused)
+{
+	struct toy *t = toy_new(4, 16384);
+
+	(void)unused;
+	t->guests[0].managed = false;
+	t->guests[1].running = false;
+	t->guests[2].balloon = false;
+	for (int i = 0; i < 10; i++) {
+		toy_tick(t);
+		for (size_t g = 0; g < 3; g++)
+			assert_null(toy_set(t, g));
+	}
+	assert_int_equal(t->plan.views[0].condition, MEM_UNMANAGED);
+	assert_int_equal(t->plan.views[1].condition, MEM_PAUSED);
+	assert_int_equal(t->plan.views[2].condition, MEM_NO_BALLOON);
+	assert_true(t->guests[3].actual_kib < 512 * MIB);
+	toy_free(t);
+}
+
+/* --- the host --- */
+
+static void no_grant_breaks_the_host_reserve(void **unused)
+{
+	struct toy *t = toy_new(4, 3000);
+
+	(void)unused;
+	for (size_t g = 0; g < 4; g++)
+		t->toys[g].growth_kib = 40 * MIB;
+	for (int i = 0; i < 40; i++) {
+		int64_t sum = 0;
+
+		toy_tick(t);
+		for (size_t g = 0; g < 4; g++) {
+			int64_t size = t->toys[g].target_kib ? t->toys[g].target_kib
+							     : t->guests[g].actual_kib;
+
+			sum += size > t->guests[g].actual_kib ? size : t->guests[g].actual_kib;
+			/* What is full stays full. */
+			if (t->guests[g].actual_kib - t->toys[g].used_kib < 20 * MIB)
+				t->toys[g].growth_kib = 0;
+		}
+		assert_true(sum <= (3000 - 200) * MIB);
+	}
+	assert_true(t->plan.short_kib > 0);
+	toy_free(t);
+}
+
+static void untouched_promises_are_not_given_away_again(void **unused)
+{
+	struct toy *t = toy_new(2, 3000);
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB; /* and only 100 MiB of it touched */
+	t->toys[0].untouched = true;
+	t->toys[0].frozen = true;
+	t->guests[0].made_s = 4999;
+	t->toys[1].growth_kib = 200 * MIB;
+	for (int i = 0; i < 3; i++) {
+		toy_tick(t);
+		assert_true(t->toys[1].target_kib <= (3000 - 200 - 2048) * MIB);
+	}
+	toy_free(t);
+}
+
+static void memory_on_its_way_back_is_given_out_when_it_is_there(void **unused)
+{
+	struct toy *t = toy_new(2, 2248);
+	int64_t granted = 0;
+
+	(void)unused;
+	t->guests[0].actual_kib = 1536 * MIB; /* idle: can give 1,236 MiB */
+	t->guests[1].actual_kib = 512 * MIB;
+	t->toys[1].used_kib = 480 * MIB;
+	for (int i = 0; i < 20; i++) {
+		toy_tick(t);
+		granted = t->toys[1].target_kib > 0 ? t->toys[1].target_kib : 512 * MIB;
+		assert_true(granted + t->guests[0].actual_kib <= 2048 * MIB);
+	}
+	assert_true(granted >= (480 + 185) * MIB);
+	toy_free(t);
+}
+
+static void donors_go_first(void **unused)
+{
+	struct toy *t = toy_new(3, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 1024 * MIB;
+	t->guests[2].actual_kib = 1024 * MIB;
+	toy_tick(t);
+	t->toys[1].used_kib = 500 * MIB;
+	toy_tick(t);
+	assert_int_equal(t->plan.nsets, 3);
+	assert_true(t->plan.sets[0].to_kib < t->plan.sets[0].from_kib);
+	assert_true(t->plan.sets[1].to_kib < t->plan.sets[1].from_kib);
+	assert_int_equal(t->plan.sets[2].guest, 1);
+	toy_free(t);
+}
+
+static void shortage_is_shared_by_weight(void **unused)
+{
+	struct toy *t = toy_new(3, 3200);
+
+	(void)unused;
+	t->guests[2].weight = 2;
+	for (size_t g = 0; g < 3; g++)
+		t->guests[g].reserve_kib = 1600 * MIB;
+	toy_ticks(t, 20);
+	assert_in_range(t->guests[0].actual_kib, 748 * MIB, 750 * MIB);
+	assert_in_range(t->guests[1].actual_kib, 748 * MIB, 750 * MIB);
+	assert_in_range(t->guests[2].actual_kib, 1496 * MIB, 1500 * MIB);
+	assert_true(t->plan.short_kib >= (3 * 1700 - 3000) * MIB);
+	toy_free(t);
+}
+
+static void levels_have_hysteresis(void **unused)
+{
+	static const struct {
+		int64_t available_mib;
+		enum mem_level level;
+	} rows[] = {
+		{1000, MEM_CLEAR}, {600, MEM_CLEAR}, {599, MEM_SOFT}, {649, MEM_SOFT},
+		{650, MEM_CLEAR},  {399, MEM_HARD},  {449, MEM_HARD}, {450, MEM_SOFT},
+		{199, MEM_LOW},	   {249, MEM_LOW},   {250, MEM_HARD}, {100, MEM_LOW},
+		{1000, MEM_CLEAR},
+	};
+	struct toy *t = toy_new(0, 16384);
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		t->host_kib = rows[i].available_mib * MIB;
+		toy_tick(t);
+		assert_int_equal(t->plan.level, rows[i].level);
+	}
+	toy_free(t);
+}
+
+static void a_low_host_takes_idle_memory_back_at_once(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB;
+	t->toys[0].used_kib = 500 * MIB;
+	t->host_kib = 2148 * MIB;
+	toy_tick(t);
+	assert_int_equal(t->plan.level, MEM_LOW);
+	assert_int_equal(toy_set(t, 0)->to_kib, 698 * MIB);
+	assert_int_equal(toy_set(t, 0)->reason, MEM_RECLAIM);
+	toy_free(t);
+}
+
+static void a_budget_caps_all_guests_together(void **unused)
+{
+	struct toy *t = toy_new(3, 16384);
+
+	(void)unused;
+	t->policy.budget_kib = 2000 * MIB;
+	for (size_t g = 0; g < 3; g++)
+		t->toys[g].growth_kib = 50 * MIB;
+	for (int i = 0; i < 20; i++) {
+		int64_t sum = 0;
+
+		toy_tick(t);
+		for (size_t g = 0; g < 3; g++)
+			sum += t->toys[g].target_kib > t->guests[g].actual_kib
+				       ? t->toys[g].target_kib
+				       : t->guests[g].actual_kib;
+		assert_true(sum <= 2000 * MIB);
+	}
+	assert_true(t->plan.short_kib > 0);
+	toy_free(t);
+}
+
+/* --- guests that do not follow, and others who steer --- */
+
+static void a_stuck_guest_is_found_within_three_samples_and_told_once(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int told = 0, sets = 0;
+
+	(void)unused;
+	toy_tick(t);
+	t->toys[0].stuck = true;
+	t->toys[0].used_kib = 480 * MIB;
+	toy_tick(t);
+	assert_non_null(toy_set(t, 0));
+	toy_ticks(t, 3);
+	assert_int_equal(t->plan.views[0].condition, MEM_STUCK);
+	assert_true(toy_noted(t, 0, MEM_NOW_HELD));
+	for (int i = 0; i < 300; i++) {
+		toy_tick(t);
+		told += t->plan.nnotes > 0;
+		sets += t->plan.nsets > 0;
+	}
+	assert_int_equal(told, 0);
+	assert_in_range(sets, 1, 8); /* tried again, ever more rarely */
+	t->toys[0].stuck = false;
+	for (int i = 0; i < 10 && !told; i++) {
+		toy_tick(t);
+		told += toy_noted(t, 0, MEM_NOW_STEERED);
+	}
+	assert_int_equal(told, 1);
+	toy_free(t);
+}
+
+static void what_others_set_is_taken_as_it_is(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->toys[0].target_kib = 900 * MIB;
+	toy_tick(t);
+	assert_true(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	assert_null(toy_set(t, 0));
+	toy_tick(t);
+	assert_int_equal(t->plan.nnotes, 0);
+	assert_non_null(toy_set(t, 0)); /* and steered from there */
+	assert_true(toy_set(t, 0)->to_kib >= 800 * MIB);
+	toy_free(t);
+}
+
+static void others_are_respected_where_asked(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	t->toys[0].target_kib = 900 * MIB;
+	toy_tick(t);
+	assert_true(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	for (int i = 0; i < 20; i++) {
+		toy_tick(t);
+		assert_int_equal(t->plan.nsets, 0);
+		assert_int_equal(t->plan.nnotes, 0);
+	}
+	toy_free(t);
+}
+
+static void refused_calls_back_off(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int sets = 0;
+
+	(void)unused;
+	toy_tick(t);
+	t->toys[0].used_kib = 480 * MIB;
+	for (int i = 0; i < 300; i++) {
+		toy_tick(t);
+		t->toys[0].target_kib = 0;
+		for (size_t k = 0; k < t->plan.nsets; k++, sets++)
+			mem_refused(t->state, &t->plan, k, true);
+	}
+	assert_in_range(sets, 4, 10);
+	toy_free(t);
+}
+
+static void a_target_of_an_earlier_life_is_set_again(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	assert_int_equal(mem_resume(t->state, t->guests[0].uuid, 700 * MIB), 0);
+	t->toys[0].used_kib = 400 * MIB;
+	toy_tick(t);
+	assert_non_null(toy_set(t, 0));
+	assert_int_equal(toy_set(t, 0)->to_kib, 700 * MIB);
+	assert_int_equal(toy_set(t, 0)->reason, MEM_AGAIN);
+	toy_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(idle_guest_comes_to_rest_at_twice_the_reserve),
+		cmocka_unit_test(growth_is_met_at_once_and_ahead),
+		cmocka_unit_test(nobody_gets_more_than_the_maximum),
+		cmocka_unit_test(floor_and_reserve_of_the_guest_itself_count),
+		cmocka_unit_test(page_cache_is_kept_on_a_clear_host_only),
+		cmocka_unit_test(releases_are_gradual),
+		cmocka_unit_test(a_full_guest_that_frees_is_back_within_twenty_intervals),
+		cmocka_unit_test(one_sample_alone_releases_nothing),
+		cmocka_unit_test(nothing_is_released_while_it_swaps_or_faults),
+		cmocka_unit_test(a_pending_release_is_called_off_under_pressure),
+		cmocka_unit_test(old_statistics_move_nothing),
+		cmocka_unit_test(statistics_already_old_at_first_sight_move_nothing),
+		cmocka_unit_test(clock_steps_do_not_matter),
+		cmocka_unit_test(statistics_from_before_a_grant_are_not_misread),
+		cmocka_unit_test(blind_guests_are_held_and_counted_in_full),
+		cmocka_unit_test(guests_that_are_not_ours_are_left_alone),
+		cmocka_unit_test(no_grant_breaks_the_host_reserve),
+		cmocka_unit_test(untouched_promises_are_not_given_away_again),
+		cmocka_unit_test(memory_on_its_way_back_is_given_out_when_it_is_there),
+		cmocka_unit_test(donors_go_first),
+		cmocka_unit_test(shortage_is_shared_by_weight),
+		cmocka_unit_test(levels_have_hysteresis),
+		cmocka_unit_test(a_low_host_takes_idle_memory_back_at_once),
+		cmocka_unit_test(a_budget_caps_all_guests_together),
+		cmocka_unit_test(a_stuck_guest_is_found_within_three_samples_and_told_once),
+		cmocka_unit_test(what_others_set_is_taken_as_it_is),
+		cmocka_unit_test(others_are_respected_where_asked),
+		cmocka_unit_test(refused_calls_back_off),
+		cmocka_unit_test(a_target_of_an_earlier_life_is_set_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
