@@ -21,10 +21,10 @@
 /* struct page takes 64 bytes of each 4 KiB up to the maximum; MemTotal lacks 36 MiB beside them. */
 #define PAGE_STRUCTS 64
 #define KERNEL	     (36 * MIB)
-/* Slab, agent, init and the files of the initramfs: 41 MiB in a micro guest. */
-#define BASE_LEAST	 (37 * MIB)
-#define BASE_RANGE	 (8 * MIB)
-#define BASE_FILES	 (11 * MIB) /* of it: counted as page cache, but cannot be reclaimed */
+/* Slab, agent, init and the files of the initramfs: 77 MiB in a micro guest. */
+#define BASE_LEAST	 (72 * MIB)
+#define BASE_RANGE	 (10 * MIB)
+#define BASE_FILES	 (19 * MIB) /* of it: counted as page cache, but cannot be reclaimed */
 #define BASE_NOISE	 (0.7 * MIB)
 #define BASE_NOISE_STEPS 30
 /* What MemAvailable leaves out beside the high marks: the reserve of the lowest zone less half the
@@ -32,7 +32,7 @@
 #define LOWMEM_RESERVE (3 * MIB)
 
 /* QEMU's own memory beside the guest's, under TCG (half of it translated code). */
-#define PROCESS_LEAST (110 * MIB)
+#define PROCESS_LEAST (130 * MIB)
 #define PROCESS_RANGE (20 * MIB)
 
 #define TOUCH_KIB_S    (1024 * MIB) /* how fast a load touches pages when it has no rate */
@@ -41,8 +41,8 @@
 #define RETRY_NS       200000000ULL /* virtio_balloon: msleep(200) when the guest gives no page */
 #define RETRY_KIB      MIB	    /* it asks for 256 pages at a time */
 /* Free page reporting returns blocks of 2 MiB or more every 2 s; fragments stay. */
-#define REPORT_S  2.5
-#define FRAGMENTS (40 * MIB)
+#define REPORT_S  1
+#define FRAGMENTS (10 * MIB)
 #define TELL_NS	  MODEL_NS_PER_S /* QEMU's limit on BALLOON_CHANGE */
 
 /* --- layout --- */

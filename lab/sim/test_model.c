@@ -449,8 +449,10 @@ static struct model_memory memory_of(struct model *m, unsigned int id)
 	return memory;
 }
 
-/* Measured on a micro guest of 512 MiB, 2 GiB at most: MemTotal 68.2 MiB less than actual, MemFree
- * 41 MiB less than that, MemAvailable 69 MiB less again. */
+/*
+ * Measured on a micro guest of 512 MiB, 2 GiB at most: MemTotal is 68.2 MiB less than actual,
+ * MemFree 77 MiB less than that, MemAvailable 69 MiB less again.
+ */
 static void test_idle_guest_memory(void **state)
 {
 	struct model *m = host(1, 0.02);
@@ -463,7 +465,7 @@ static void test_idle_guest_memory(void **state)
 		memory = memory_of(m, i);
 		assert_int_equal(memory.actual_kib, 512 * MIB);
 		assert_near((double)(memory.actual_kib - memory.total_kib), 68.2 * MIB, MIB);
-		assert_near((double)(memory.total_kib - memory.free_kib), 41 * MIB, 7 * MIB);
+		assert_near((double)(memory.total_kib - memory.free_kib), 77 * MIB, 7 * MIB);
 		assert_near((double)(memory.free_kib - memory.usable_kib), 69 * MIB, 3 * MIB);
 	}
 	model_free(m);
@@ -552,6 +554,7 @@ static void test_balloon_retries(void **state)
 	model_free(m);
 }
 
+/* Measured: at 20 MiB/s it was killed after 15.7 and 16.5 s, holding 310 MiB, at 50 MiB unused. */
 static void test_grower_is_killed(void **state)
 {
 	struct model *m = host(1, 0);
@@ -566,9 +569,9 @@ static void test_grower_is_killed(void **state)
 		if (!memory_of(m, id).oom_kills && memory_of(m, id).free_kib < least)
 			least = memory_of(m, id).free_kib;
 	}
-	assert_in_range(model_now(m), 14 * S, 21 * S);
-	assert_in_range(least, 45 * MIB, 70 * MIB);
-	assert_in_range(held, 300 * MIB, 400 * MIB);
+	assert_in_range(model_now(m), 15 * S, 17 * S);
+	assert_in_range(least, 45 * MIB, 56 * MIB);
+	assert_in_range(held, 300 * MIB, 330 * MIB);
 	assert_int_equal(memory_of(m, id).load_kib, 0);
 	assert_true(memory_of(m, id).starved_ns > 0);
 	/* With a balloon that follows it lives. */
@@ -647,12 +650,12 @@ static void test_rss_follows_use(void **state)
 	model_advance(m, 10 * S);
 	idle = memory_of(m, id).rss_kib;
 	/* Promised, but not touched. */
-	assert_true(idle < 300 * MIB);
+	assert_true(idle < 320 * MIB);
 	model_set_memory_load(m, id, 1000 * MIB, 0);
 	model_advance(m, 20 * S);
 	loaded = memory_of(m, id).rss_kib;
 	/* What was free but held already is used first. */
-	assert_near((double)(loaded - idle), 960 * MIB, 10 * MIB);
+	assert_near((double)(loaded - idle), 990 * MIB, 10 * MIB);
 	/* Free page reporting gives it back, not at once. */
 	model_set_memory_load(m, id, 0, 0);
 	model_advance(m, 21 * S);
@@ -1087,7 +1090,7 @@ static void check_memory(struct model *m, unsigned int guests)
 			    g.total_kib + ROUNDING);
 		assert_true(g.usable_kib <= g.free_kib + g.cache_kib);
 		assert_true(g.free_kib >= 40 * MIB);
-		assert_true(g.rss_kib <= g.actual_kib + 135 * MIB);
+		assert_true(g.rss_kib <= g.actual_kib + 150 * MIB);
 	}
 	model_host_memory_read(m, &h);
 	assert_near((double)h.guests_kib, (double)rss, 20);
