@@ -659,7 +659,7 @@ static void test_rss_follows_use(void **state)
 	/* Free page reporting gives it back, not at once. */
 	model_set_memory_load(m, id, 0, 0);
 	model_advance(m, 21 * S);
-	assert_true(memory_of(m, id).rss_kib > idle + 400 * MIB);
+	assert_true(memory_of(m, id).rss_kib > idle + 200 * MIB);
 	model_advance(m, 40 * S);
 	assert_near((double)memory_of(m, id).rss_kib, (double)idle, 10 * MIB);
 	model_guest_stop(m, id);
