@@ -192,7 +192,7 @@ static void __attribute__((noreturn)) refuse_option(int option, char **argv)
 		die(EXIT_USAGE, "%s: its argument is missing; see --help", text);
 	if (text[1] != '-' && optopt >= '0' && optopt <= '9')
 		die(EXIT_USAGE, "-%c: the interval must be a positive number of seconds", optopt);
-	if (optopt && optopt < 256)
+	if (optopt && text[1] != '-')
 		die(EXIT_USAGE, "unknown option -%c; see --help", optopt);
 	die(EXIT_USAGE, "%s: no such option, or one that takes no argument; see --help", text);
 }
