@@ -82,7 +82,7 @@ static double true_spread(const struct truth *t, const int *at)
 	double *sum = calloc(t->c->npcpus, sizeof(*sum)), least = INFINITY, most = 0;
 
 	for (size_t v = 0; v < t->nvcpus; v++)
-		sum[at[v]] += t->demand[v];
+		sum[at[v]] += t->due[v];
 	for (size_t p = 0; p < t->c->npcpus; p++) {
 		least = fmin(least, sum[p]);
 		most = fmax(most, sum[p]);
@@ -94,7 +94,7 @@ static double true_spread(const struct truth *t, const int *at)
 /* What all pCPUs as one would give: everybody's demand, up to a common level. */
 static void find_due(struct truth *t)
 {
-	double room = 100.0 * (double)t->c->npcpus, level = 100;
+	double room = t->c->open_eyes ? INFINITY : 100.0 * (double)t->c->npcpus, level = 100;
 
 	for (int round = 0; round < 100; round++) {
 		double sum = 0, limited = 0;
@@ -115,9 +115,9 @@ static void find_best(struct truth *t)
 {
 	double base[1024] = {0};
 	struct optimum_problem judge = {
-		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->demand};
+		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->due};
 	struct cpu_problem bounds = {
-		.npcpus = t->c->npcpus, .base = base, .nvcpus = t->nvcpus, .demand = t->demand};
+		.npcpus = t->c->npcpus, .base = base, .nvcpus = t->nvcpus, .demand = t->due};
 	bool exact;
 
 	find_due(t);
@@ -133,11 +133,11 @@ static double find_fewest(const struct truth *t, const int *at, bool *exact)
 {
 	double base[1024] = {0};
 	struct optimum_problem judge = {
-		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->demand, .start = at};
+		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->due, .start = at};
 	struct cpu_problem bounds = {.npcpus = t->c->npcpus,
 				     .base = base,
 				     .nvcpus = t->nvcpus,
-				     .demand = t->demand,
+				     .demand = t->due,
 				     .at = at};
 
 	*exact = false;
@@ -434,6 +434,8 @@ static void run_once(const struct bench_case *c, const struct bench_rule *rule, 
 	r.host = bench_host_new(c, seed);
 	r.state = cpu_state_new();
 	cpu_policy_init(&r.policy);
+	if (c->open_eyes)
+		r.policy.due_most = INFINITY;
 	c->draw(c, &r.dice, r.truth.demand, start);
 	for (size_t v = 0; rule->floats && v < r.nvcpus; v++)
 		start[v] = -1;

@@ -30,7 +30,8 @@ struct bench_case {
 				loads */
 	unsigned int ticks;  /* from the loads' beginning, or from that moment */
 	double stolen;	     /* see model_set_stolen() */
-	bool open_eyes; /* usage is what is wanted, even where there is no room for it: judges plans alone */
+	bool open_eyes; /* usage is what is wanted, even where there is no room for it: judges plans
+			   alone */
 	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
 	void (*draw)(const struct bench_case *c, struct dice *dice, double *demand, int *start);
 	/* Changes demands at the start of that tick; true if it did. NULL: they stay. */

@@ -102,8 +102,8 @@ struct bench_host *bench_host_new(const struct bench_case *c, uint64_t seed)
 	host->vcpu = calloc(nvcpus, sizeof(*host->vcpu));
 	host->last = calloc(nvcpus, sizeof(*host->last));
 	host->load_ns = calloc(nvcpus, sizeof(*host->load_ns));
-	if ((!host->model && !c->open_eyes) || !host->demand || !host->pcpus || !host->guests || !host->vcpu || !host->last ||
-	    !host->load_ns)
+	if ((!host->model && !c->open_eyes) || !host->demand || !host->pcpus || !host->guests ||
+	    !host->vcpu || !host->last || !host->load_ns)
 		abort();
 	for (size_t p = 0; p < c->npcpus; p++)
 		host->pcpus[p] = (struct cpu_pcpu){
@@ -127,7 +127,8 @@ void bench_host_pin(struct bench_host *host, size_t vcpu, int pcpu)
 	memset(map, pcpu < 0 ? 0xff : 0, sizeof(map));
 	if (pcpu >= 0)
 		map[pcpu / 8] = (unsigned char)(1u << (pcpu % 8));
-	if (host->model && model_set_affinity(host->model, (unsigned int)(vcpu / host->vcpus),
+	if (host->model &&
+	    model_set_affinity(host->model, (unsigned int)(vcpu / host->vcpus),
 			       (unsigned int)(vcpu % host->vcpus), map, model_maplen(host->model)))
 		abort();
 	host->vcpu[vcpu].pcpu = pcpu < 0 ? CPU_FLOATING : pcpu;
@@ -137,7 +138,8 @@ void bench_host_advance(struct bench_host *host, double seconds)
 {
 	host->time_s += seconds;
 	if (host->model)
-		model_advance(host->model, (uint64_t)llround(host->time_s * (double)MODEL_NS_PER_S));
+		model_advance(host->model,
+			      (uint64_t)llround(host->time_s * (double)MODEL_NS_PER_S));
 	for (size_t v = 0; !host->model && v < host->nguests * host->vcpus; v++) {
 		uint64_t ran = (uint64_t)(host->demand[v] / 100 * seconds * (double)MODEL_NS_PER_S);
 
