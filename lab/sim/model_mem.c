@@ -40,10 +40,14 @@
 #define OOM_PATIENCE_S 0.15	    /* a kernel without progress gives up within a few tenths */
 #define RETRY_NS       200000000ULL /* virtio_balloon: msleep(200) when the guest gives no page */
 #define RETRY_KIB      MIB	    /* it asks for 256 pages at a time */
-/* Free page reporting returns blocks of 2 MiB or more every 2 s; fragments stay. */
-#define REPORT_S  1
-#define FRAGMENTS (10 * MIB)
-#define TELL_NS	  MODEL_NS_PER_S /* QEMU's limit on BALLOON_CHANGE */
+/*
+ * Free page reporting looks every 2 s and returns so much and no more
+ * (measured: 256 MiB every 2 s); fragments stay.
+ */
+#define REPORT_S     1
+#define REPORT_KIB_S (128 * MIB)
+#define FRAGMENTS    (10 * MIB)
+#define TELL_NS	     MODEL_NS_PER_S /* QEMU's limit on BALLOON_CHANGE */
 
 /* --- layout --- */
 
@@ -473,7 +477,8 @@ static void guest_step(struct model *m, struct guest *g)
 		swap_in(mem);
 	}
 	if (mem->dirty > FRAGMENTS)
-		mem->dirty -= (mem->dirty - FRAGMENTS) * (MODEL_STEP_S / REPORT_S);
+		mem->dirty -=
+			fmin((mem->dirty - FRAGMENTS) / REPORT_S, REPORT_KIB_S) * MODEL_STEP_S;
 	mem->dirty = fmin(mem->dirty, memory_free(mem));
 	stats_step(m, g);
 	balloon_tell(m, g);
