@@ -21,14 +21,17 @@ struct guest {
 	unsigned int id; /* libvirt's, another at each start */
 	char *name;
 	struct xml_guest settings;
-	bool period_set; /* by us: settings.period_s is what was found */
-	bool failing;	 /* the last call failed and was told */
-	bool seen;	 /* in this sample */
+	int64_t period_s;     /* of its statistics before we set it; MEM_NOT_KNOWN: we did not */
+	int64_t original_kib; /* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
+	bool set;	      /* its balloon was, by us */
+	bool failing;	      /* the last call failed and was told */
+	bool seen;	      /* in this sample */
 };
 
 struct host {
 	const struct host_options *options;
-	bool local; /* the guests run on the machine we run on: /proc tells */
+	const struct saved *saved; /* of an earlier life; NULL: none */
+	bool local;		   /* the guests run on the machine we run on: /proc tells */
 
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for sets */
 	int nrecords;
@@ -195,7 +198,20 @@ static void set_period(const struct host *host, virDomainPtr dom, struct guest *
 		log_warn("guest %s: setting the period of its statistics: %s", guest->name,
 			 virGetLastErrorMessage());
 	else
-		guest->period_set = true;
+		guest->period_s = found;
+}
+
+/* In an earlier life it may have been us who made it what it is now. */
+static void recall(const struct host *host, struct guest *guest)
+{
+	const struct saved_guest *saved =
+		host->saved ? state_find(host->saved, guest->uuid, guest->id) : NULL;
+
+	if (!saved)
+		return;
+	guest->original_kib = saved->original_kib;
+	guest->period_s = saved->period_s;
+	guest->set = true;
 }
 
 /* All that is asked about a guest at each of its starts. 0, or −1 if it cannot be asked now. */
@@ -204,7 +220,12 @@ static int read_guest(const struct host *host, virDomainPtr dom, struct guest *g
 	const char *name = virDomainGetName(dom);
 	char *xml = virDomainGetXMLDesc(dom, 0);
 
-	*guest = (struct guest){.id = virDomainGetID(dom), .name = name ? strdup(name) : NULL};
+	*guest = (struct guest){
+		.id = virDomainGetID(dom),
+		.name = name ? strdup(name) : NULL,
+		.period_s = MEM_NOT_KNOWN,
+		.original_kib = MEM_NOT_KNOWN,
+	};
 	virDomainGetUUID(dom, guest->uuid);
 	if (!xml || !guest->name) {
 		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
@@ -220,6 +241,7 @@ static int read_guest(const struct host *host, virDomainPtr dom, struct guest *g
 			 guest->name, guest->settings.wrong);
 	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
 		guest->settings.managed = false;
+	recall(host, guest);
 	set_period(host, dom, guest);
 	return 0;
 }
@@ -371,7 +393,10 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 		if (!guest)
 			continue;
 		host->sample_records[sample->nguests] = host->records[r];
-		host->sample_guests[sample->nguests++] = read_figures(host->records[r], guest);
+		host->sample_guests[sample->nguests] = read_figures(host->records[r], guest);
+		if (guest->original_kib == MEM_NOT_KNOWN)
+			guest->original_kib = host->sample_guests[sample->nguests].actual_kib;
+		sample->nguests++;
 	}
 	sample->guests = host->sample_guests;
 	return host->local ? read_meminfo(sample) : read_node_memory(conn, sample);
@@ -391,6 +416,7 @@ int host_set(struct host *host, const struct mem_set *set)
 
 	if (virDomainSetMemoryFlags(dom, (unsigned long)set->to_kib, VIR_DOMAIN_AFFECT_LIVE) == 0) {
 		guest->failing = false;
+		guest->set = true;
 		return 0;
 	}
 	if (!guest->failing)
@@ -400,22 +426,49 @@ int host_set(struct host *host, const struct mem_set *set)
 	return -1;
 }
 
-void host_restore(struct host *host, virConnectPtr conn)
+void host_remember(struct host *host, const struct saved *saved)
+{
+	host->saved = saved;
+}
+
+struct saved_guest host_save(const struct host *host, size_t guest)
+{
+	const struct mem_guest *figures = &host->sample_guests[guest];
+	const struct guest *known = find_guest(host, host->nguests, figures->uuid);
+	struct saved_guest saved = {
+		.id = known->id,
+		.actual_kib = figures->actual_kib > 0 ? figures->actual_kib : 0,
+		.original_kib = known->original_kib > 0 ? known->original_kib : 0,
+		.period_s = known->period_s,
+	};
+
+	memcpy(saved.uuid, known->uuid, MEM_UUID_LEN);
+	return saved;
+}
+
+static void restore_guest(const struct guest *guest, virDomainPtr dom, bool balloon)
+{
+	if (balloon && guest->set && guest->original_kib > 0 &&
+	    virDomainSetMemoryFlags(dom, (unsigned long)guest->original_kib,
+				    VIR_DOMAIN_AFFECT_LIVE) < 0)
+		log_warn("guest %s: giving back its memory: %s", guest->name,
+			 virGetLastErrorMessage());
+	if (guest->period_s != MEM_NOT_KNOWN &&
+	    virDomainSetMemoryStatsPeriod(dom, (int)guest->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
+		log_warn("guest %s: putting back the period of its statistics: %s", guest->name,
+			 virGetLastErrorMessage());
+}
+
+void host_restore(struct host *host, virConnectPtr conn, bool balloons)
 {
 	for (size_t g = 0; g < host->nguests; g++) {
-		struct guest *guest = &host->guests[g];
-		virDomainPtr dom;
+		const struct guest *guest = &host->guests[g];
+		virDomainPtr dom = virDomainLookupByUUID(conn, guest->uuid);
 
-		if (!guest->period_set)
-			continue;
-		dom = virDomainLookupByUUID(conn, guest->uuid);
 		if (!dom)
-			continue; /* gone, and its period with it */
-		if (virDomainGetID(dom) == guest->id &&
-		    virDomainSetMemoryStatsPeriod(dom, guest->settings.period_s,
-						  VIR_DOMAIN_AFFECT_LIVE) < 0)
-			log_warn("guest %s: putting back the period of its statistics: %s",
-				 guest->name, virGetLastErrorMessage());
+			continue; /* gone, and what was set with it */
+		if (virDomainGetID(dom) == guest->id)
+			restore_guest(guest, dom, balloons);
 		virDomainFree(dom);
 	}
 }

@@ -7,6 +7,7 @@
 #define BALLAST_MEMORY_HOST_H
 
 #include "plan.h"
+#include "state.h"
 
 #include <libvirt/libvirt.h>
 
@@ -40,7 +41,14 @@ const char *host_guest_name(const struct host *host, size_t guest);
 /* Sets one balloon of the last sample. 0, or −1 after saying why on stderr. */
 int host_set(struct host *host, const struct mem_set *set);
 
-/* Puts the guests' statistics periods back to what was found. */
-void host_restore(struct host *host, virConnectPtr conn);
+/* What was known of guests in an earlier life; must outlive the host. */
+void host_remember(struct host *host, const struct saved *saved);
+
+/* What is to be kept of a guest of the last sample, but for its target. */
+struct saved_guest host_save(const struct host *host, size_t guest);
+
+/* Puts the guests' statistics periods back to what was found, and their balloons too where asked.
+ */
+void host_restore(struct host *host, virConnectPtr conn, bool balloons);
 
 #endif

@@ -705,3 +705,10 @@ const char *mem_reason_name(enum mem_reason reason)
 
 	return names[reason];
 }
+
+const char *mem_happening_name(enum mem_happening what)
+{
+	static const char *const names[] = {"set-by-others", "held", "steered"};
+
+	return names[what];
+}

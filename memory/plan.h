@@ -205,5 +205,6 @@ int mem_resume(struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN], 
 const char *mem_level_name(enum mem_level level);
 const char *mem_condition_name(enum mem_condition condition);
 const char *mem_reason_name(enum mem_reason reason);
+const char *mem_happening_name(enum mem_happening what);
 
 #endif

@@ -65,3 +65,37 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 1 ]
 }
+
+@test "a second instance on the host is refused" {
+	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
+	local pid=$!
+	until grep -q tick= "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	run ./memory_coordinator -c test:///default 1
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"another memory_coordinator"* ]]
+	run ./memory_coordinator -c test:///default --explain
+	[ "$status" -eq 0 ]
+	kill -TERM "$pid"
+	wait "$pid"
+	[ ! -e "$BATS_TEST_TMPDIR/memory_coordinator.state" ]
+}
+
+@test "a corrupt state file is named and left" {
+	for text in '' '{' '[]' '{"version":1,"guests":[{}]}' '{"version":9,"guests":[]}'; do
+		printf '%s' "$text" >"$BATS_TEST_TMPDIR/memory_coordinator.state"
+		run --separate-stderr ./memory_coordinator -c test:///default --once 1
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"memory_coordinator.state"*"starting anew" ]]
+	done
+}
+
+@test "metrics that cannot be written and logs that are none are refused in one line" {
+	refused "--metrics /nowhere/file" --metrics /nowhere/file -c test:///default 1
+	refused "/nowhere/log" --replay /nowhere/log
+	: >"$BATS_TEST_TMPDIR/log"
+	refused "log:0" --replay "$BATS_TEST_TMPDIR/log"
+	echo '{"type":"tick"}' >"$BATS_TEST_TMPDIR/log"
+	refused "log:1: a tick before any policy" --replay "$BATS_TEST_TMPDIR/log"
+	echo 'x' >"$BATS_TEST_TMPDIR/log"
+	refused "log:1" --replay "$BATS_TEST_TMPDIR/log"
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The program as it is on the simulated host: the course's scenarios, replay, a killed run, others who set
+# balloons, guests that do not follow.
+
+bats_require_minimum_version 1.5.0
+sim=../lab/sim/run
+scenarios=../ci/scenarios
+
+setup() {
+	cd "$BATS_TEST_DIRNAME"
+	[ -x $sim ] || skip "the simulated host is not built: make -C lab/sim"
+	trace=$BATS_TEST_TMPDIR/trace
+}
+
+simulate() { # SCENARIO ARGS…: runs the program, its output in $BATS_TEST_TMPDIR/out
+	local scenario=$1
+	shift
+	$sim -v --trace "$trace" "$scenario" -- ./memory_coordinator "$@" >"$BATS_TEST_TMPDIR/out" 2>&1
+}
+
+write_scenario() { # TEXT: timeline and faults
+	printf '[scenario]\nkind = memory\nlength = 60s\n%s\n' "$1" >"$BATS_TEST_TMPDIR/s.scenario"
+}
+
+@test "the course's scenarios are passed, by the checker" {
+	[ -x ../ci/build/check_memory ] || skip "the checker is not built: make -C ci"
+	for scenario in $scenarios/mem-*.scenario; do
+		simulate "$scenario" 2
+		../ci/build/check_memory "$scenario" "$trace" >"$BATS_TEST_TMPDIR/verdict"
+	done
+}
+
+@test "a log of --json goes through the policy again with the same result" {
+	simulate $scenarios/mem-two-free.scenario --json 2
+	grep '^{' "$BATS_TEST_TMPDIR/out" >"$BATS_TEST_TMPDIR/log"
+	run ./memory_coordinator --replay "$BATS_TEST_TMPDIR/log"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"differences=0"* ]]
+	# And a decision that was another one is seen.
+	sed -i '0,/"to_kib":4/s//"to_kib":5/' "$BATS_TEST_TMPDIR/log"
+	run ./memory_coordinator --replay "$BATS_TEST_TMPDIR/log"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"difference line="* ]]
+}
+
+@test "a constant load is left alone once the rest has been given back" {
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 2
+	grep -q '^set ' "$BATS_TEST_TMPDIR/out"
+	# The last twenty ticks set nothing.
+	[ "$(grep -E '^(set|tick)' "$BATS_TEST_TMPDIR/out" | tail -20 | grep -c '^tick')" -eq 20 ]
+}
+
+@test "what somebody else sets is told once" {
+	write_scenario $'[timeline]\n1 = 40s setmem 900M'
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 2
+	[ "$(grep -c 'what=set-by-others' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+}
+
+@test "the metrics are there and whole" {
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2
+	[ "$(grep -c '^ballast_memory_guest_size_bytes{guest="aos_vm[1-4]"} [0-9]*$' "$BATS_TEST_TMPDIR/m.prom")" -eq 4 ]
+	! grep -vE '^(# (HELP|TYPE) |ballast_memory_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
+}
