@@ -14,9 +14,14 @@
 /* libvirt's CPU time comes in steps of 10 ms; both ends of a window may be off by one. */
 #define COUNTER_STEP_S 0.01
 
-/* A vCPU that ran or wanted to run for this much of a window never slept, and for that much it did. */
-#define SATURATED_PCT 98.0
-#define SLEEPY_PCT    94.0
+/* A vCPU that ran or wanted to run for this much of a window never slept … */
+#define SLEEPLESS_PCT	     99.0
+/* … and neither did one that comes near that and used as much as the busiest on its pCPU, or nearly. */
+#define NEARLY_SLEEPLESS_PCT 95.0
+#define TOP_SHARE	     0.95
+
+/* Less waiting than this keeps nobody from what it wants. */
+#define WAITED_PCT 4.0
 
 /* A belief is the mean of the windows that agree with it, and follows the later ones at this rate. */
 #define SMOOTHING 0.2
@@ -27,7 +32,12 @@
 #define NOISE_GATE     4.0
 
 /* A vCPU that gets all but this of what it is believed to want, and never sleeps, wants more. */
-#define TRUST_MARGIN_PCT 2.0
+#define FAITH_MARGIN_PCT 2.0
+
+/* So many windows it may do that before a guess is made again, once a guess was wrong; twice as many each
+ * time. */
+#define PATIENCE_FIRST 8
+#define PATIENCE_MOST  512
 
 /* The host's own threads wander between pCPUs: only what stays for this long counts. */
 #define OTHER_SMOOTHING_S 10.0
@@ -89,27 +99,27 @@ ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id)
 	return low < sample->npcpus && sample->pcpus[low].id == id ? (ptrdiff_t)low : -1;
 }
 
-/* Where x lies between low and high, from 0 to 1. */
-static double ramp(double x, double low, double high)
-{
-	return fmax(fmin((x - low) / (high - low), 1), 0);
-}
-
 /*
  * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. If it slept
  * now and then, it had nothing left to do: work that arrives at a rate, or is given up when its time is
  * over, then got all of u that it asked for, only later. If it never slept, u says nothing: it may want
  * the whole pCPU and is taken to. (Eight such vCPUs on one pCPU all use 12.5 %, wanting 45 % or 100 %.)
+ * Where that is a near thing the neighbours tell: among vCPUs that never sleep a pCPU is shared evenly, so
+ * whoever got less than the top share of it, by weight, did sleep.
+ *
  * Loads paced by a clock that runs on while they wait are read too low by this (a 40 % load of stress-ng
  * beside two busy guests: u = 0.165, d = 0.41), in the right order though, and rightly once they have
  * room.
  */
-double cpu_demand_estimate(double usage_pct, double delay_pct, double cap_pct)
+double cpu_demand_estimate(double usage_pct, double delay_pct, double share, double cap_pct,
+			   bool *guessed)
 {
-	double sleepless = ramp(usage_pct + delay_pct, SLEEPY_PCT, SATURATED_PCT) *
-			   ramp(delay_pct, 0, 100 - SLEEPY_PCT);
+	double wanted = usage_pct + delay_pct;
 
-	return fmin(usage_pct + (100 - usage_pct) * sleepless, cap_pct);
+	*guessed = delay_pct > WAITED_PCT &&
+		   (wanted >= SLEEPLESS_PCT ||
+		    (wanted >= NEARLY_SLEEPLESS_PCT && share >= TOP_SHARE));
+	return fmin(*guessed ? 100 : usage_pct, cap_pct);
 }
 
 /* Percent of a window between two readings of a counter; −1 where it went back or is not known. */
@@ -137,31 +147,20 @@ static bool read_window(const struct cpu_track *before, const struct cpu_vcpu *v
 	return true;
 }
 
-/*
- * Where delays are not known: on a pCPU without idle time, whoever got less than the top share of it
- * (by weight) got all it wanted, and whoever got the top share may want everything.
- */
-static void guess_delays(const struct cpu_sample *sample, struct cpu_vcpu_load *vcpus,
-			 double *sum, double *top)
+/* Per pCPU, the usage of the vCPUs pinned there, and the largest of them, by weight. */
+static void sum_shares(const struct cpu_sample *sample, const struct cpu_vcpu_load *vcpus,
+		       double *sum, double *top)
 {
 	for (size_t p = 0; p < sample->npcpus; p++)
 		sum[p] = top[p] = 0;
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < sample->nvcpus; i++) {
-			const struct cpu_vcpu *vcpu = &sample->vcpus[i];
-			ptrdiff_t p = cpu_pcpu_find(sample, vcpu->pcpu);
-			double share = vcpus[i].usage_pct / sample->guests[vcpu->guest].weight;
+	for (size_t i = 0; i < sample->nvcpus; i++) {
+		const struct cpu_vcpu *vcpu = &sample->vcpus[i];
+		ptrdiff_t p = cpu_pcpu_find(sample, vcpu->pcpu);
 
-			if (p < 0 || !vcpus[i].known)
-				continue;
-			if (pass == 0) {
-				sum[p] += vcpus[i].usage_pct;
-				top[p] = fmax(top[p], share);
-			} else if (vcpus[i].delay_pct < 0 && share >= 0.9 * top[p] &&
-				   sum[p] >= SATURATED_PCT - 5) {
-				vcpus[i].delay_pct = 100 - vcpus[i].usage_pct;
-			}
-		}
+		if (p < 0 || !vcpus[i].known)
+			continue;
+		sum[p] += vcpus[i].usage_pct;
+		top[p] = fmax(top[p], vcpus[i].usage_pct / sample->guests[vcpu->guest].weight);
 	}
 }
 
@@ -172,61 +171,109 @@ struct evidence {
 	bool guessed;
 };
 
+/*
+ * A vCPU that never slept may want more than is known of it, or only be kept waiting. Is what was seen in
+ * better times kept? Yes while it gets less than that in surroundings that were changed: this explains it.
+ * And for some windows where guesses have turned out wrong before.
+ */
+static bool keeps_faith(struct cpu_track *track, const struct evidence *seen, double gate)
+{
+	if (!seen->guessed || track->guessed || !track->known) {
+		track->explained = false;
+		track->waited = 0;
+		return false;
+	}
+	track->explained |= track->disturbed;
+	if (track->explained && seen->least_pct < track->demand_pct - FAITH_MARGIN_PCT)
+		return true;
+	if (seen->least_pct > track->demand_pct + gate || track->waited >= track->patience)
+		return false;
+	track->waited++;
+	return true;
+}
+
+/* A guess gives way to what is seen. Was it wrong from the start? Then guess less readily. */
+static void learn_patience(struct cpu_track *track, const struct evidence *seen, double gate)
+{
+	if (!track->guessed || seen->guessed)
+		return;
+	if (track->disturbed && fabs(seen->estimate_pct - track->sure_pct) <= 2 * gate)
+		track->patience = track->patience ? 2 * track->patience : PATIENCE_FIRST;
+	else
+		track->patience = 0;
+	if (track->patience > PATIENCE_MOST)
+		track->patience = PATIENCE_MOST;
+}
+
 /* Takes a window into the belief about a vCPU. Returns by how much it contradicts. */
 static double believe(struct cpu_track *track, const struct evidence *seen, unsigned int confirm)
 {
 	double off = seen->estimate_pct - track->demand_pct;
 	double gate = fmax(fmax(GATE_LEAST_PCT, seen->resolution_pct), NOISE_GATE * track->noise_pct);
-	/* What we changed ourselves needs no second window, and a belief formed while it waited
-	 * gives way to what is seen now. */
+	bool agrees = track->known && fabs(off) <= gate;
+	/* What we changed ourselves needs no second window, where it lets us see what was guessed. */
 	bool replace = confirm < 2 || track->pending || (track->disturbed && track->guessed);
 
-	track->trusted = seen->guessed && (track->trusted || track->disturbed);
-	track->disturbed = false;
-	/* That it no longer sleeps is put down to its new surroundings, and what was seen in better
-	 * ones is kept, for as long as it gets less than that. */
-	if (track->known && !track->guessed && track->trusted &&
-	    track->demand_pct > seen->least_pct + TRUST_MARGIN_PCT) {
+	if (keeps_faith(track, seen, gate)) {
 		track->pending = false;
-		return 0;
-	}
-	track->noise_pct += SMOOTHING * (fmin(fabs(off), 2 * gate) - track->noise_pct);
-	if (track->known && fabs(off) <= gate) {
+	} else if (agrees) {
+		/* The window before was no change but noise. */
+		if (track->pending)
+			track->noise_pct += SMOOTHING * (track->pending_pct - track->noise_pct);
+		track->noise_pct += SMOOTHING * (fabs(off) - track->noise_pct);
 		track->agreed++;
 		track->demand_pct += fmax(SMOOTHING, 1.0 / (track->agreed + 1)) * off;
 		track->pending = false;
 		track->guessed = seen->guessed;
-		return 0;
-	}
-	if (!replace) {
+	} else if (!replace) {
 		track->pending = true;
+		track->pending_pct = fabs(off);
+		track->disturbed = false;
 		return fabs(off);
+	} else {
+		learn_patience(track, seen, gate);
+		track->known = true;
+		track->pending = false;
+		track->agreed = 0;
+		track->guessed = seen->guessed;
+		track->demand_pct = seen->estimate_pct;
 	}
-	track->known = true;
-	track->pending = false;
-	track->agreed = 0;
-	track->guessed = seen->guessed;
-	track->demand_pct = seen->estimate_pct;
+	if (!track->guessed)
+		track->sure_pct = track->demand_pct;
+	track->disturbed = false;
 	return 0;
+}
+
+double cpu_track_error(const struct cpu_track *track)
+{
+	/* The mean of n windows, or of as many as smoothing remembers. */
+	double windows = fmin(track->agreed + 1, 2 / SMOOTHING - 1);
+
+	return 1.25 * track->noise_pct / sqrt(windows);
 }
 
 /* One vCPU's window: from rates to belief. Returns by how much the window contradicts the belief. */
 static double follow_vcpu(struct cpu_track *track, const struct cpu_sample *sample, size_t i,
-			  double elapsed_s, const struct cpu_policy *policy,
-			  struct cpu_vcpu_load *load)
+			  double elapsed_s, const double *sum, const double *top,
+			  const struct cpu_policy *policy, struct cpu_vcpu_load *load)
 {
-	double cap = sample->guests[sample->vcpus[i].guest].cap_pct;
-	double delay = fmax(load->delay_pct, 0);
+	const struct cpu_guest *guest = &sample->guests[sample->vcpus[i].guest];
+	ptrdiff_t p = cpu_pcpu_find(sample, sample->vcpus[i].pcpu);
+	double share = p < 0 || top[p] <= 0 ? 1 : load->usage_pct / guest->weight / top[p];
+	double delay = load->delay_pct, changed;
 	struct evidence seen = {
 		.least_pct = load->usage_pct,
 		.resolution_pct = 100 * 2 * COUNTER_STEP_S / elapsed_s,
-		.guessed = load->usage_pct + delay > SLEEPY_PCT && delay > 100 - SLEEPY_PCT,
 	};
-	double changed;
 
 	if (!load->known)
 		return 0;
-	seen.estimate_pct = cpu_demand_estimate(load->usage_pct, delay, cap);
+	/* Where delays are not known: on a pCPU without idle time who got the top share waited. */
+	if (delay < 0)
+		delay = p >= 0 && sum[p] >= NEARLY_SLEEPLESS_PCT && share >= TOP_SHARE ?
+				100 - load->usage_pct : 0;
+	seen.estimate_pct = cpu_demand_estimate(load->usage_pct, delay, share, guest->cap_pct,
+						&seen.guessed);
 	changed = believe(track, &seen, policy->confirm);
 	load->demand_pct = track->demand_pct;
 	load->known = track->known;
@@ -391,11 +438,12 @@ int cpu_demand(const struct cpu_tracks *before, const struct cpu_policy *policy,
 		goto out;
 	match_vcpus(before, sample, keys, next, vcpus, windows);
 	follow_pcpus(before, sample, vcpus, next, windows, pcpus, scratch, blurred);
-	guess_delays(sample, vcpus, scratch, scratch + sample->npcpus);
+	sum_shares(sample, vcpus, scratch, scratch + sample->npcpus);
 	for (size_t i = 0; windows->usable && i < sample->nvcpus; i++)
 		windows->changed_pct +=
 			follow_vcpu(&next->vcpus[windows->order[i]], sample, i,
-				    windows->elapsed_s, policy, &vcpus[i]);
+				    windows->elapsed_s, scratch, scratch + sample->npcpus, policy,
+				    &vcpus[i]);
 	settle_others(next, sample, pcpus);
 	result = 0;
 out:

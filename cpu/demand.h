@@ -16,10 +16,14 @@ struct cpu_track {
 	uint64_t run_ns;
 	uint64_t delay_ns;
 	bool known;	 /* demand_pct is a belief */
-	bool pending;	 /* the last window contradicted it */
+	bool pending;	 /* the last window contradicted it … */
+	double pending_pct; /* … by so much */
 	bool guessed;	 /* it never slept: it may want less than is believed, but not than it used */
 	bool disturbed;	 /* pins changed its surroundings since the last sample */
-	bool trusted;	 /* since then it never slept, which is put down to that */
+	bool explained;	 /* since then it never slept, which is put down to that */
+	unsigned int patience; /* windows it may never sleep before a guess is made … */
+	unsigned int waited;   /* … and for how many it has not */
+	double sure_pct;       /* the last belief that was no guess */
 	unsigned int agreed; /* windows since it was formed */
 	double demand_pct;
 	double noise_pct; /* mean absolute deviation of the windows from the belief */
@@ -64,13 +68,18 @@ int cpu_demand(const struct cpu_tracks *before, const struct cpu_policy *policy,
 
 void cpu_tracks_free(struct cpu_tracks *tracks);
 
+/* How far the belief about a vCPU's demand may be off by chance: a standard error. */
+double cpu_track_error(const struct cpu_track *track);
+
 /* The position of a pCPU's id among the sample's, or −1. */
 ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id);
 
 /*
- * What a vCPU wants, by one window of its usage and delay in percent of it. cap_pct: what it can use
- * at most. See demand.c for where the rule comes from.
+ * What a vCPU wants, by one window of its usage and delay in percent of it. share: its usage as a part of
+ * the largest on its pCPU, by weight. cap_pct: what it can use at most. *guessed: it may be less. See
+ * demand.c for where the rule comes from.
  */
-double cpu_demand_estimate(double usage_pct, double delay_pct, double cap_pct);
+double cpu_demand_estimate(double usage_pct, double delay_pct, double share, double cap_pct,
+			   bool *guessed);
 
 #endif

@@ -10,8 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many pCPUs at the other end of the order are looked at for a partner. */
-#define PARTNERS 12
+/* How many helpful pCPUs at the other end of the order are compared as partners, and how many are looked at
+ * for them. */
+#define PARTNERS       12
+#define PARTNERS_TRIED 64
+
+/* How many of the pCPUs that are furthest out are tried before the search is stuck. */
+#define ENDS_TRIED 64
 
 /* In columns longer than this only the vCPUs of about the right size are looked at. */
 #define COLUMN_SCAN 48
@@ -227,7 +232,7 @@ static void find_partner(struct descent *descent, size_t p, bool gives, struct a
 {
 	size_t m = descent->board.problem->npcpus, helpful = 0;
 
-	for (size_t i = 0; i < m && helpful < PARTNERS; i++) {
+	for (size_t i = 0; i < m && i < PARTNERS_TRIED && helpful < PARTNERS; i++) {
 		size_t q = descent->board.order[gives ? i : m - 1 - i];
 		struct action found = {0};
 
@@ -245,15 +250,15 @@ static void find_next(struct descent *descent, struct action *best)
 {
 	const struct board *board = &descent->board;
 	bool squares = descent->window.low > descent->window.high;
-	size_t top = board->problem->npcpus, bottom = 0;
+	size_t m = board->problem->npcpus, top = m, bottom = 0;
 
-	while (bottom < top && !best->found) {
+	while (bottom < top && m - top + bottom < ENDS_TRIED && !best->found) {
 		double over = board->load[board->order[top - 1]] - descent->window.high;
 		double under = descent->window.low - board->load[board->order[bottom]];
 
 		if (!squares && over <= CPU_EPSILON && under <= CPU_EPSILON)
 			return;
-		if (squares ? bottom >= top - bottom : over < under)
+		if (squares ? bottom < m - top : over < under)
 			find_partner(descent, board->order[bottom++], false, best);
 		else
 			find_partner(descent, board->order[--top], true, best);

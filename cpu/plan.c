@@ -36,8 +36,12 @@
 #define HOLD_SHARE 0.2
 #define HOLD_TICKS 2
 
-/* See limit_demands(). Twice, so that heavy and light are told apart until a host is overloaded deeply. */
-#define DUE_MOST 2.0
+/*
+ * See limit_demands(). A little above 1, so that heavy and light are still told apart on a host that is
+ * just overloaded (four of 100 % and four of 45 % on 4 pCPUs: 55 are due to the heavy, so two of them on
+ * one pCPU hardly lose); not much more, or three light ones would be crowded together to match a heavy one.
+ */
+#define DUE_MOST 1.25
 
 /* A move that goes back to where the vCPU was within so many ticks undoes the earlier one. */
 #define UNDO_TICKS 5
@@ -53,6 +57,7 @@ void cpu_policy_init(struct cpu_policy *policy)
 		.threshold_pct = THRESHOLD_PCT,
 		.cost_pct = COST_PCT,
 		.node_cost_pct = NODE_COST_PCT,
+		.due_most = DUE_MOST,
 		.confirm = 2,
 		.node_budget = NODE_BUDGET,
 	};
@@ -211,10 +216,10 @@ static int compare_levels(const void *a, const void *b)
 
 /*
  * Where all pCPUs together cannot give what is wanted, a vCPU's due is what it would get if they were one
- * (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond DUE_MOST times
+ * (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond due_most times
  * its due it would not get anywhere, and to plan for it would be to move vCPUs for nothing.
  */
-static int limit_demands(struct table *table)
+static int limit_demands(struct table *table, double due_most)
 {
 	size_t n = table->problem.nvcpus, i = 0;
 	double room = 0, weight = 0, level = 0;
@@ -241,7 +246,7 @@ static int limit_demands(struct table *table)
 	if (i < n && weight > 0)
 		level += room / weight;
 	for (size_t v = 0; v < n; v++)
-		table->demand[v] = fmin(table->demand[v], DUE_MOST * level * table->weight[v]);
+		table->demand[v] = fmin(table->demand[v], due_most * level * table->weight[v]);
 out:
 	free(levels);
 	return 0;
@@ -285,7 +290,7 @@ static int table_build(struct table *table, const struct cpu_policy *policy,
 	add_pcpus(table, sample, plan->pcpus);
 	for (size_t i = 0; i < sample->nvcpus; i++)
 		add_vcpu(table, sample, sorted[i], plan);
-	if (limit_demands(table))
+	if (limit_demands(table, policy->due_most))
 		return -1;
 	table->problem.base = table->base;
 	table->problem.core = table->core;
@@ -419,11 +424,37 @@ static void remember(const struct table *table, const int *to, struct cpu_tracks
 	}
 }
 
+/*
+ * How far the spread may be off: twice the standard error of the difference of two sums of beliefs, those
+ * of the busiest and the idlest pCPU. variance: scratch.
+ */
+static double find_doubt(const struct table *table, const struct cpu_tracks *tracks,
+			 const size_t *order, double *variance)
+{
+	double first = 0, second = 0;
+
+	for (size_t c = 0; c < table->problem.npcpus; c++)
+		variance[c] = 0;
+	for (size_t v = 0; v < table->problem.nvcpus; v++) {
+		double error = cpu_track_error(&tracks->vcpus[order[table->vcpu[v]]]);
+
+		if (table->at[v] != CPU_NOWHERE)
+			variance[table->at[v]] += error * error;
+	}
+	/* Not knowing which two it will be, the least certain. */
+	for (size_t c = 0; c < table->problem.npcpus; c++) {
+		second = fmax(second, fmin(first, variance[c]));
+		first = fmax(first, variance[c]);
+	}
+	return 2 * sqrt(first + second);
+}
+
 /* Searches, and takes the result if it is worth its moves. */
 static int search(const struct table *table, const struct cpu_policy *policy,
 		  const struct cpu_sample *sample, struct cpu_tracks *tracks, const size_t *order,
 		  double *load, struct cpu_plan *plan)
 {
+	double doubt = find_doubt(table, tracks, order, load);
 	struct cpu_solution solution;
 	struct span span;
 	bool *touched = calloc(table->problem.npcpus, sizeof(*touched));
@@ -437,8 +468,8 @@ static int search(const struct table *table, const struct cpu_policy *policy,
 	plan->bound = solution.bound;
 	plan->exact = solution.exact;
 	plan->verdict = CPU_BEST;
-	if (!table->floating &&
-	    plan->spread_pct - solution.spread <= policy->cost_pct * (double)solution.moves)
+	if (!table->floating && plan->spread_pct - solution.spread <=
+					policy->cost_pct * (double)solution.moves + doubt)
 		goto out;
 	result = write_pins(table, policy, sample, solution.to, plan);
 	if (result)

@@ -60,6 +60,7 @@ struct cpu_policy {
 	double threshold_pct;	  /* spread of load that is left alone, percentage points */
 	double cost_pct;	  /* what one move costs, in points of spread */
 	double node_cost_pct;	  /* gain in spread that makes leaving the memory's node worth it */
+	double due_most;	  /* most a vCPU counts with, in parts of what is due to it */
 	unsigned int confirm;	  /* windows a change must last before it counts: 1 or 2 */
 	unsigned long node_budget; /* search nodes per plan: bounds its time */
 };

@@ -9,12 +9,15 @@
 /* Where the threshold cannot be reached, this far from the least spread counts as the least. */
 #define SPREAD_TOLERANCE 0.9
 
-/* The complete search is of use up to about this size. */
+/* The complete search is of use up to about this size … */
 #define EXACT_VCPUS_MOST 64
+/* … and up to this one to find the least spread there is. Where that is not known, whatever is within the
+ * threshold of what is proven will do. */
+#define LEAST_VCPUS_MOST 24
 
 /* So many different descents; of the largest problems fewer, for the sake of time. */
 #define VARIANTS      20
-#define VARIANT_VCPUS 10000
+#define VARIANT_VCPUS 1000
 
 /* Load is compared in steps of this many points when plans of equally many moves are told apart. */
 #define LOAD_STEP     5.0
@@ -124,7 +127,7 @@ static int find_least(const struct cpu_problem *problem, unsigned long *nodes, i
 	*least = INFINITY;
 	if (cpu_search_local(problem, enough, true, 0, to, least))
 		return -1;
-	if (*least > enough + CPU_EPSILON && problem->nvcpus <= EXACT_VCPUS_MOST) {
+	if (*least > enough + CPU_EPSILON) {
 		complete = cpu_search_exact(problem, enough, true, to, nodes, &failed);
 		*least = cpu_spread(problem, to);
 	}
@@ -167,36 +170,48 @@ static double price(const struct cpu_problem *problem, const struct cpu_solution
 	       problem->move_cost * (double)solution->moves;
 }
 
+/* Tries a target and keeps the result if it is cheaper. evenest: within the target, or NULL. */
+static int try_target(const struct cpu_problem *problem, const int *evenest, double target,
+		      unsigned long *nodes, struct cpu_solution *best, bool *cheaper)
+{
+	struct cpu_solution next = {.to = calloc(problem->nvcpus + 1, sizeof(int)),
+				    .spread_bound = best->spread_bound, .spread = INFINITY};
+	int result = -1;
+
+	if (!next.to)
+		return -1;
+	if (evenest) {
+		memcpy(next.to, evenest, problem->nvcpus * sizeof(*evenest));
+		next.spread = cpu_spread(problem, evenest);
+	}
+	result = find_fewest(problem, target, nodes, &next);
+	*cheaper = result == 0 && price(problem, &next) < price(problem, best);
+	if (*cheaper) {
+		struct cpu_solution worse = *best;
+
+		*best = next;
+		next = worse;
+	}
+	cpu_solution_free(&next);
+	return result;
+}
+
 /*
- * Where the threshold cannot be reached: ever less near to the least spread there is, as long as what
- * that saves in moves may be worth more than what it leaves in spread.
+ * Where the threshold cannot be reached: how near to the least spread is worth its moves? Small hosts: from
+ * the least upwards, as long as what that may save in moves can outweigh it.
  */
 static int find_cheapest(const struct cpu_problem *problem, const int *evenest, double least,
 			 unsigned long *nodes, struct cpu_solution *best)
 {
-	double now = cpu_spread_now(problem);
+	double now = cpu_spread_now(problem), more = SPREAD_TOLERANCE;
+	bool cheaper;
 
-	for (double more = SPREAD_TOLERANCE;; more *= 2) {
-		struct cpu_solution next = {.to = calloc(problem->nvcpus + 1, sizeof(int)),
-					    .spread_bound = best->spread_bound, .spread = least};
-		bool failed = !next.to;
-
-		if (!failed) {
-			memcpy(next.to, evenest, problem->nvcpus * sizeof(*evenest));
-			failed = find_fewest(problem, least + more, nodes, &next) != 0;
-		}
-		if (!failed && price(problem, &next) < price(problem, best)) {
-			struct cpu_solution swapped = *best;
-
-			*best = next;
-			next = swapped;
-		}
-		cpu_solution_free(&next);
-		if (failed)
+	do {
+		if (try_target(problem, evenest, least + more, nodes, best, &cheaper))
 			return -1;
-		if (least + more > fmin(now, price(problem, best)) || !problem->move_cost)
-			return 0;
-	}
+		more *= 2;
+	} while (problem->move_cost > 0 && least + more < fmin(now, price(problem, best)));
+	return 0;
 }
 
 int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
@@ -216,6 +231,9 @@ int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 		if (solution->spread <= problem->threshold + CPU_EPSILON)
 			return 0;
 	}
+	if (problem->nvcpus > LEAST_VCPUS_MOST)
+		return find_fewest(problem, solution->spread_bound + problem->threshold, &nodes,
+				   solution);
 	evenest = calloc(problem->nvcpus + 1, sizeof(*evenest));
 	if (!evenest)
 		return -1;
