@@ -16,6 +16,13 @@
 #include <strings.h>
 #include <time.h>
 
+#define STATS (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON)
+
+/* Another client's call on a guest takes a few milliseconds; a guest that hangs is not waited for.
+ */
+#define BUSY_TRIES    10
+#define BUSY_PAUSE_NS 10000000L
+
 struct guest {
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	unsigned int id; /* libvirt's, another at each start */
@@ -349,18 +356,61 @@ static struct mem_guest read_figures(const virDomainStatsRecord *record, const s
 	return g;
 }
 
+/* Whether the monitor was asked: while somebody else's call holds a guest, NOWAIT leaves it out. */
+static bool was_busy(const virDomainStatsRecord *record)
+{
+	return is_running(record) && read_figure(record, "balloon.current") != MEM_NOT_KNOWN &&
+	       read_figure(record, "balloon.rss") == MEM_NOT_KNOWN;
+}
+
+/* Asks the guests that were busy once more and takes over what they tell. Returns how many there
+ * were. */
+static size_t ask_busy_again(struct host *host)
+{
+	virDomainPtr *busy = calloc((size_t)host->nrecords + 1, sizeof(*busy));
+	virDomainStatsRecordPtr *again = NULL;
+	size_t nbusy = 0;
+	int n = 0;
+
+	for (int r = 0; busy && r < host->nrecords; r++) {
+		if (was_busy(host->records[r]))
+			busy[nbusy++] = host->records[r]->dom;
+	}
+	if (nbusy)
+		n = virDomainListGetStats(busy, STATS, &again,
+					  VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	for (int i = 0; i < n; i++) {
+		for (int r = 0; r < host->nrecords; r++) {
+			virDomainStatsRecord old = *host->records[r];
+
+			/* The list owns what its records hold, so they change places. */
+			if (virDomainGetID(old.dom) == virDomainGetID(again[i]->dom)) {
+				*host->records[r] = *again[i];
+				*again[i] = old;
+				break;
+			}
+		}
+	}
+	if (n > 0)
+		virDomainStatsRecordListFree(again);
+	free(busy);
+	return nbusy;
+}
+
 static int read_records(struct host *host, virConnectPtr conn)
 {
-	const unsigned int stats = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON;
 	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
+	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
 
 	drop_records(host);
 	/* One guest that hangs must not make all others wait: take what is there without waiting.
 	 */
 	host->nrecords = virConnectGetAllDomainStats(
-		conn, stats, &host->records, flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+		conn, STATS, &host->records, flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 	if (host->nrecords < 0 && virConnectIsAlive(conn) == 1)
-		host->nrecords = virConnectGetAllDomainStats(conn, stats, &host->records, flags);
+		host->nrecords = virConnectGetAllDomainStats(conn, STATS, &host->records, flags);
+	for (int i = 0; i < BUSY_TRIES && ask_busy_again(host); i++)
+		nanosleep(&pause, NULL);
 	if (host->nrecords >= 0)
 		return 0;
 	host->records = NULL;
