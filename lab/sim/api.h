@@ -106,7 +106,7 @@ struct world *api_world(void);
 
 /* --- memory statistics, for both ways to ask (api_memory.c) --- */
 
-#define MEMORY_STATS_MAX 12
+#define MEMORY_STATS_MAX 16
 
 struct memory_stat {
 	int tag;	   /* enum virDomainMemoryStatTags */
@@ -136,8 +136,9 @@ struct call {
 	json_t *arguments;
 	int noop; /* −1: does not apply */
 	bool recorded;
-	int code; /* 0: no error so far */
-	int from; /* where the error comes from: enum virErrorDomain */
+	int code;   /* 0: no error so far */
+	int from;   /* where the error comes from: enum virErrorDomain */
+	bool whole; /* the message stands for itself */
 	char message[API_ERROR_MAX];
 };
 
@@ -156,6 +157,13 @@ void call_arguments(struct call *c, const char *format, ...);
 int call_fail(struct call *c, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The guest must run and does not. */
+int call_fail_off(struct call *c);
+
+/* The same for an argument that the client's side refuses: the message is all there is. */
+int call_fail_argument(struct call *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Checks arguments as libvirt does; −1 where it failed. */
 int call_check_flags(struct call *c, unsigned int flags, unsigned int allowed);
 int call_check_pointer(struct call *c, const void *pointer, const char *name);
@@ -171,6 +179,7 @@ int call_unsupported(const char *function);
 
 /* --- errors (api_error.c) --- */
 
+/* message: with its prefix. */
 void error_raise(virConnectPtr conn, int from, int code, const char *message);
 /* What libvirt puts before a message of that code. */
 const char *error_prefix(int code);

@@ -23,6 +23,19 @@ int call_fail(struct call *c, int code, const char *format, ...)
 	return -1;
 }
 
+int call_fail_argument(struct call *c, const char *format, ...)
+{
+	va_list args;
+
+	c->code = VIR_ERR_INVALID_ARG;
+	c->from = VIR_FROM_DOMAIN;
+	c->whole = true;
+	va_start(args, format);
+	vsnprintf(c->message, sizeof(c->message), format, args);
+	va_end(args);
+	return -1;
+}
+
 /* The error comes from somewhere else than the hypervisor's driver. */
 static int fail_from(struct call *c, int from, int code, const char *message)
 {
@@ -34,29 +47,33 @@ int call_check_flags(struct call *c, unsigned int flags, unsigned int allowed)
 {
 	if (!(flags & ~allowed))
 		return 0;
-	return call_fail(c, VIR_ERR_INVALID_ARG, "unsupported flags (0x%x) in function %s",
-			 flags & ~allowed, c->function);
+	/* It is the driver that looks: virDomainX is qemuDomainX there. */
+	call_fail_argument(c, "unsupported flags (0x%x) in function qemu%s", flags & ~allowed,
+			   c->function + strlen("vir"));
+	c->from = VIR_FROM_QEMU;
+	return -1;
 }
 
 int call_check_pointer(struct call *c, const void *pointer, const char *name)
 {
 	if (pointer)
 		return 0;
-	return call_fail(c, VIR_ERR_INVALID_ARG, "%s in %s must not be NULL", name, c->function);
+	return call_fail_argument(c, "%s in %s must not be NULL", name, c->function);
 }
 
 int call_check_positive(struct call *c, long value, const char *name)
 {
 	if (value > 0)
 		return 0;
-	return call_fail(c, VIR_ERR_INVALID_ARG, "%s in %s must be greater than zero", name,
-			 c->function);
+	return call_fail_argument(c, "%s in %s must be greater than zero", name, c->function);
 }
 
 /* --- beginning --- */
 
 void call_begin_bare(struct call *c, const char *function, int kind)
 {
+	static bool initialized;
+
 	memset(c, 0, sizeof(*c));
 	c->function = function;
 	c->noop = -1;
@@ -66,9 +83,17 @@ void call_begin_bare(struct call *c, const char *function, int kind)
 		return;
 	}
 	c->recorded = sim_play()->tracing && (kind & CALL_REMOTE || sim_shared()->all_calls);
+	if (!initialized) /* the real library: its thread-local error is needed */
+		initialized = virInitialize() == 0;
 	sim_count_call();
 	sched_now(); /* computing up to here is charged */
 	virResetLastError();
+}
+
+static int call_fail_read_only(struct call *c)
+{
+	c->from = VIR_FROM_DOMAIN;
+	return call_fail(c, VIR_ERR_OPERATION_DENIED, "read only access prevents %s", c->function);
 }
 
 /* What stands between a client and libvirtd. */
@@ -78,8 +103,7 @@ static int reach(struct call *c, int kind)
 	const char *error;
 
 	if (kind & CALL_WRITES && c->conn->readonly)
-		return call_fail(c, VIR_ERR_OPERATION_DENIED, "read only access prevents %s",
-				 c->function);
+		return call_fail_read_only(c);
 	if (!(kind & CALL_REMOTE))
 		return 0;
 	if (c->conn->restarts != faults_restarts(faults, sim_now()))
@@ -95,7 +119,7 @@ int call_begin(struct call *c, const char *function, virConnectPtr conn, int kin
 	if (c->code)
 		return -1;
 	if (!connect_valid(conn))
-		return fail_from(c, VIR_FROM_NONE, VIR_ERR_INVALID_CONN, function);
+		return fail_from(c, VIR_FROM_DOMAIN, VIR_ERR_INVALID_CONN, function);
 	c->conn = conn;
 	return reach(c, kind);
 }
@@ -113,6 +137,12 @@ static int find_guest(struct call *c, virDomainPtr domain)
 			 uuid_format(domain->uuid, uuid), domain->name);
 }
 
+int call_fail_off(struct call *c)
+{
+	c->from = VIR_FROM_DOMAIN;
+	return call_fail(c, VIR_ERR_OPERATION_INVALID, "domain is not running");
+}
+
 int call_begin_domain(struct call *c, const char *function, virDomainPtr domain, int kind)
 {
 	call_begin_bare(c, function, kind);
@@ -127,7 +157,7 @@ int call_begin_domain(struct call *c, const char *function, virDomainPtr domain,
 	if (kind & CALL_REMOTE && find_guest(c, domain))
 		return -1;
 	if (kind & CALL_RUNNING && !guest_running(domain->place))
-		return call_fail(c, VIR_ERR_OPERATION_INVALID, "domain is not running");
+		return call_fail_off(c);
 	return 0;
 }
 
@@ -154,8 +184,11 @@ void call_arguments(struct call *c, const char *format, ...)
 /* Takes over result's reference. */
 static void end(struct call *c, json_t *result)
 {
+	char message[API_ERROR_MAX + 128];
 	json_t *line;
 
+	snprintf(message, sizeof(message), "%s%s", c->whole ? "" : error_prefix(c->code),
+		 c->message);
 	if (c->recorded) {
 		line = json_pack("{s:s, s:o, s:o}", "function", c->function, "arguments",
 				 c->arguments ? c->arguments : json_object(), "result", result);
@@ -170,7 +203,7 @@ static void end(struct call *c, json_t *result)
 		json_decref(result);
 	}
 	if (c->code && sim_play())
-		error_raise(c->conn, c->from, c->code, c->message);
+		error_raise(c->conn, c->from, c->code, message);
 }
 
 int call_int(struct call *c, int result)

@@ -45,7 +45,7 @@ static virConnectPtr open_connection(const char *function, const char *uri, bool
 		uri = DEFAULT_URI;
 	call_arguments(&c, "{s:s, s:i}", "uri", uri, "flags", (int)flags);
 	error = faults_call(&sim_play()->faults, function, sim_now());
-	c.from = VIR_FROM_RPC;
+	c.from = is_local_qemu(uri) ? VIR_FROM_RPC : VIR_FROM_NONE;
 	if (!is_local_qemu(uri))
 		call_fail(&c, VIR_ERR_NO_CONNECT, "%s", uri);
 	else if (faults_down(&sim_play()->faults, sim_now()))
@@ -122,14 +122,29 @@ EXPORT int virConnectIsSecure(virConnectPtr conn)
 	return call_int(&c, call_begin(&c, __func__, conn, CALL_LOCAL) ? -1 : 1);
 }
 
+static void on_nothing(int timer, void *opaque)
+{
+	(void)timer;
+	(void)opaque;
+}
+
 /* Nobody is at the other end to be missed: a connection that dies is noticed at once. */
 EXPORT int virConnectSetKeepAlive(virConnectPtr conn, int interval, unsigned int count)
 {
 	struct call c;
+	int timer;
 
 	if (call_begin(&c, __func__, conn, CALL_LOCAL))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "interval", interval, "count", (int)count);
+	timer = virEventAddTimeout(-1, on_nothing, NULL, NULL);
+	if (timer < 0) {
+		c.from = VIR_FROM_REMOTE;
+		return call_int(&c, call_fail(&c, VIR_ERR_INTERNAL_ERROR,
+					      "the caller doesn't support keepalive protocol; "
+					      "perhaps it's missing event loop implementation"));
+	}
+	virEventRemoveTimeout(timer);
 	return call_int(&c, 0);
 }
 

@@ -11,7 +11,18 @@
 
 #define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
 
+/* Of virDomainGetCPUStats(): what the remote protocol allows. */
+#define CPUS_PER_CALL 128
+
 /* --- how many --- */
+
+static int check_exclusive(struct call *c, unsigned int flags)
+{
+	if ((flags & IMPACT) != IMPACT)
+		return 0;
+	return call_fail_argument(c, "Flags 'VIR_DOMAIN_AFFECT_LIVE' and "
+				     "'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+}
 
 static int count_vcpus(virDomainPtr domain, const char *function, unsigned int flags)
 {
@@ -25,9 +36,10 @@ static int count_vcpus(virDomainPtr domain, const char *function, unsigned int f
 	if (flags & VIR_DOMAIN_VCPU_GUEST)
 		return call_int(&c, call_fail(&c, VIR_ERR_OPERATION_UNSUPPORTED,
 					      "the simulated guest agent does not count vCPUs"));
+	if (check_exclusive(&c, flags))
+		return call_int(&c, -1);
 	if ((flags & IMPACT) == VIR_DOMAIN_AFFECT_LIVE && !guest_running(domain->place))
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	return call_int(&c, (int)model_guest_vcpus(api_model(), c.id));
 }
 
@@ -135,8 +147,9 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 		return -1;
 	if (model_set_affinity(api_model(), c->id, vcpu, map, len))
 		return call_fail(c, VIR_ERR_SYSTEM_ERROR,
-				 "cannot set CPU affinity on process %d: Invalid argument",
-				 c->state->id);
+				 "Unable to write to '/sys/fs/cgroup/machine.slice/%s/vcpu%u/"
+				 "cpuset.cpus': Numerical result out of range",
+				 c->guest->config->name, vcpu);
 	after = model_affinity(api_model(), c->id, vcpu);
 	c->noop = !memcmp(before, after, maplen);
 	if (!c->noop)
@@ -168,8 +181,7 @@ static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
 	if (!(flags & IMPACT))
 		flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && !running)
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	if (vcpu >= model_guest_vcpus(api_model(), c.id))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_INVALID_ARG,
@@ -245,8 +257,7 @@ EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
 	if (maps && call_check_positive(&c, maplen, "maplen"))
 		return call_int(&c, -1);
 	if (!maps && maplen)
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "maplen in %s must be zero",
-					      __func__));
+		return call_int(&c, call_fail_argument(&c, "maplen in %s must be zero", __func__));
 	if (!guest_running(domain->place))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_OPERATION_INVALID,
@@ -284,10 +295,11 @@ EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char 
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i, s:i}", "ncpumaps", most, "maplen", maplen, "flags",
 		       (int)flags);
+	if (check_exclusive(&c, flags))
+		return call_int(&c, -1);
 	live = guest_running(domain->place);
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && !live)
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	live = live && !(flags & VIR_DOMAIN_AFFECT_CONFIG);
 	n = (int)model_guest_vcpus(api_model(), c.id);
 	if (n > most)
@@ -338,10 +350,6 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 {
 	unsigned int total = model_pcpus(api_model());
 
-	if (sim_play()->scenario.host.cgroup == 2)
-		return call_fail(c, VIR_ERR_OPERATION_UNSUPPORTED,
-				 "operation 'getCpuacctPercpuUsage' not supported for backend "
-				 "'cgroup V2'");
 	if (ncpus == 0)
 		return (int)total;
 	if (nparams == 0)
@@ -349,6 +357,10 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 	if ((unsigned int)start >= total)
 		return call_fail(c, VIR_ERR_INVALID_ARG, "start_cpu %d larger than maximum of %u",
 				 start, total - 1);
+	if (sim_play()->scenario.host.cgroup == 2)
+		return call_fail(c, VIR_ERR_OPERATION_UNSUPPORTED,
+				 "operation 'getCpuacctPercpuUsage' not supported for backend "
+				 "'cgroup V2'");
 	if (follow_times(c))
 		return -1;
 	if (ncpus > total - (unsigned int)start)
@@ -363,6 +375,28 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 	return nparams > 2 ? 2 : (int)nparams;
 }
 
+/* The total is one CPU's worth; an array is given for what is asked, for no more CPUs than RPC
+ * carries. */
+static int check_range(struct call *c, virTypedParameterPtr params, unsigned int nparams, int start,
+		       unsigned int ncpus)
+{
+	if (start == -1 && ncpus != 1)
+		return call_fail_argument(c, "ncpus must be 1 when start_cpu is -1");
+	if (start < -1)
+		return call_fail_argument(c, "start_cpu in %s must be zero or greater",
+					  c->function);
+	if (nparams && call_check_pointer(c, params, "params"))
+		return -1;
+	if (!nparams && params)
+		return call_fail_argument(c, "nparams in %s must not be zero", c->function);
+	if (!ncpus && nparams)
+		return call_fail_argument(c, "ncpus in %s must not be zero", c->function);
+	if (ncpus > CPUS_PER_CALL)
+		return call_fail(c, VIR_ERR_RPC, "ncpus count exceeds maximum: %u > %u", ncpus,
+				 CPUS_PER_CALL);
+	return 0;
+}
+
 EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params,
 				unsigned int nparams, int start, unsigned int ncpus,
 				unsigned int flags)
@@ -373,16 +407,12 @@ EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i, s:i}", "nparams", (int)nparams, "start_cpu", start, "ncpus",
 		       (int)ncpus);
-	/* libvirt's own rules: the total of one, an array for what is asked, no more than 128 CPUs
-	 * at a time. */
-	if (start < -1 || (start == -1 && ncpus != 1) || !params != !nparams ||
-	    (ncpus == 0 && nparams != 0) || ncpus > 128)
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "%s", __func__));
+	if (check_range(&c, params, nparams, start, ncpus))
+		return call_int(&c, -1);
 	if (call_check_flags(&c, flags, VIR_TYPED_PARAM_STRING_OKAY))
 		return call_int(&c, -1);
 	if (!guest_running(domain->place))
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	if (params)
 		memset(params, 0, sizeof(*params) * nparams * ncpus);
 	return call_int(&c, start == -1 ? total_times(&c, params, nparams)
@@ -391,6 +421,8 @@ EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params
 
 /* --- weights --- */
 
+#define SCHEDULE_PARAMS 9
+
 EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
 {
 	struct call c;
@@ -398,15 +430,39 @@ EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
 	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
 		return call_pointer(&c, NULL, NULL);
 	if (nparams)
-		*nparams = 3;
+		*nparams = SCHEDULE_PARAMS;
 	return call_pointer(&c, strdup("posix"), "posix");
+}
+
+/* The guest's weight and caps; only the vCPUs' can be other than the default. */
+static int read_schedule(const struct call *c, virTypedParameter all[SCHEDULE_PARAMS])
+{
+	static const char *const periods[] = {
+		VIR_DOMAIN_SCHEDULER_VCPU_PERIOD, VIR_DOMAIN_SCHEDULER_EMULATOR_PERIOD,
+		VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD, VIR_DOMAIN_SCHEDULER_IOTHREAD_PERIOD};
+	static const char *const quotas[] = {
+		VIR_DOMAIN_SCHEDULER_VCPU_QUOTA, VIR_DOMAIN_SCHEDULER_EMULATOR_QUOTA,
+		VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, VIR_DOMAIN_SCHEDULER_IOTHREAD_QUOTA};
+	double quota_pct = model_quota(api_model(), c->id);
+	int n = 0;
+
+	put_time(&all[n++], VIR_DOMAIN_SCHEDULER_CPU_SHARES, model_shares(api_model(), c->id));
+	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		put_time(&all[n++], periods[i], CPU_PERIOD_US);
+		put_time(&all[n], quotas[i], 0);
+		all[n].type = VIR_TYPED_PARAM_LLONG;
+		all[n++].value.l =
+			i == 0 && quota_pct > 0 ? (long long)(quota_pct * CPU_PERIOD_US / 100) : -1;
+	}
+	return n;
 }
 
 static int scheduler_parameters(virDomainPtr domain, const char *function,
 				virTypedParameterPtr params, int *nparams, unsigned int flags)
 {
+	virTypedParameter all[SCHEDULE_PARAMS];
 	struct call c;
-	double quota_pct;
+	int n;
 
 	if (call_begin_domain(&c, function, domain, CALL_REMOTE) ||
 	    call_check_pointer(&c, params, "params") ||
@@ -414,19 +470,10 @@ static int scheduler_parameters(virDomainPtr domain, const char *function,
 	    call_check_positive(&c, *nparams, "nparams") ||
 	    call_check_flags(&c, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY))
 		return call_int(&c, -1);
-	quota_pct = model_quota(api_model(), c.id);
-	put_time(&params[0], VIR_DOMAIN_SCHEDULER_CPU_SHARES, model_shares(api_model(), c.id));
-	if (*nparams > 1)
-		put_time(&params[1], VIR_DOMAIN_SCHEDULER_VCPU_PERIOD, CPU_PERIOD_US);
-	if (*nparams > 2) {
-		params[2] = (virTypedParameter){
-			.field = VIR_DOMAIN_SCHEDULER_VCPU_QUOTA,
-			.type = VIR_TYPED_PARAM_LLONG,
-			.value.l =
-				quota_pct > 0 ? (long long)(quota_pct * CPU_PERIOD_US / 100) : -1,
-		};
-		*nparams = 3;
-	}
+	n = read_schedule(&c, all);
+	if (*nparams > n)
+		*nparams = n;
+	memcpy(params, all, (size_t)*nparams * sizeof(*params));
 	return call_int(&c, 0);
 }
 

@@ -47,7 +47,7 @@ EXPORT virDomainPtr virDomainLookupByID(virConnectPtr conn, int id)
 			return found(&c, i);
 	}
 	if (id < 0)
-		call_fail(&c, VIR_ERR_INVALID_ARG, "id in %s must be zero or greater", __func__);
+		call_fail_argument(&c, "id in %s must be zero or greater", __func__);
 	else
 		call_fail(&c, VIR_ERR_NO_DOMAIN, "no domain with matching id %d", id);
 	return not_found(&c);
@@ -111,7 +111,7 @@ EXPORT virDomainPtr virDomainLookupByUUIDString(virConnectPtr conn, const char *
 	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, text, "uuidstr"))
 		return not_found(&c);
 	if (!parse_uuid(text, uuid)) {
-		call_fail(&c, VIR_ERR_INVALID_ARG, "uuidstr in %s must be a valid UUID", __func__);
+		call_fail_argument(&c, "Invalid UUID");
 		return not_found(&c);
 	}
 	return lookup_uuid(&c, uuid);
@@ -301,7 +301,8 @@ int domain_state(size_t place, int *reason)
 		*reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 		return VIR_DOMAIN_SHUTOFF;
 	default:
-		*reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+		*reason = world_guest(api_world(), place)->starts ? VIR_DOMAIN_SHUTOFF_DESTROYED
+								  : VIR_DOMAIN_SHUTOFF_UNKNOWN;
 		return VIR_DOMAIN_SHUTOFF;
 	}
 }

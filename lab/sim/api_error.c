@@ -35,6 +35,7 @@ static const struct {
 	{VIR_ERR_NO_DOMAIN_METADATA, NULL, "metadata not found: "},
 	{VIR_ERR_AGENT_UNRESPONSIVE, "agent_unresponsive", "Guest agent is not responding: "},
 	{VIR_ERR_ACCESS_DENIED, "access_denied", "access denied: "},
+	{VIR_ERR_ARGUMENT_UNSUPPORTED, NULL, "argument unsupported: "},
 	{VIR_ERR_OVERFLOW, NULL, "numerical overflow: "},
 	{VIR_ERR_SYSTEM_ERROR, "system_error", ""},
 };
@@ -133,7 +134,7 @@ void error_raise(virConnectPtr conn, int from, int code, const char *message)
 		.int2 = -1,
 	};
 
-	snprintf(text, sizeof(text), "%s%s", error_prefix(code), message);
+	snprintf(text, sizeof(text), "%s", message);
 	set_last_error(&error);
 	if (conn)
 		keep(conn);

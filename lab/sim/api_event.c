@@ -307,8 +307,8 @@ static int register_event(struct call *c, virDomainPtr domain, int event, void (
 	struct registration *r, **last = &c->conn->registrations;
 
 	if (event < 0 || event >= VIR_DOMAIN_EVENT_ID_LAST)
-		return call_fail(c, VIR_ERR_INVALID_ARG, "eventID in %s must be less than %d",
-				 c->function, VIR_DOMAIN_EVENT_ID_LAST);
+		return call_fail_argument(c, "eventID must be less than %d",
+					  VIR_DOMAIN_EVENT_ID_LAST);
 	if (watch(c->conn))
 		return call_fail(c, VIR_ERR_INTERNAL_ERROR,
 				 "could not initialize domain event timer");
@@ -343,9 +343,9 @@ EXPORT int virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr dom
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "eventID", event);
 	if (domain && (!domain_valid(domain) || domain->conn != conn))
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "domain '%s' in %s must match connection",
-					      domain_valid(domain) ? domain->name : "?", __func__));
+		return call_int(&c, call_fail_argument(
+					    &c, "domain '%s' in %s must match connection",
+					    domain_valid(domain) ? domain->name : "?", __func__));
 	return call_int(&c, register_event(&c, domain, event, (void (*)(void))callback, opaque,
 					   free_opaque));
 }
@@ -380,7 +380,7 @@ static int deregister(virConnectPtr conn, const char *function, int id, void (*c
 	}
 	if (!r)
 		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "could not find event callback %d for deletion", id));
+					      "event callback id %d not registered", id));
 	r->gone = true;
 	c.conn = NULL;
 	call_int(&c, 0);

@@ -142,3 +142,37 @@ unsigned int domain_release(virDomainPtr domain)
 	connect_release(conn);
 	return 0;
 }
+
+/* --- virsh counts references with functions of libvirt's own, which know its objects only --- */
+
+EXPORT void *virObjectRef(void *object);
+EXPORT void virObjectUnref(void *object);
+EXPORT void virObjectListFree(void *list);
+
+EXPORT void *virObjectRef(void *object)
+{
+	if (connect_valid(object))
+		((virConnectPtr)object)->references++;
+	else if (domain_valid(object))
+		((virDomainPtr)object)->references++;
+	else
+		return real(virObjectRef)(object);
+	return object;
+}
+
+EXPORT void virObjectUnref(void *object)
+{
+	if (connect_valid(object))
+		connect_release(object);
+	else if (domain_valid(object))
+		domain_release(object);
+	else
+		real(virObjectUnref)(object);
+}
+
+EXPORT void virObjectListFree(void *list)
+{
+	for (void **object = list; object && *object; object++)
+		virObjectUnref(*object);
+	free(list);
+}

@@ -69,16 +69,15 @@ static int set_memory(virDomainPtr domain, const char *function, unsigned long k
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:I, s:i}", "kib", (json_int_t)kib, "flags", (int)flags);
 	if (!kib)
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "memory in %s must not be zero", function));
+		return call_int(&c,
+				call_fail_argument(&c, "memory in %s must not be zero", function));
 	if (call_check_flags(&c, flags, IMPACT | VIR_DOMAIN_MEM_MAXIMUM))
 		return call_int(&c, -1);
 	running = guest_running(domain->place);
 	if (!(flags & IMPACT))
 		flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && !running)
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
 		return call_int(&c, set_maximum(&c, kib, flags));
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && set_live(&c, kib))
@@ -136,9 +135,14 @@ size_t memory_stats(unsigned int id, struct memory_stat stats[MEMORY_STATS_MAX])
 		VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, "balloon.last-update",
 		told.made_ns == MODEL_NEVER ? 0
 					    : (SIM_REALTIME_NS + told.made_ns) / MODEL_NS_PER_S};
-	if (told.made_ns != MODEL_NEVER)
+	if (told.made_ns != MODEL_NEVER) {
 		stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_DISK_CACHES,
 						  "balloon.disk_caches", told.caches_kib};
+		stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC,
+						  "balloon.hugetlb_pgalloc", 0};
+		stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL,
+						  "balloon.hugetlb_pgfail", 0};
+	}
 	stats[n++] =
 		(struct memory_stat){VIR_DOMAIN_MEMORY_STAT_RSS, "balloon.rss", memory.rss_kib};
 	return n;
@@ -156,8 +160,7 @@ EXPORT int virDomainMemoryStats(virDomainPtr domain, virDomainMemoryStatPtr out,
 	if (!out || !most)
 		return call_int(&c, 0);
 	if (!guest_running(domain->place))
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running"));
+		return call_int(&c, call_fail_off(&c));
 	n = memory_stats(c.id, stats);
 	if (n > most)
 		n = most;
@@ -174,13 +177,13 @@ EXPORT int virDomainSetMemoryStatsPeriod(virDomainPtr domain, int period, unsign
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "period", period, "flags", (int)flags);
 	if (period < 0)
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "period in %s must be zero or greater", __func__));
+		return call_int(&c, call_fail_argument(&c, "period in %s must be zero or greater",
+						       __func__));
 	if (call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
 	if (!guest_running(domain->place)) {
 		if (flags & VIR_DOMAIN_AFFECT_LIVE)
-			call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is not running");
+			call_fail_off(&c);
 		return call_int(&c, c.code ? -1 : 0);
 	}
 	c.noop = model_stats_period(api_model(), c.id) == (unsigned int)period;

@@ -112,16 +112,16 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 	if (call_check_flags(&c, flags, 0))
 		return call_int(&c, -1);
 	if (!read_times(number, &sum))
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "Invalid cpuNum in virHostCPUGetStatsLinux"));
+		return call_int(
+			&c, call_fail_argument(&c, "Invalid cpuNum in virHostCPUGetStatsLinux"));
 	if (*nparams == 0) {
 		*nparams = 4;
 		return call_int(&c, 0);
 	}
 	if (*nparams != 4)
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_INVALID_ARG,
-					  "nparams in virHostCPUGetStatsLinux must be equal to 4"));
+		return call_int(
+			&c, call_fail_argument(
+				    &c, "nparams in virHostCPUGetStatsLinux must be equal to 4"));
 	if (call_check_pointer(&c, params, "params"))
 		return call_int(&c, -1);
 	params[0] = (virNodeCPUStats){VIR_NODE_CPU_STATS_KERNEL, sum.busy_ns - sum.guests_ns};
@@ -136,9 +136,8 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 static int cell_memory(struct call *c, int cell, uint64_t *total_kib, uint64_t *free_kib)
 {
 	if (cell < 0 || (unsigned int)cell >= nodes())
-		return call_fail(
-			c, VIR_ERR_INVALID_ARG,
-			"cellNum in virHostMemGetStatsLinux must be less than or equal to %u",
+		return call_fail_argument(
+			c, "cellNum in virHostMemGetStatsLinux must be less than or equal to %u",
 			nodes() - 1);
 	model_node_memory_read(api_model(), (unsigned int)cell, total_kib, free_kib);
 	return 0;
@@ -165,9 +164,9 @@ EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStat
 		return call_int(&c, 0);
 	}
 	if (*nparams != fields)
-		return call_int(&c,
-				call_fail(&c, VIR_ERR_INVALID_ARG,
-					  "nparams in virHostMemGetStatsLinux must be %d", fields));
+		return call_int(
+			&c, call_fail_argument(&c, "nparams in virHostMemGetStatsLinux must be %d",
+					       fields));
 	if (call_check_pointer(&c, params, "params"))
 		return call_int(&c, -1);
 	params[0] = (virNodeMemoryStats){VIR_NODE_MEMORY_STATS_TOTAL,

@@ -96,9 +96,7 @@ static void add_cpu_total(struct params *p, const struct subject *s)
 {
 	uint64_t run_ns = 0;
 
-	if (!s->running)
-		return;
-	for (unsigned int i = 0; i < model_guest_vcpus(api_model(), s->id); i++) {
+	for (unsigned int i = 0; s->running && i < model_guest_vcpus(api_model(), s->id); i++) {
 		struct model_vcpu vcpu;
 
 		model_vcpu_read(api_model(), s->id, i, &vcpu);
@@ -107,6 +105,11 @@ static void add_cpu_total(struct params *p, const struct subject *s)
 	add_ullong(p, "cpu.time", run_ns);
 	add_ullong(p, "cpu.user", run_ns);
 	add_ullong(p, "cpu.system", 0);
+	if (!s->running)
+		return;
+	add_uint(p, "cpu.cache.monitor.count", 0);
+	add_ullong(p, "cpu.haltpoll.success.time", 0);
+	add_ullong(p, "cpu.haltpoll.fail.time", 0);
 }
 
 static void add_balloon(struct params *p, const struct subject *s)
@@ -115,10 +118,11 @@ static void add_balloon(struct params *p, const struct subject *s)
 	size_t n;
 
 	if (!s->running) {
+		add_ullong(p, "balloon.current", s->state->memory_kib);
 		add_ullong(p, "balloon.maximum", s->state->maximum_kib);
 		return;
 	}
-	n = memory_stats(s->id, stats);
+	n = memory_stats(s->id, stats); /* the first is the size */
 	add_ullong(p, stats[0].field, stats[0].value);
 	add_ullong(p, "balloon.maximum", s->state->maximum_kib);
 	for (size_t i = 1; i < n; i++)
@@ -134,7 +138,6 @@ static void add_vcpus(struct params *p, const struct subject *s)
 	add_uint(p, "vcpu.maximum", n);
 	for (unsigned int i = 0; s->running && i < n; i++) {
 		struct model_vcpu vcpu;
-		virTypedParameterPtr halted;
 		int len = snprintf(field, sizeof(field), "vcpu.%u.", i);
 		char *rest = field + len;
 
@@ -145,10 +148,6 @@ static void add_vcpus(struct params *p, const struct subject *s)
 		add_ullong(p, field, vcpu.time_ns);
 		strcpy(rest, "wait");
 		add_ullong(p, field, vcpu.wait_ns);
-		strcpy(rest, "halted");
-		halted = add(p, field, VIR_TYPED_PARAM_BOOLEAN);
-		if (halted)
-			halted->value.b = (char)!vcpu.running;
 		strcpy(rest, "delay");
 		add_ullong(p, field, vcpu.delay_ns);
 	}
@@ -220,8 +219,8 @@ static int check_groups(struct call *c, unsigned int *stats, unsigned int flags)
 	if (!*stats)
 		*stats = GROUPS;
 	else if (flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS && *stats & ~GROUPS)
-		return call_fail(c, VIR_ERR_CONFIG_UNSUPPORTED,
-				 "Stats types bits 0x%x are not supported by this daemon",
+		return call_fail(c, VIR_ERR_ARGUMENT_UNSUPPORTED,
+				 "Stats types bits 0x%x are not supported by this daemon or QEMU",
 				 *stats & ~GROUPS);
 	return call_check_flags(c, flags, FLAGS);
 }
@@ -277,9 +276,9 @@ static size_t *places_of(struct call *c, virDomainPtr *domains, size_t *count)
 		const struct world_guest *guest;
 
 		if (!domain_valid(domains[i]) || domains[i]->conn != domains[0]->conn) {
-			call_fail(c, VIR_ERR_INVALID_ARG,
-				  "doms in %s must contain domains of one connection only",
-				  c->function);
+			call_fail_argument(c,
+					   "doms in %s must contain domains of one connection only",
+					   c->function);
 			break;
 		}
 		guest = world_guest(api_world(), domains[i]->place);
@@ -298,8 +297,8 @@ EXPORT int virDomainListGetStats(virDomainPtr *domains, unsigned int stats,
 
 	if (!domains || !*domains) {
 		call_begin_bare(&c, __func__, CALL_REMOTE);
-		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
-					      "doms in %s must not be NULL", __func__));
+		return call_int(&c,
+				call_fail_argument(&c, "doms in %s must not be NULL", __func__));
 	}
 	if (call_begin(&c, __func__, domain_valid(*domains) ? (*domains)->conn : NULL,
 		       CALL_REMOTE) ||

@@ -8,6 +8,7 @@
 #include "sim.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/times.h>
 #include <sys/timeb.h>
@@ -282,8 +283,10 @@ EXPORT int pause(void)
 
 	if (!sched_started())
 		return real(pause)();
+	pthread_testcancel();
 	while (sched_wait(&wait) != SCHED_SIGNAL)
 		;
+	pthread_testcancel();
 	errno = EINTR;
 	return -1;
 }
