@@ -88,6 +88,35 @@ query() {
 	[[ ${lines[0]} == *idle && ${lines[1]} == *idle && ${#lines[@]} == 2 ]]
 }
 
+# in_guest GUEST COMMAND: lets its shell run something.
+in_guest() {
+	virsh -q qemu-agent-command "$1" '{"execute": "guest-exec", "arguments":
+		{"path": "/bin/sh", "arg": ["-c", "'"$2"'"]}}' >/dev/null
+}
+
+# until_ok COMMAND…: tries until it works, for half a minute.
+until_ok() {
+	for ((i = 0; i < 60; i++)); do
+		! "$@" || return 0
+		sleep 0.5
+	done
+	return 1
+}
+
+@test "inject: a guest without the loads, or with others, gets them; a mute agent holds up nobody" {
+	in_guest "${prefix}1" 'rm -rf /usr/local/lib/ballast'
+	in_guest "${prefix}2" 'echo other >/usr/local/lib/ballast/DIGEST'
+	sleep 0.5
+	run -0 inject start "${prefix}1" 'cpu 5%'
+	run -0 inject start "${prefix}2" 'cpu 5%'
+	in_guest "${prefix}1" 'kill -STOP $(pidof qemu-ga); sleep 5; kill -CONT $(pidof qemu-ga)'
+	sleep 0.5
+	run -3 inject status "${prefix}1" "${prefix}2"
+	[[ ${lines[0]} == "${prefix}1"*"does not answer"* ]]
+	[[ ${lines[1]} == "${prefix}2"*"asked 5%"* ]]
+	until_ok inject stop "${prefix}1" "${prefix}2"
+}
+
 @test "inject: bad input is one line and exit 2; a guest that is not the lab's is left alone" {
 	for load in 'cpu 101%' 'dance' 'start' 'memory lots'; do
 		run -2 inject start "${prefix}1" "$load"
