@@ -5,6 +5,8 @@
 FOLDERS := common cpu memory workloads lab ci
 LAB := lab/lab
 OUT ?= out
+quiet := $(if $(filter 1,$(V)),,-s)
+each = @set -e; for folder in $(FOLDERS); do $(MAKE) $(quiet) --no-print-directory -C $$folder
 
 # Of a lab that is brought up: make lab-up GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
 lab_options = $(if $(GUESTS),--guests $(GUESTS)) $(if $(VCPUS),--vcpus $(VCPUS)) \
@@ -13,7 +15,7 @@ lab_options = $(if $(GUESTS),--guests $(GUESTS)) $(if $(VCPUS),--vcpus $(VCPUS))
 	$(if $(RELEASE),--release $(RELEASE))
 
 all: setup
-	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder all; done
+	$(each) all; done
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -24,7 +26,7 @@ grade: all
 
 ## check       every test, real guests included
 check: all
-	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder tests; done
+	$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
 
@@ -55,7 +57,7 @@ setup:
 
 ## clean       what was built
 clean:
-	@set -e; for folder in $(FOLDERS); do $(MAKE) --no-print-directory -C $$folder clean; done
+	$(each) clean; done
 	rm -rf $(OUT)
 
 .PHONY: all help grade check lab-up lab-down lab-status bench submission install setup clean
