@@ -5,6 +5,8 @@
 FOLDERS := common cpu memory workloads lab ci
 LAB := lab/lab
 OUT ?= out
+# Failed tests with what they say, and how long each file took.
+PROVEFLAGS ?= --failures --comments --timer
 quiet := $(if $(filter 1,$(V)),,-s)
 each = @set -e; for folder in $(FOLDERS); do $(MAKE) $(quiet) --no-print-directory -C $$folder
 
