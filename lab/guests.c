@@ -18,7 +18,7 @@
 #define GUESTS_MOST 1000
 
 static const char usage[] =
-	"usage: guests [options] plan|up|down|list|status|wants [NAME… | SCENARIO]\n"
+	"usage: guests [options] plan|define|up|down|list|status|wants [NAME… | SCENARIO]\n"
 	"This is a part of `lab`; use that.\n";
 
 bool guest_name_matches(const char *name, const char *prefix)
@@ -176,8 +176,10 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(struct session *session, const struct guests_args *args);
-	} commands[] = {{"plan", guests_plan}, {"up", guests_up},	  {"down", guests_down},
-			{"list", guests_list}, {"status", guests_status}, {"wants", guests_wants}};
+	} commands[] = {{"plan", guests_plan},	{"define", guests_define},
+			{"up", guests_up},	{"down", guests_down},
+			{"list", guests_list},	{"status", guests_status},
+			{"wants", guests_wants}};
 	struct guests_args args = {.uri = "qemu:///system",
 				   .prefix = "",
 				   .dir = ".",

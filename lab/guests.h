@@ -34,10 +34,13 @@ struct guests_args {
  */
 int guests_plan(struct session *session, const struct guests_args *args);
 
+/* Defines the named guests from DIR/NAME/domain.xml. */
+int guests_define(struct session *session, const struct guests_args *args);
+
 /*
- * Defines and starts prefix1…prefixN where they are not, all at once, waits until each one's agent
- * answers, and prints each one's time to ready. On failure or a signal whatever was started stays;
- * the caller takes it down.
+ * Starts those of the defined prefix1…prefixN that are off, all at once, waits until each one's
+ * agent answers, and prints the time to ready of those that are named. On failure or a signal
+ * whatever was started stays; the caller takes it down.
  */
 int guests_up(struct session *session, const struct guests_args *args);
 
