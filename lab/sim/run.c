@@ -32,13 +32,13 @@
 /* How often the program is looked at; it costs nothing against what it finds. */
 #define WATCH_MS 20
 
-/* CPU time without waiting once after which a program is taken to be in an endless loop: at the
- * largest host a tick and the model's work for it stay below a second. */
-#define BUSY_S 10
-
-/* Time without CPU time or waiting after which it is taken to hang in something that is not
- * simulated. */
-#define HANG_S 30
+/*
+ * CPU time without waiting once after which a program is taken to be in an endless loop: at the
+ * largest host a tick and the model's work for it stay below a second. Without even CPU time it
+ * hangs; a busy machine may keep it waiting for some.
+ */
+#define PATIENCE_S    10
+#define HANG_PATIENCE 3 /* times that, by the wall clock */
 
 static const char usage[] =
 	"usage: run [options] SCENARIO [-- PROGRAM ARGS...]\n"
@@ -49,13 +49,14 @@ static const char usage[] =
 	"  --trace FILE     write what was seen\n"
 	"  --prefix P       names of the guests are P1, P2, ... (default aos_vm)\n"
 	"  --charge FACTOR  computing takes FACTOR times its CPU time (default 0: none)\n"
+	"  --patience S     CPU seconds a program may compute without waiting once (default 10)\n"
 	"  --all-calls      trace calls that never leave the program, too\n"
 	"  -v, --verbose    pass on what the program prints\n"
 	"  --help, --version\n";
 
 struct run {
 	struct play_config config;
-	double charge;
+	double charge, patience_s;
 	bool all_calls, verbose;
 	char **program; /* NULL: none */
 	char path[PATH_MAX];
@@ -81,12 +82,13 @@ static uint64_t read_seed(const char *text)
 
 static void read_options(struct run *r, int argc, char **argv)
 {
-	enum { SEED = 256, TRACE, PREFIX, CHARGE, ALL_CALLS, HELP, VERSION };
+	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, ALL_CALLS, HELP, VERSION };
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, SEED},
 		{"trace", required_argument, NULL, TRACE},
 		{"prefix", required_argument, NULL, PREFIX},
 		{"charge", required_argument, NULL, CHARGE},
+		{"patience", required_argument, NULL, PATIENCE},
 		{"all-calls", no_argument, NULL, ALL_CALLS},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, HELP},
@@ -96,6 +98,7 @@ static void read_options(struct run *r, int argc, char **argv)
 	int option;
 
 	r->config = (struct play_config){.prefix = "aos_vm", .seed = 1};
+	r->patience_s = PATIENCE_S;
 	while ((option = getopt_long(argc, argv, "v", options, NULL)) != -1) {
 		switch (option) {
 		case SEED:
@@ -110,6 +113,11 @@ static void read_options(struct run *r, int argc, char **argv)
 		case CHARGE:
 			if (parse_number(optarg, 0, 1000, &r->charge))
 				die(EXIT_USAGE, "--charge %s: should be a number from 0 to 1000",
+				    optarg);
+			break;
+		case PATIENCE:
+			if (parse_number(optarg, 0.1, 1e6, &r->patience_s))
+				die(EXIT_USAGE, "--patience %s: should be seconds, at least 0.1",
 				    optarg);
 			break;
 		case ALL_CALLS:
@@ -365,10 +373,10 @@ static const char *look(const struct run *r, struct watch *w)
 	}
 	if (prints_without_end(r))
 		return "it prints without end";
-	if (cpu_s - w->cpu_at_turn_s > BUSY_S)
+	if (cpu_s - w->cpu_at_turn_s > r->patience_s)
 		return "it computes without end and never waits: its clock stands still while it "
 		       "runs";
-	if (now_s - w->alive_s > HANG_S)
+	if (now_s - w->alive_s > HANG_PATIENCE * r->patience_s)
 		return "it hangs in something that is not simulated";
 	return NULL;
 }
@@ -471,7 +479,7 @@ static int report(const struct run *r)
 	const char *name = r->program[0];
 	double t_s = (double)r->shared->now_ns / 1e9;
 
-	switch (r->shared->state) {
+	switch ((int)r->shared->state) {
 	case SHARED_FINISHED:
 		return EXIT_PASS;
 	case SHARED_STOPPED:

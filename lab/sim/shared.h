@@ -32,7 +32,7 @@ struct shared {
 	char scenario[PATH_MAX]; /* absolute */
 	char trace[PATH_MAX];	 /* absolute; empty: none */
 	char prefix[64];
-	char program[8192]; /* its arguments as a JSON array */
+	char program[65536]; /* its arguments as a JSON array */
 	uint64_t seed;
 	double charge;	/* virtual seconds per second of CPU time; 0: computing takes no time */
 	bool all_calls; /* record calls that never leave the program, too */

@@ -65,7 +65,8 @@ static void leave(int status)
 	real(syscall)(SYS_exit_group, status);
 }
 
-static void end_with(enum shared_state state, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void end_with(enum shared_state state,
+							   const char *format, va_list args)
 {
 	char message[sizeof(shared->message)];
 

@@ -1,0 +1,388 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The simulated host as a whole: programs nobody prepared for it, traces that are the same every time, and clear words for what
+# cannot be.
+# shellcheck disable=SC2016,SC2030,SC2031 # programs in quotes; bats sets status and output
+
+setup_file() {
+	export CPU=$BATS_FILE_TMPDIR/cpu.scenario MEMORY=$BATS_FILE_TMPDIR/memory.scenario
+	cat >"$CPU" <<-'EOF'
+		[scenario]
+		kind = cpu
+		[guests]
+		pins = all-on-one
+		[timeline]
+		odd = 5s cpu 100%
+		even = 5s cpu 45%
+	EOF
+	cat >"$MEMORY" <<-'EOF'
+		[scenario]
+		kind = memory
+		length = 60s
+		[timeline]
+		1 = 10s memory 1200M 20M/s
+	EOF
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME" || return 1
+	RUN=$BATS_TEST_DIRNAME/run
+	TRACE=$BATS_TEST_TMPDIR/trace
+}
+
+# Compiles a C program from stdin.
+build() {
+	"${CC:-cc}" -x c -o "$BATS_TEST_TMPDIR/program" -
+	PROGRAM=$BATS_TEST_TMPDIR/program
+}
+
+# How many events of a kind, or lines with a text, the trace has.
+count() {
+	grep -c -- "$1" "$TRACE" || true
+}
+
+# What a refused run leaves: a trace whose lines are all whole.
+whole_trace() {
+	grep -q '"type":"header"' "$TRACE"
+	! grep -qv '^{.*}$' "$TRACE"
+}
+
+# --- the API and the clock, from the inside ---
+
+@test "every libvirt call, wrong use, events, and no symbol forgotten" {
+	public=$(for lib in libvirt libvirt-qemu; do
+		nm -D --defined-only "$(pkg-config --variable=libdir libvirt)/$lib.so.0"
+	done | sed -n 's/^[^ ]* T \(vir[A-Za-z0-9]*\)@@*LIBVIRT_\(QEMU_\)\{0,1\}[0-9].*/\1/p')
+	# shellcheck disable=SC2086 # a word each
+	run "$RUN" -v --trace "$TRACE" test_api.scenario -- build/test_api $public
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
+	[[ $output == *"20 test(s) run"* ]]
+}
+
+@test "whatever waits takes virtual time and no real time" {
+	run "$RUN" -v --trace "$TRACE" test_clock.scenario -- build/test_clock
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
+	[[ $output == *"16 test(s) run"* ]]
+}
+
+# --- programs as they are ---
+
+@test "vcpu_scheduler balances all-on-one" {
+	[ -x ../../cpu/vcpu_scheduler ] || skip "cpu/vcpu_scheduler is not built"
+	"$RUN" --trace "$TRACE" "$CPU" -- ../../cpu/vcpu_scheduler 2
+	[ "$(count '"event":"pin"')" -ge 6 ]
+	[ "$(count '"function":"virConnectGetAllDomainStats"')" -ge 14 ]
+	[ "$(count '"event":"program_exit","status":0,"asked":true')" -eq 1 ]
+	[ "$(tail -1 "$TRACE" | grep -c '"event":"end"')" -eq 1 ]
+}
+
+@test "memory_coordinator gives a growing guest memory" {
+	[ -x ../../memory/memory_coordinator ] || skip "memory/memory_coordinator is not built"
+	"$RUN" --trace "$TRACE" "$MEMORY" -- ../../memory/memory_coordinator 2
+	[ "$(count '"event":"setmem","guest":"aos_vm1"')" -ge 3 ]
+	[ "$(count '"event":"oom"')" -eq 0 ]
+	[ "$(count '"event":"program_exit","status":0,"asked":true')" -eq 1 ]
+}
+
+@test "a Python script with an event loop in a thread" {
+	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 test_client.py
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"tick 4 at 8.0 guests 8 busy "* ]]
+	[[ $output == *"error 8: invalid argument: cannot set memory higher than max memory"* ]]
+	# The first round of pins moves six; the others change nothing and are told apart.
+	[ "$(count '"event":"pin"')" -eq 6 ]
+	[ "$(count '"function":"virDomainPinVcpu".*"noop":true')" -eq 34 ]
+	[ "$(count '"event":"program_output","stream":"stdout"')" -eq 6 ]
+	[ "$(count '"t_s":4.0,"event":"program_output","stream":"stdout","line":"tick 2 at 4.0')" -eq 1 ]
+}
+
+@test "virsh: list, vcpuinfo, vcpupin, dommemstat, setmem, domstats" {
+	virsh() { "$RUN" -v --trace "$TRACE" "$MEMORY" -- virsh "$@" 2>&1; }
+	[ "$(virsh list | grep -c 'aos_vm[1-4].*running')" -eq 4 ]
+	virsh vcpuinfo aos_vm1 | grep -qx 'CPU Affinity:   yyyy'
+	virsh vcpupin aos_vm2 0 1,3
+	[ "$(count '"event":"pin","guest":"aos_vm2","vcpu":0,"affinity":"1,3","by":"program"')" -eq 1 ]
+	virsh dommemstat aos_vm1 | grep -qx 'actual 524288'
+	virsh setmem aos_vm1 300M
+	[ "$(count '"event":"setmem","guest":"aos_vm1","kib":307200,"by":"program"')" -eq 1 ]
+	virsh domstats aos_vm3 --vcpu --balloon | grep -qx '  balloon.maximum=2097152'
+	virsh dominfo aos_vm4 | grep -qx 'Max memory:     2097152 KiB'
+	# What is not simulated fails by name.
+	virsh net-list | grep -q 'not supported by the connection driver: virConnectNumOfNetworks'
+}
+
+@test "a program that opens libvirt by itself gets the simulated one" {
+	run "$RUN" -v "$CPU" -- /usr/bin/python3 -c '
+import ctypes
+libvirt = ctypes.CDLL("libvirt.so.0")
+libvirt.virConnectOpen.restype = ctypes.c_void_p
+conn = ctypes.c_void_p(libvirt.virConnectOpen(None))
+print("domains", libvirt.virConnectNumOfDomains(conn))'
+	[[ $output == *"domains 8"* ]]
+}
+
+@test "cgroup v1 has times per pCPU" {
+	sed 's/^\[guests\]/[host]\ncgroup = 1\n[guests]/' "$CPU" >"$BATS_TEST_TMPDIR/v1.scenario"
+	run "$RUN" -v "$BATS_TEST_TMPDIR/v1.scenario" -- /usr/bin/python3 -c '
+import libvirt, time
+d = libvirt.open().lookupByName("aos_vm1")
+d.getCPUStats(False)
+time.sleep(10)
+print([round(c["cpu_time"] / 1e9) for c in d.getCPUStats(False)])'
+	echo "$output"
+	[[ $output == *", 0, 0, 0]"* ]]
+	[[ $output != *"[0,"* ]]
+}
+
+# --- the same every time ---
+
+@test "two runs are the same to the byte, another seed is not" {
+	for i in 1 2; do
+		"$RUN" --trace "$TRACE.$i" "$CPU" -- /usr/bin/python3 test_client.py
+	done
+	cmp "$TRACE.1" "$TRACE.2"
+	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 test_client.py
+	run cmp -s "$TRACE.1" "$TRACE.3"
+	[ "$status" -eq 1 ]
+}
+
+@test "without a program the scenario is played alone" {
+	"$RUN" --trace "$TRACE" "$CPU"
+	[ "$(count '"type":"sample"')" -eq 30 ]
+	[ "$(tail -1 "$TRACE" | grep -c '"event":"end"')" -eq 1 ]
+}
+
+# --- faults between program and libvirt ---
+
+faulty() {
+	{ cat "$CPU"; printf '[faults]\n%s\n' "$1"; } >"$BATS_TEST_TMPDIR/faulty.scenario"
+	"$RUN" -v --trace "$TRACE" "$BATS_TEST_TMPDIR/faulty.scenario" -- /usr/bin/python3 -c "$2" 2>&1
+}
+
+counting='
+import libvirt, time
+def quiet(_opaque, _error): pass
+libvirt.registerErrorHandler(quiet, None)
+c = libvirt.open()
+for i in range(12):
+    try: print("good", c.numOfDomains())
+    except libvirt.libvirtError as e: print("bad", e.get_error_code())
+    time.sleep(1)'
+
+@test "calls fail: the n-th, each n-th, within a time, by chance" {
+	run faulty 'fail = virConnectNumOfDomains call 3 operation_failed' "$counting"
+	[ "$(grep -c good <<<"$output")" -eq 11 ]
+	[ "$(sed -n 3p <<<"$output")" = "bad 9" ]
+	run faulty 'fail = virConnectNum* every 4' "$counting"
+	[ "$(grep -c 'bad 1' <<<"$output")" -eq 3 ]
+	run faulty 'fail = virConnectNumOfDomains 100% no_domain 2s-5s' "$counting"
+	[ "$(grep -c 'bad 42' <<<"$output")" -eq 3 ]
+	run faulty 'fail = virConnectNumOfDomains 50%' "$counting"
+	[ "$(grep -c bad <<<"$output")" -ge 1 ]
+	[ "$(grep -c good <<<"$output")" -ge 1 ]
+}
+
+@test "figures an old libvirt has not, and wake-ups that come late" {
+	run faulty 'missing = vcpu.*.delay' '
+import libvirt
+_, s = libvirt.open().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_VCPU)[0]
+print("delay" , "vcpu.0.delay" in s, "time", "vcpu.0.time" in s)'
+	[[ $output == *"delay False time True"* ]]
+	run faulty 'late = 100% 500ms' '
+import time
+t = time.monotonic(); time.sleep(1); print(1 < time.monotonic() - t <= 1.5)'
+	[[ $output == *True* ]]
+}
+
+# --- how programs end ---
+
+@test "one that ends early: the scenario goes on without it" {
+	"$RUN" --trace "$TRACE" "$CPU" -- /usr/bin/python3 -c 'import sys, time; time.sleep(3); sys.exit(4)'
+	[ "$(count '"t_s":3.0,"event":"program_exit","status":4,"asked":false')" -eq 1 ]
+	[ "$(count '"type":"sample"')" -eq 30 ]
+}
+
+@test "one that ignores SIGTERM is killed 5 s later" {
+	"$RUN" --trace "$TRACE" "$CPU" -- /usr/bin/python3 -c '
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True: time.sleep(1)'
+	[ "$(count '"t_s":35.0,"event":"program_exit","signal":9,"asked":true')" -eq 1 ]
+}
+
+@test "one that does not handle SIGTERM ends by it" {
+	"$RUN" --trace "$TRACE" "$CPU" -- sleep 1000
+	[ "$(count '"t_s":30.0,"event":"program_exit","signal":15,"asked":true')" -eq 1 ]
+}
+
+@test "one that crashes: a line, and the trace up to there" {
+	build <<-'EOF'
+		#include <unistd.h>
+		int main(void) { sleep(7); *(volatile int *)0 = 1; }
+	EOF
+	run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"crashed at t = 7.000 s: Segmentation fault (signal 11)"* ]]
+	whole_trace
+	[ "$(count '"type":"sample"')" -eq 7 ]
+	[ "$(count '"t_s":7.0,"event":"program_exit","signal":11,"asked":false')" -eq 1 ]
+}
+
+@test "one that never waits but looks at the clock" {
+	build <<-'EOF'
+		#include <time.h>
+		int main(void) { for (time_t t = time(0) + 5; time(0) < t;) ; }
+	EOF
+	run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"without waiting once"* ]]
+	whole_trace
+}
+
+@test "one that computes without end, and one that hangs" {
+	build <<-'EOF'
+		int main(void) { for (volatile int i = 0;; i++) ; }
+	EOF
+	run "$RUN" --patience 0.5 --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"computes without end"* ]]
+	whole_trace
+	build <<-'EOF'
+		#include <sys/syscall.h>
+		#include <time.h>
+		#include <unistd.h>
+		int main(void) { struct timespec ts = {1000, 0}; syscall(SYS_nanosleep, &ts, 0); }
+	EOF
+	run "$RUN" --patience 0.5 --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"hangs in something that is not simulated"* ]]
+	whole_trace
+}
+
+@test "one that prints without end" {
+	build <<-'EOF'
+		#include <stdio.h>
+		int main(void) { for (;;) puts("more and more and more"); }
+	EOF
+	run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"prints without end"* ]]
+	whole_trace
+	build <<-'EOF'
+		#include <stdio.h>
+		#include <unistd.h>
+		int main(void) { for (;;) { for (int i = 0; i < 100000; i++) puts("more"); usleep(1000); } }
+	EOF
+	run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$status" -eq 2 ]
+	[[ $output == *"print"* ]]
+	whole_trace
+}
+
+@test "one that forks" {
+	for how in 'fork()' 'system("true")' 'popen("true", "r")' 'daemon(1, 1)'; do
+		build <<-EOF
+			#define _GNU_SOURCE
+			#include <stdio.h>
+			#include <stdlib.h>
+			#include <unistd.h>
+			int main(void) { sleep(2); puts("before"); $how; puts("after"); return 0; }
+		EOF
+		run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+		[ "$status" -eq 2 ]
+		[[ $output == *"starts another process (${how%%(*}) at t = 2.000 s"* ]]
+		whole_trace
+		[ "$(count '"line":"before"')" -eq 1 ]
+		[ "$(count '"line":"after"')" -eq 0 ]
+	done
+}
+
+@test "a script that becomes its program by exec" {
+	printf '#!/bin/sh\nexec virsh list\n' >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+	run "$RUN" -v "$CPU" -- "$BATS_TEST_TMPDIR/script"
+	[ "$status" -eq 0 ]
+	[[ $output == *aos_vm8* ]]
+}
+
+# --- what cannot be run at all ---
+
+refused() {
+	run "$RUN" --trace "$TRACE" "$CPU" -- "$1"
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *"$2"* ]]
+}
+
+@test "missing, not executable, a folder, empty, statically linked, set-uid" {
+	refused ./nothing "No such file"
+	refused nothing-of-this-name "no such program in PATH"
+	touch "$BATS_TEST_TMPDIR/empty"
+	refused "$BATS_TEST_TMPDIR/empty" "not executable"
+	chmod +x "$BATS_TEST_TMPDIR/empty"
+	refused "$BATS_TEST_TMPDIR/empty" "neither a program nor a script"
+	refused "$BATS_TEST_TMPDIR" "not a file"
+	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/p.c"
+	"${CC:-cc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/p.c"
+	refused "$BATS_TEST_TMPDIR/static" "statically linked"
+	"${CC:-cc}" -o "$BATS_TEST_TMPDIR/setuid" "$BATS_TEST_TMPDIR/p.c"
+	chmod u+s "$BATS_TEST_TMPDIR/setuid"
+	refused "$BATS_TEST_TMPDIR/setuid" "set-uid"
+	printf '#!/no/such/interpreter\n' >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+	refused "$BATS_TEST_TMPDIR/script" "/no/such/interpreter"
+}
+
+impossible() {
+	printf '[scenario]\nkind = cpu\n%b' "$1" >"$BATS_TEST_TMPDIR/impossible.scenario"
+	run "$RUN" --trace "$TRACE" "$BATS_TEST_TMPDIR/impossible.scenario" -- true
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *"$2"* ]]
+	run "$RUN" "$BATS_TEST_TMPDIR/impossible.scenario"
+	[ "$status" -eq 2 ]
+}
+
+@test "scenarios that cannot be" {
+	impossible '[host]\npcpus = 0\n' pcpus
+	impossible '[host]\nmemory = 1G\n' memory
+	impossible '[host]\noffline = 0-3\n' 'no online pCPU'
+	impossible '[faults]\nnonsense = 1\n' "nonsense"
+	impossible '[faults]\nfail = virDomainPinVcpu sometimes\n' "should be FUNCTION"
+	impossible '[faults]\nlibvirtd_restart = soon\n' "should be AT"
+	impossible '[faults]\nlate = 10%% 1s 9s-3s\n' "should be PERCENT"
+	run "$RUN" ./nothing.scenario
+	[ "$status" -eq 2 ]
+	[ "${#lines[@]}" -eq 1 ]
+}
+
+@test "options" {
+	run "$RUN"
+	[ "$status" -eq 2 ]
+	run "$RUN" --seed x "$CPU"
+	[ "$status" -eq 2 ]
+	run "$RUN" --no-such-option "$CPU"
+	[ "$status" -eq 2 ]
+	run "$RUN" --trace /no/such/folder/trace "$CPU" -- true
+	[ "$status" -eq 2 ]
+	[[ $output == *"/no/such/folder/trace"* ]]
+	# Options stand before or behind the scenario, the program's own after --.
+	"$RUN" "$CPU" --prefix other --trace "$TRACE" -- sleep 3
+	[ "$(count '"name":"other8"')" -ge 1 ]
+}
+
+@test "nothing is left behind" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	"$RUN" "$CPU" -- sh -c 'exec sleep 1' || true
+	run "$RUN" "$CPU" -- sh -c 'echo > "$RUNTIME_DIRECTORY/state"; kill -9 $$'
+	[ "$status" -eq 2 ]
+	[ -z "$(ls "$TMPDIR")" ]
+}
