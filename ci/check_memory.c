@@ -26,9 +26,10 @@ const enum scenario_kind check_kind = SCENARIO_MEMORY;
 #define LAST_FIFTH 0.2
 #define LAST_TENTH 0.1
 
-/* One decision's release is looked for within this part of an interval: decisions come a little
- * early and late, and two of them must not be taken for one. */
-#define DECISION_SHARE 0.75
+/* One decision's release is looked for within this part of an interval: libvirt tells of a
+ * balloon's progress once a second, so that of two decisions two seconds apart may be told 1.1 s
+ * apart, and they must not be taken for one. */
+#define DECISION_SHARE 0.5
 
 static const struct memory_run *memory(const struct run *run)
 {
@@ -265,18 +266,24 @@ static bool set_by_scenario(const struct run *run, const char *guest, double fro
 	return false;
 }
 
-/* The biggest decrease that ends at point k and began within the window before it. */
-static double release_at(const struct guest_memory *g, size_t k, double window_s, double *from_s)
+/* The biggest decrease that ends at point k and began within the window before it. Where the points
+ * are farther apart than an interval, what one interval's share of it was. */
+static double release_at(const struct guest_memory *g, size_t k, double interval_s, double *from_s)
 {
-	double biggest = 0;
+	double window_s = DECISION_SHARE * interval_s, biggest = 0;
 
 	for (size_t i = k; i-- > 0;) {
+		double gap_s = g->actual[k].t_s - g->actual[i].t_s,
+		       step = g->actual[i].kib - g->actual[k].kib;
+
 		/* The size at a point holds until the next: one from before the window counts too.
 		 */
-		if (g->actual[i + 1].t_s < g->actual[k].t_s - window_s)
+		if (g->actual[i + 1].t_s <= g->actual[k].t_s - window_s)
 			break;
-		if (g->actual[i].kib - g->actual[k].kib > biggest) {
-			biggest = g->actual[i].kib - g->actual[k].kib;
+		if (i + 1 == k && gap_s > interval_s)
+			step *= interval_s / gap_s;
+		if (step > biggest) {
+			biggest = step;
 			*from_s = g->actual[i].t_s;
 		}
 	}
@@ -286,7 +293,6 @@ static double release_at(const struct guest_memory *g, size_t k, double window_s
 static void judge_release_step(const struct run *run, const struct expect_value *value,
 			       struct finding *f)
 {
-	double window_s = DECISION_SHARE * run->scenario->interval_s;
 	const char *guest = NULL;
 
 	f->limit = (double)value->kib / MIB;
@@ -296,7 +302,8 @@ static void judge_release_step(const struct run *run, const struct expect_value 
 		const struct guest_memory *g = &memory(run)->guests[i];
 
 		for (size_t k = 1; k < g->nactual; k++) {
-			double from_s = NAN, step = release_at(g, k, window_s, &from_s) / MIB;
+			double from_s = NAN,
+			       step = release_at(g, k, run->scenario->interval_s, &from_s) / MIB;
 			double host = memory_host_at(run, g->actual[k].t_s);
 
 			/* Near the host's end anything may be taken. */

@@ -220,9 +220,13 @@ static void check_reports(const struct run *run, const struct cpu_run *c)
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
 		double asked = check_number(event, "asked_pct"),
-		       attained = check_number(event, "attained_pct");
+		       attained = check_number(event, "attained_pct"),
+		       given_up = check_number(event, "given_up_pct");
 		struct window w;
 
+		/* What waiting made it give up it would have run: the load was there. */
+		if (!isnan(given_up))
+			attained += given_up;
 		if (strcmp(event->event, "load_report") != 0 ||
 		    !(attained < ATTAINED_SHARE * asked))
 			continue;

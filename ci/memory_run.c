@@ -52,9 +52,11 @@ static int collect(struct guest_memory *g, const struct scenario_guest *guest,
 
 	*g = (struct guest_memory){.guest = guest};
 	g->inside = calloc(trace->nevents + 1, sizeof(*g->inside));
-	g->actual = calloc(trace->nevents + trace->nsamples + 1, sizeof(*g->actual));
+	g->actual = calloc(trace->nevents + trace->nsamples + 2, sizeof(*g->actual));
 	if (!g->inside || !g->actual)
 		return -1;
+	/* Where the stage left it; the first sample comes when a program may already have changed it. */
+	add_actual(g, 0, (double)guest->memory_kib);
 	for (size_t i = 0; i < trace->nevents; i++) {
 		const struct trace_event *event = &trace->events[i];
 

@@ -19,7 +19,9 @@ static void put_header(FILE *script, double length_s)
 		"set terminal svg size 900,520 dynamic font 'sans-serif,12' background rgb "
 		"'white'\n"
 		"set encoding utf8\nset grid lc rgb '#dddddd'\nset border lc rgb '#888888'\n"
-		"set key outside right top samplen 1.5\nset xrange [0:%g]\nset multiplot layout "
+		"set key outside right top samplen 1.5 noenhanced\nset lmargin 9\nset rmargin "
+		"24\nset xrange "
+		"[0:%g]\nset multiplot layout "
 		"2,1\n",
 		length_s);
 }
@@ -28,7 +30,7 @@ static void put_header(FILE *script, double length_s)
 static void put_name(FILE *script, const char *name)
 {
 	for (; *name; name++)
-		fputc(isalnum((unsigned char)*name) || strchr("-.", *name) ? *name : ' ', script);
+		fputc(isalnum((unsigned char)*name) || strchr("-._", *name) ? *name : ' ', script);
 }
 
 /* Loads that begin, as thin lines over the whole height; pins as ticks along the top. */
@@ -55,6 +57,7 @@ static double number_of(const struct trace_event *event, const char *key)
 
 /* --- CPU: usage per pCPU above, each vCPU's pCPU below --- */
 
+/* A block of data per pCPU: time, what guests used, what everything used. */
 static void put_usage(FILE *script, const struct trace *trace, size_t lines)
 {
 	for (size_t c = 0; c < lines; c++) {
@@ -62,16 +65,22 @@ static void put_usage(FILE *script, const struct trace *trace, size_t lines)
 		for (size_t i = 0; i < trace->nsamples; i++) {
 			const struct trace_sample *s = &trace->samples[i];
 
-			if (c < s->npcpus)
-				fprintf(script, "%g %g\n", s->t_s,
-					s->pcpus[c].guests_pct >= 0 ? s->pcpus[c].guests_pct
-								    : s->pcpus[c].usage_pct);
+			if (c >= s->npcpus)
+				continue;
+			fprintf(script, "%g %g %g\n", s->t_s,
+				s->pcpus[c].guests_pct >= 0 ? s->pcpus[c].guests_pct
+							    : s->pcpus[c].usage_pct,
+				s->pcpus[c].usage_pct);
 		}
 		fprintf(script, "EOD\n");
 	}
-	fprintf(script, "set ylabel 'guests on pCPU, %%'\nset yrange [0:105]\nplot ");
+	fprintf(script, "set ylabel 'on each pCPU, %%'\nset yrange [0:105]\nplot ");
 	for (size_t c = 0; c < lines; c++)
-		fprintf(script, "%s$usage%zu with lines lw 2 title 'pCPU %d'", c ? ", " : "", c,
+		fprintf(script,
+			"%s$usage%zu using 1:2 with lines lw 2 lt %zu title 'guests on pCPU %d', "
+			"$usage%zu using 1:3 with lines lw 0.7 lt %zu dt 3 title 'everything on "
+			"%d'",
+			c ? ", " : "", c, c + 1, trace->samples[0].pcpus[c].id, c, c + 1,
 			trace->samples[0].pcpus[c].id);
 	fprintf(script, "\n");
 }

@@ -28,14 +28,14 @@ static void drops(const struct view *view)
 	}
 }
 
-/* Too little for everybody: what it uses and 40M. */
+/* Too little for everybody, gradually: what it uses and 15M. */
 static void starves(const struct view *view)
 {
 	for (int i = 0; i < view->nguests; i++) {
 		struct mutant_memory m = mutant_memory(view->guests[i]);
+		unsigned long long least = m.actual > 350 * MIB ? m.actual - 150 * MIB : 200 * MIB;
 
-		mutant_set_memory(view->guests[i],
-				  clamp(used(&m) + 40 * MIB, 200 * MIB, m.maximum));
+		mutant_set_memory(view->guests[i], clamp(used(&m) + 15 * MIB, least, m.maximum));
 	}
 }
 

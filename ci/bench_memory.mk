@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# The coordinator's benchmark: its policy and every baseline on the model of a host.
+build/memory/%.o: ../memory/%.c
+	@mkdir -p $(@D)
+	@$(if $(Q),printf '  CC    %s\n' '$<',:)
+	$(Q)$(CC) $(BALLAST_CPPFLAGS) $(CPPFLAGS) $(BALLAST_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+-include $(wildcard build/memory/*.d)
+
+build/bench_memory.o build/bench_memory_baselines.o build/bench_memory_cases.o: \
+	BALLAST_CPPFLAGS += -I../memory -I../lab/sim
+build/bench_memory: build/bench_memory.o build/bench_memory_baselines.o build/bench_memory_cases.o \
+		build/memory/plan.o build/memory/observe.o build/memory/share.o \
+		build/model.o build/model_cpu.o build/model_balance.o build/model_mem.o \
+		build/model_host.o build/model_rng.o
+	$(link)
