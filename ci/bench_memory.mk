@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The coordinator's benchmark: its policy and every baseline on the model of a host.
+vpath %.c ../lab/sim
 build/memory/%.o: ../memory/%.c
 	@mkdir -p $(@D)
 	@$(if $(Q),printf '  CC    %s\n' '$<',:)

@@ -157,11 +157,39 @@ static int64_t at_least_0(int64_t value)
 	return value > 0 ? value : 0;
 }
 
+/*
+ * The hypervisor's process holds more than the guest's memory: its own, and pages that the guest
+ * has freed. What it holds beyond the guest's size is its own for certain; what it holds beyond
+ * what the guest keeps busy is no less than its own, of which this much is believed (QEMU was seen
+ * with 40–60 MiB).
+ */
+#define PROCESS_BELIEVED_KIB (160 * 1024)
+#define STILL_KIB	     (4 * 1024)
+
+static void learn_process(struct known *k, const struct mem_guest *g, int64_t busy_before)
+{
+	int64_t most = at_least_0(g->rss_kib - k->busy_kib);
+	/* The process is seen now, the guest as it was up to a period ago. */
+	bool still = k->told && llabs(g->rss_kib - k->rss_kib) <= STILL_KIB &&
+		     llabs(k->busy_kib - busy_before) <= STILL_KIB;
+
+	if (g->rss_kib < 0 || g->rss_kib > MEM_KIB_MOST)
+		return;
+	if (most > PROCESS_BELIEVED_KIB)
+		most = PROCESS_BELIEVED_KIB;
+	if (!k->process_sure || (still && most < k->process_kib))
+		k->process_kib = still ? most : PROCESS_BELIEVED_KIB;
+	k->process_sure |= still;
+	if (g->rss_kib - g->actual_kib > k->process_kib)
+		k->process_kib = g->rss_kib - g->actual_kib;
+	k->rss_kib = g->rss_kib;
+}
+
 static void learn(struct known *k, const struct mem_guest *g, double now_s, int64_t then)
 {
 	int64_t usable = g->usable_kib >= 0 ? g->usable_kib : g->unused_kib;
 	int64_t unused = g->unused_kib >= 0 ? g->unused_kib : usable;
-	int64_t used = at_least_0(then - usable);
+	int64_t used = at_least_0(then - usable), busy_before = k->busy_kib;
 
 	if (k->told && !rebooted(k, g)) {
 		learn_rates(k, g, now_s, used);
@@ -178,6 +206,7 @@ static void learn(struct known *k, const struct mem_guest *g, double now_s, int6
 	k->used_kib = used;
 	k->busy_kib = at_least_0(then - unused);
 	k->usable_kib = usable;
+	learn_process(k, g, busy_before);
 	k->swap_in_kib = g->swap_in_kib;
 	k->swap_out_kib = g->swap_out_kib;
 	k->major_faults = g->major_faults;

@@ -34,6 +34,11 @@ struct known {
 	bool pressed;	  /* it swaps or faults */
 	int64_t swap_in_kib, swap_out_kib, major_faults;
 
+	/* The host's side: memory of the guest's process that is not the guest's. */
+	int64_t process_kib;
+	bool process_sure; /* it was seen while nothing moved */
+	int64_t rss_kib;   /* of all of it */
+
 	/* Balloon. */
 	int64_t actual_kib;   /* at the last tick with fresh statistics */
 	int64_t overhead_kib; /* size − MemTotal */

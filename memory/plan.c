@@ -40,9 +40,10 @@
 
 /* Too little to be worth a call, unless the need itself is not met. Idle guests wander by a few MB;
  * what is taken for granted must differ from what is given up, or noise moves it back and forth. */
-#define GROW_LEAST_KIB	  (8 * MIB)
-#define RELEASE_START_KIB (32 * MIB)
-#define RELEASE_GO_ON_KIB (2 * MIB)
+#define GROW_LEAST_KIB	   (8 * MIB)
+#define RELEASE_START_KIB  (32 * MIB)
+#define RELEASE_URGENT_KIB (8 * MIB)
+#define RELEASE_GO_ON_KIB  (2 * MIB)
 
 /* Fresh statistics that must agree on an excess: what the guest wanted most by these counts. */
 #define RELEASE_SAMPLES 2
@@ -315,7 +316,7 @@ static int64_t promised(const struct known *k, const struct mem_guest *g)
 	int64_t touched = 0;
 
 	if (g->rss_kib >= 0)
-		touched = min64(g->rss_kib, MEM_KIB_MOST);
+		touched = max64(min64(g->rss_kib, MEM_KIB_MOST) - k->process_kib, 0);
 	else if (k->told)
 		touched = k->used_kib;
 	return max64(may_hold(k, g) - touched, 0);
@@ -531,21 +532,34 @@ static int64_t release_most(const struct tick *t, const struct known *k, int64_t
 			   idle * fmin(t->policy->release_pct * factor, 100) / 100));
 }
 
-/* The guest has more than it is to have: some of it goes, when two statistics agree. */
+static bool urgent(const struct tick *t)
+{
+	return t->plan->level >= MEM_HARD || t->anyone_short;
+}
+
+/* An excess that is smaller is left where it is: wandering use must not start a release. */
+static int64_t release_least(const struct tick *t, const struct known *k)
+{
+	if (k->releasing)
+		return RELEASE_GO_ON_KIB;
+	return urgent(t) ? RELEASE_URGENT_KIB : RELEASE_START_KIB;
+}
+
+/*
+ * The guest has more than its share. What two statistics agree on goes, a step at a time; a low
+ * host has no time for a second opinion on anything but what the guest uses.
+ */
 static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_before)
 {
 	int64_t actual = t->sample->guests[g].actual_kib, to;
 	struct known *k = &t->known[g];
 	int64_t stands = k->target_kib ? k->target_kib : actual;
-	bool low = t->plan->level == MEM_LOW,
-	     urgent = low || t->plan->level == MEM_HARD || t->anyone_short;
+	bool low = t->plan->level == MEM_LOW;
 
-	/* The statistics before must agree, but for those a low host has no time for. */
 	if (low)
 		want_before = k->want_kib + k->used_before_kib - k->used_kib;
 	share = min64(actual, share + max64(want_before - k->want_kib, 0));
-	if (k->pressed ||
-	    actual - share < (k->releasing || urgent ? RELEASE_GO_ON_KIB : RELEASE_START_KIB)) {
+	if (k->pressed || actual - share < release_least(t, k)) {
 		k->releasing = false;
 		if (stands < min64(actual, share) - MEM_SAME_KIB)
 			set(t, g, actual, MEM_CANCEL);
@@ -563,7 +577,7 @@ static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_befo
 		else if (k->again)
 			set(t, g, stands, MEM_AGAIN);
 	} else if (to < actual - MEM_SAME_KIB) {
-		set(t, g, to, urgent ? MEM_RECLAIM : MEM_RELEASE);
+		set(t, g, to, urgent(t) ? MEM_RECLAIM : MEM_RELEASE);
 	}
 }
 
