@@ -415,7 +415,9 @@ static void *read_pipe(void *opaque)
 	atomic_store(&r->tid, gettid());
 	fd = open(r->path, O_RDONLY);
 	r->got = malloc(2 * FILE_SIZE);
-	while (r->len < r->most && (n = read(fd, r->got + r->len, 4096)) > 0)
+	while (r->len < r->most &&
+	       (n = read(fd, r->got + r->len, r->most - r->len < 4096 ? r->most - r->len : 4096)) >
+		       0)
 		r->len += (size_t)n;
 	close(fd);
 	return NULL;

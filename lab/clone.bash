@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri, image, image_dir, accel, vcpus, …
+# Part of lab: guests are booted once and restored many times. A golden guest is an ordinary guest that was
+# booted, became ready and quiet, and was saved with its RAM; what it leaves is a folder of its own,
+#   $state/golden/FLAVOUR-KEY/   ram, digest (see clone.h), about, and for guests with disks disk.qcow2
+# that is never written again.
+#
+# A flavour whose guests have disks or take longer than their agent to get ready also defines:
+#   image_clone_files DIR NAME GUESTDIR GOLDEN   a clone's own files, on top of the golden guest's
+#   image_golden_files GUESTDIR GOLDEN           moves what belongs to the golden guest into its folder
+#   image_await NAME                             waits until the guest has finished booting
+
+clone() { "$lab/build/clone" --connect "$uri" "$@"; }
+
+# Clones fit only what they were saved from: the same guest, QEMU, libvirt and (with KVM) host CPU.
+golden_key() {
+	{
+		guests_spec
+		stat -Lc '%n %s %Y' "$(command -v qemu-system-x86_64)" /usr/share/qemu/bios-256k.bin \
+			/usr/sbin/libvirtd /usr/sbin/virtqemud 2>/dev/null || true
+		[[ $accel != kvm ]] || {
+			uname -r
+			grep -m2 -E '^(model name|flags)' /proc/cpuinfo
+		}
+	} | sha256sum | cut -c1-12
+}
+
+# Restores guests that are defined and have files. What cannot be restored stays off, for `guests up` to boot.
+clone_guests() {
+	local key golden left=("$@") status=0
+	[[ -x $lab/build/clone ]] || make -s -C "$lab" build/clone >&2 || return 0
+	golden_sweep
+	key=$(golden_key)
+	golden=$state/golden/$image-$key
+	[[ -e $golden/digest ]] || golden_make || {
+		say "no golden guest could be made: guests are booted"
+		return 0
+	}
+	clone_restore "$@" || status=$?
+	if ((status == 1)); then
+		# Damaged, or of a kind libvirt does not take for these guests: made anew, once.
+		say "the golden guest $golden does not fit; making it anew"
+		rm -rf "$golden"
+		if golden_make; then clone_restore "${left[@]}" || true; fi
+	fi
+	((${#left[@]} == 0)) || clone_give_up "${left[@]}"
+}
+
+# Restores the guests; takes those that are ready out of left.
+clone_restore() {
+	local name ready status=0 still=()
+	for name; do
+		! declare -F image_clone_files >/dev/null ||
+			image_clone_files "$image_dir" "$name" "$state/guests/$name" "$golden" || return 3
+	done
+	ready=$(clone --timeout "${timeout:-120}" restore "$golden" "$state/guests" "$@") || status=$?
+	for name; do
+		[[ $'\n'$ready == *$'\n'"$name "* ]] || still+=("$name")
+	done
+	left=("${still[@]}")
+	return "$status"
+}
+
+# Guests that will be booted get files that do not stand on the golden guest's.
+clone_give_up() {
+	local name
+	say "not restored, so booted: $*"
+	! declare -F image_clone_files >/dev/null || for name; do
+		image_guest_files "$image_dir" "$name" "$state/guests/$name"
+	done
+}
+
+# --- making one ---
+
+# Boots a guest, saves it, and moves the folder into place as a whole. Only one process makes a golden guest.
+golden_make() {
+	local name=golden-$key.1 building=$state/golden/.building.$image-$key fd status=0
+	mkdir -p "$state/golden" "$state/locks"
+	chmod 0755 "$state/golden"
+	exec {fd}>>"$state/locks/golden-$key"
+	take_lock -x "$fd" "$state/locks/golden-$key"
+	if [[ ! -e $golden/digest ]]; then
+		say "booting a golden guest to make clones of (once)"
+		undo+=("$name")
+		rm -rf "$building" "$golden"
+		mkdir "$building"
+		chmod 0755 "$building"
+		(golden_boot "$name" "$building") || status=3
+		remove_guests "$name"
+		undo=("${undo[@]:0:${#undo[@]}-1}")
+		if ((status == 0)); then
+			mv -T "$building" "$golden"
+		else
+			rm -rf "$building"
+		fi
+	fi
+	exec {fd}>&-
+	return "$status"
+}
+
+golden_boot() {
+	local name=$1 building=$2 spec
+	trap - EXIT # the caller's undo is the caller's
+	spec=$(guests_spec)
+	make_files "$name" "$spec" || return
+	guests define "$name" || return
+	guests --prefix "${name%1}" --count 1 --memory "$memory_kib" --timeout "${timeout:-120}" --quiet up "$name" ||
+		return
+	! declare -F image_await >/dev/null || image_await "$name" || return
+	clone --timeout "${timeout:-120}" save "$building" "$name" || return
+	! declare -F image_golden_files >/dev/null ||
+		image_golden_files "$state/guests/$name" "$building" || return
+	{
+		echo "image $image_dir"
+		echo "vcpus $vcpus"
+		echo "maximum_kib $maximum_kib"
+		echo "accel $accel"
+	} >"$building/about"
+}
+
+# Removes the golden guests of a lab command that was killed while it made one: nobody holds their lock.
+golden_sweep() {
+	local dir name key fd
+	for dir in "$state"/guests/golden-*.1/ "$state"/golden/.building.*/; do
+		[[ -d $dir ]] || continue
+		name=$(basename "$dir")
+		key=${name#golden-}
+		key=${key%.1}
+		key=${key##*-}
+		mkdir -p "$state/locks"
+		exec {fd}>>"$state/locks/golden-$key"
+		if flock -n "$fd"; then
+			remove_guests "golden-$key.1"
+			rm -rf "$state"/golden/.building.*-"$key"
+		fi
+		exec {fd}>&-
+	done
+}
