@@ -202,8 +202,9 @@ static void queue(const struct pending *model)
 	for (virConnectPtr conn = connect_first(); conn; conn = conn->next) {
 		struct pending *p;
 
+		/* A connection dies once; after that it hears of nothing. */
 		if (!wanted(conn, model->event) ||
-		    (model->event != EVENT_CLOSED && conn->restarts != restarts))
+		    conn->restarts + (model->event == EVENT_CLOSED) != restarts)
 			continue;
 		p = malloc(sizeof(*p));
 		if (!p)

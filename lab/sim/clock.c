@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/times.h>
-#include <sys/timeb.h>
 #include <unistd.h>
 
 /* --- conversions --- */
@@ -140,16 +139,6 @@ EXPORT int timespec_get(struct timespec *ts, int base)
 		return real(timespec_get)(ts, base);
 	clock_gettime(CLOCK_REALTIME, ts);
 	return base;
-}
-
-EXPORT int ftime(struct timeb *out);
-EXPORT int ftime(struct timeb *out)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	*out = (struct timeb){.time = ts.tv_sec, .millitm = (unsigned short)(ts.tv_nsec / 1000000)};
-	return 0;
 }
 
 EXPORT int clock_settime(clockid_t clock, const struct timespec *ts)

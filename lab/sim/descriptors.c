@@ -350,7 +350,7 @@ EXPORT int timerfd_create(int clock, int flags)
 	t->timer.fire = write_times;
 	t->fd = eventfd(0, (flags & TFD_CLOEXEC ? EFD_CLOEXEC : 0) |
 				   (flags & TFD_NONBLOCK ? EFD_NONBLOCK : 0));
-	t->writing = t->fd < 0 ? -1 : fcntl(t->fd, F_DUPFD_CLOEXEC, SHARED_FD_FIRST);
+	t->writing = t->fd < 0 ? -1 : fcntl(t->fd, F_DUPFD_CLOEXEC, shared_fd_first());
 	if (t->writing < 0) {
 		free(t);
 		return -1;

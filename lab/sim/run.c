@@ -177,7 +177,7 @@ static void copy_path(char to[PATH_MAX], const char *path)
 static int memory_file(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);
-	int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD, SHARED_FD_FIRST);
+	int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD, shared_fd_first());
 
 	if (moved < 0)
 		die(EXIT_LAB, "a file in memory: %s", strerror(errno));

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 /* Names the descriptor in the program's environment. */
 #define SHARED_ENV "BALLAST_SIM_FD"
@@ -18,8 +19,14 @@
 /* All a program may print. Far more than any does that is not stuck in a loop. */
 #define SHARED_OUTPUT_MAX (16U << 20)
 
-/* Descriptors that must survive a program that closes "all" of its own start here. */
-#define SHARED_FD_FIRST 900
+/* Our descriptors in the program start here, out of the way of its own; lower where the limit is.
+ */
+static inline int shared_fd_first(void)
+{
+	long most = sysconf(_SC_OPEN_MAX);
+
+	return most > 1000 ? 900 : most > 0 ? (int)most / 2 : 100;
+}
 
 enum shared_state {
 	SHARED_RUNNING,

@@ -185,7 +185,7 @@ void sim_charge(uint64_t cpu_ns)
 {
 	uint64_t until = sim_now() + (uint64_t)((double)cpu_ns * shared->charge);
 
-	play.program_cpu_s += (double)cpu_ns / 1e9;
+	play.program_cpu_s += (double)cpu_ns * shared->charge / 1e9;
 	while (sim_now() < until)
 		sim_advance(until);
 }
@@ -246,7 +246,7 @@ static void open_play(void)
 
 	if (play_open(&play, &config, error, &status))
 		sim_fail("%s", error);
-	moved = play.tracing ? fcntl(play.trace.fd, F_DUPFD_CLOEXEC, SHARED_FD_FIRST) : -1;
+	moved = play.tracing ? fcntl(play.trace.fd, F_DUPFD_CLOEXEC, shared_fd_first()) : -1;
 	if (moved >= 0) {
 		real(close)(play.trace.fd);
 		play.trace.fd = moved;
