@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What the lab's guests do now: one table. */
+/* What the lab's guests do now: one table, or one again and again. */
 #include "guests.h"
 
 #include "log.h"
+#include "tick.h"
 #include "units.h"
 
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *state_name(int state)
 {
@@ -61,46 +63,173 @@ static const char *agent_state(virDomainPtr dom)
 	return state;
 }
 
-static void print_guest(virDomainStatsRecordPtr record, int pcpus)
+/* --- usage, for --watch --- */
+
+#define PCPUS_MOST 4096
+
+struct look {
+	double at_s;
+	virDomainStatsRecordPtr *records;
+	int nrecords;
+	/* Jiffies of each pCPU since the host's boot; total 0: there is no such pCPU. */
+	unsigned long long busy[PCPUS_MOST], total[PCPUS_MOST];
+};
+
+static void look_at_pcpus(struct look *look)
 {
-	char actual[32], maximum[32], unused[32], pins[64];
-	int state = 0, vcpus = 1;
+	FILE *f = fopen("/proc/stat", "re");
+	unsigned long long user, nice, sys, idle, iowait, irq, softirq;
+	unsigned int id;
+	char line[512];
+
+	memset(look->total, 0, sizeof(look->total));
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu", &id, &user, &nice,
+			   &sys, &idle, &iowait, &irq, &softirq) != 8 ||
+		    id >= PCPUS_MOST)
+			continue;
+		look->busy[id] = user + nice + sys + irq + softirq;
+		look->total[id] = look->busy[id] + idle + iowait;
+	}
+	if (f)
+		fclose(f);
+}
+
+static void look_free(struct look *look)
+{
+	if (look->records)
+		virDomainStatsRecordListFree(look->records);
+	look->records = NULL;
+}
+
+static int look_take(struct look *look, virDomainPtr *doms)
+{
+	look_free(look);
+	look->at_s = tick_now_s();
+	look_at_pcpus(look);
+	look->nrecords = virDomainListGetStats(
+		doms, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON,
+		&look->records, 0);
+	return look->nrecords;
+}
+
+static unsigned long long vcpus_ns(virDomainStatsRecordPtr record)
+{
+	unsigned long long ns, sum = 0;
+	unsigned int vcpus = 0;
+	char field[64];
+
+	virTypedParamsGetUInt(record->params, record->nparams, "vcpu.maximum", &vcpus);
+	for (unsigned int v = 0; v < vcpus; v++) {
+		snprintf(field, sizeof(field), "vcpu.%u.time", v);
+		if (virTypedParamsGetULLong(record->params, record->nparams, field, &ns) == 1)
+			sum += ns;
+	}
+	return sum;
+}
+
+/* The guest's usage since the look before, "45.2%"; "-" where it was not there or began again. */
+static const char *usage(const struct look *before, const struct look *now,
+			 virDomainStatsRecordPtr record, char *buf, size_t len)
+{
+	double elapsed_s = now->at_s - before->at_s;
+
+	snprintf(buf, len, "-");
+	for (int i = 0; before->records && i < before->nrecords; i++) {
+		unsigned long long was = vcpus_ns(before->records[i]), is = vcpus_ns(record);
+
+		if (!strcmp(virDomainGetName(before->records[i]->dom),
+			    virDomainGetName(record->dom)) &&
+		    is >= was && elapsed_s > 0)
+			snprintf(buf, len, "%.1f%%", (double)(is - was) / 1e7 / elapsed_s);
+	}
+	return buf;
+}
+
+static void print_pcpus(const struct look *before, const struct look *now)
+{
+	printf("pCPU");
+	for (unsigned int id = 0; id < PCPUS_MOST; id++) {
+		unsigned long long total = now->total[id] - before->total[id];
+
+		if (before->total[id] && now->total[id] && total)
+			printf("  %u: %.1f%%", id,
+			       100.0 * (double)(now->busy[id] - before->busy[id]) / (double)total);
+	}
+	putchar('\n');
+}
+
+/* --- the table --- */
+
+static void print_guest(const struct look *before, const struct look *now,
+			virDomainStatsRecordPtr record, int pcpus)
+{
+	char actual[32], maximum[32], unused[32], pins[64], used[32];
+	int state = 0;
+	unsigned int vcpus = 1;
 
 	virTypedParamsGetInt(record->params, record->nparams, "state.state", &state);
-	virTypedParamsGetUInt(record->params, record->nparams, "vcpu.current",
-			      (unsigned int *)&vcpus);
-	print_pins(pins, sizeof(pins), record->dom, vcpus, pcpus);
-	printf("%-16s %-9s %5d %-10s %8s %8s %8s %s\n", virDomainGetName(record->dom),
-	       state_name(state), vcpus, pins,
-	       stat_size(record, "balloon.current", actual, sizeof(actual)),
+	virTypedParamsGetUInt(record->params, record->nparams, "vcpu.current", &vcpus);
+	print_pins(pins, sizeof(pins), record->dom, (int)vcpus, pcpus);
+	printf("%-16s %-9s %5u %-10s", virDomainGetName(record->dom), state_name(state), vcpus,
+	       pins);
+	if (before->records)
+		printf(" %7s", usage(before, now, record, used, sizeof(used)));
+	printf(" %8s %8s %8s %s\n", stat_size(record, "balloon.current", actual, sizeof(actual)),
 	       stat_size(record, "balloon.maximum", maximum, sizeof(maximum)),
 	       stat_size(record, "balloon.unused", unused, sizeof(unused)),
 	       state == VIR_DOMAIN_RUNNING ? agent_state(record->dom) : "-");
 }
 
+static void print_table(const struct look *before, const struct look *now, int pcpus)
+{
+	if (before->records)
+		print_pcpus(before, now);
+	printf("%-16s %-9s %5s %-10s", "GUEST", "STATE", "VCPUS", "PINS");
+	if (before->records)
+		printf(" %7s", "USAGE");
+	printf(" %8s %8s %8s %s\n", "ACTUAL", "MAXIMUM", "UNUSED", "AGENT");
+	for (int i = 0; i < now->nrecords; i++)
+		print_guest(before, now, now->records[i], pcpus);
+	fflush(stdout);
+}
+
+/* One table, of what changed since before if that was taken. */
+static void show(virConnectPtr conn, const struct guests_args *args, const struct look *before,
+		 struct look *now)
+{
+	virDomainPtr *doms = guests_find(conn, args->prefix);
+	int pcpus = virNodeGetCPUMap(conn, NULL, NULL, 0);
+
+	if (!doms || pcpus < 0 || (doms[0] && look_take(now, doms) < 0))
+		die(EXIT_LAB, "the guests cannot be asked: %s", virGetLastErrorMessage());
+	if (doms[0]) {
+		print_table(before, now, pcpus);
+	} else {
+		look_free(now);
+		puts("no guests");
+	}
+	guests_free(doms);
+}
+
 int guests_status(struct session *session, const struct guests_args *args)
 {
-	virDomainPtr *doms = guests_find(session->conn, args->prefix);
-	virDomainStatsRecordPtr *records = NULL;
-	int pcpus = virNodeGetCPUMap(session->conn, NULL, NULL, 0), n;
+	static struct look looks[2]; /* too big for the stack */
+	struct ticker ticker;
+	unsigned int turn = 0;
 
-	if (!doms || pcpus < 0)
-		die(EXIT_LAB, "the guests cannot be listed: %s", virGetLastErrorMessage());
-	if (!doms[0]) {
-		puts("no guests");
-		guests_free(doms);
-		return EXIT_PASS;
+	show(session->conn, args, &looks[1], &looks[0]);
+	if (args->watch_s > 0) {
+		ticker_start(&ticker, args->watch_s);
+		while (ticker_advance(&ticker, tick_now_s()), session_wait(session, ticker.next_s),
+		       !tick_quit) {
+			turn ^= 1;
+			if (isatty(STDOUT_FILENO))
+				fputs("\033[H\033[J", stdout);
+			show(session->conn, args, &looks[turn ^ 1], &looks[turn]);
+		}
 	}
-	n = virDomainListGetStats(
-		doms, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON,
-		&records, 0);
-	if (n < 0)
-		die(EXIT_LAB, "the guests' statistics: %s", virGetLastErrorMessage());
-	printf("%-16s %-9s %5s %-10s %8s %8s %8s %s\n", "GUEST", "STATE", "VCPUS", "PINS", "ACTUAL",
-	       "MAXIMUM", "UNUSED", "AGENT");
-	for (int i = 0; i < n; i++)
-		print_guest(records[i], pcpus);
-	virDomainStatsRecordListFree(records);
-	guests_free(doms);
+	look_free(&looks[0]);
+	look_free(&looks[1]);
 	return EXIT_PASS;
 }

@@ -130,6 +130,17 @@ static void set_memory(virDomainPtr dom, uint64_t memory_kib, bool running)
 	free(xml);
 }
 
+/* A run that was cut off may have left a guest paused. */
+static void resume(virDomainPtr dom)
+{
+	int state = VIR_DOMAIN_RUNNING;
+
+	if (!virDomainGetState(dom, &state, NULL, 0) && state == VIR_DOMAIN_PAUSED &&
+	    virDomainResume(dom))
+		log_warn("guest %s is paused and cannot be resumed: %s", virDomainGetName(dom),
+			 virGetLastErrorMessage());
+}
+
 /* Makes it run. NULL with m->error set on failure. */
 static virDomainPtr start(struct member *m)
 {
@@ -145,6 +156,8 @@ static virDomainPtr start(struct member *m)
 	running = virDomainIsActive(dom) == 1;
 	if (m->boot->args->memory_kib)
 		set_memory(dom, m->boot->args->memory_kib, running);
+	if (running)
+		resume(dom);
 	if (!running && virDomainCreate(dom)) {
 		snprintf(m->error, sizeof(m->error), "it cannot be started: %s",
 			 virGetLastErrorMessage());

@@ -2,9 +2,10 @@
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
 # Part of lab: images of guests, by flavour (see images/micro for what a flavour is), and whether KVM works.
 
-# Sources a flavour; a path is a cloud image of the user's own.
+# Sources a flavour and sets image, its name; a path is a cloud image of the user's own.
 load_flavour() {
 	local name=$1 flavours
+	image=$name
 	# shellcheck disable=SC2034  # read by flavours
 	release=$2
 	flavours=$(cd "$lab/images" && find . -maxdepth 1 -type f ! -name 'test_*' | sed 's,^./,,' | sort | tr '\n' ' ')

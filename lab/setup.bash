@@ -106,7 +106,7 @@ bad() {
 }
 
 cmd_doctor() {
-	local missing kib doctor_status=0
+	local missing kib image release doctor_status=0
 	(($# == 0)) || die 2 "doctor takes no arguments"
 	load_flavour micro ''
 	missing=$(missing_packages)
@@ -140,7 +140,7 @@ existing_parent() {
 }
 
 doctor_image() {
-	local image=micro dir
+	local dir
 	if dir=$(image_path) && [[ -d $dir ]]; then
 		ok "micro image: $dir"
 	else
