@@ -81,6 +81,7 @@ struct subject {
 	size_t place;
 	unsigned int id;
 	bool running;
+	bool busy; /* its monitor, and the caller does not wait for it */
 	const struct api_guest *state;
 };
 
@@ -125,7 +126,7 @@ static void add_balloon(struct params *p, const struct subject *s)
 	n = memory_stats(s->id, stats); /* the first is the size */
 	add_ullong(p, stats[0].field, stats[0].value);
 	add_ullong(p, "balloon.maximum", s->state->maximum_kib);
-	for (size_t i = 1; i < n; i++)
+	for (size_t i = 1; i < n && !s->busy; i++)
 		add_ullong(p, stats[i].field, stats[i].value);
 }
 
@@ -175,12 +176,15 @@ static const struct {
 	{VIR_DOMAIN_STATS_INTERFACE, add_interfaces}, {VIR_DOMAIN_STATS_BLOCK, add_blocks},
 };
 
-static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsigned int stats)
+static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsigned int stats,
+					 unsigned int flags)
 {
 	const struct subject subject = {
 		.place = place,
 		.id = world_guest(api_world(), place)->id,
 		.running = guest_running(place),
+		.busy = flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT &&
+			faults_busy(&sim_play()->faults, sim_now()),
 		.state = guest_at(place),
 	};
 	virDomainStatsRecordPtr record = calloc(1, sizeof(*record));
@@ -236,7 +240,7 @@ static int fill(struct call *c, const size_t *places, size_t count, unsigned int
 	for (size_t i = 0; i < count; i++) {
 		if (!guest_listed(places[i], flags & 0xfff))
 			continue;
-		records[n] = record_of(c->conn, places[i], stats);
+		records[n] = record_of(c->conn, places[i], stats, flags);
 		if (!records[n]) {
 			free_records(records);
 			return call_fail(c, VIR_ERR_NO_MEMORY, "%s", c->function);

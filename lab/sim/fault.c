@@ -188,6 +188,22 @@ static int read_late(struct reader *r, struct faults *f)
 	return 0;
 }
 
+static int read_busy(struct reader *r, struct faults *f)
+{
+	struct fault_busy *bigger = append(f->busies, &f->nbusies, sizeof(*f->busies));
+	struct fault_busy *busy;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->busies = bigger;
+	busy = &f->busies[f->nbusies - 1];
+	if (r->nwords < 1 || r->nwords > 2 || parse_percent(r->words[0], 100, &busy->rate) ||
+	    read_window(r->words[1], &busy->window))
+		return complain(r, "PERCENT [FROM[-TO]], such as \"20%\"");
+	busy->rate /= 100;
+	return 0;
+}
+
 static int read_missing(struct reader *r, struct faults *f)
 {
 	for (size_t i = 0; i < r->nwords; i++) {
@@ -207,10 +223,8 @@ static const struct {
 	const char *key;
 	int (*read)(struct reader *r, struct faults *f);
 } readers[] = {
-	{"fail", read_fail},
-	{"libvirtd_restart", read_restart},
-	{"late", read_late},
-	{"missing", read_missing},
+	{"fail", read_fail}, {"libvirtd_restart", read_restart}, {"late", read_late},
+	{"busy", read_busy}, {"missing", read_missing},
 };
 
 static int read_setting(struct reader *r, struct faults *f)
@@ -255,6 +269,7 @@ void faults_free(struct faults *f)
 	free(f->calls);
 	free(f->restarts);
 	free(f->lates);
+	free(f->busies);
 	free(f->missing);
 	memset(f, 0, sizeof(*f));
 }
@@ -340,6 +355,15 @@ uint64_t faults_late(struct faults *f, uint64_t due_ns)
 			late_ns += (uint64_t)((double)late->most_ns * draw(f));
 	}
 	return late_ns;
+}
+
+bool faults_busy(struct faults *f, uint64_t now_ns)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < f->nbusies; i++)
+		busy |= within(&f->busies[i].window, now_ns) && draw(f) < f->busies[i].rate;
+	return busy;
 }
 
 bool faults_missing(const struct faults *f, const char *field)

@@ -37,6 +37,12 @@ struct fault_late {
 	struct fault_window window;
 };
 
+/* busy = PERCENT [FROM[-TO]] */
+struct fault_busy {
+	double rate;
+	struct fault_window window;
+};
+
 struct faults {
 	struct fault_call *calls;
 	size_t ncalls;
@@ -44,6 +50,8 @@ struct faults {
 	size_t nrestarts;
 	struct fault_late *lates;
 	size_t nlates;
+	struct fault_busy *busies;
+	size_t nbusies;
 	char **missing; /* globs of bulk statistics that this libvirt has not */
 	size_t nmissing;
 	uint64_t random;
@@ -71,6 +79,9 @@ uint64_t faults_next_restart(const struct faults *f, uint64_t now_ns);
 
 /* By how much a wake-up that is due at due_ns comes late; mostly 0. */
 uint64_t faults_late(struct faults *f, uint64_t due_ns);
+
+/* Whether a guest's monitor is busy with somebody else's question just now. */
+bool faults_busy(struct faults *f, uint64_t now_ns);
 
 /* Whether this libvirt lacks a field of the bulk statistics, such as "vcpu.0.delay". */
 bool faults_missing(const struct faults *f, const char *field);

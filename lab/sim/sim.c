@@ -75,6 +75,9 @@ __attribute__((format(printf, 2, 0))) static void end_with(enum shared_state sta
 		running = false;
 		output_take(&play, shared->stdout_fd, shared->stderr_fd, true);
 		play_event(&play, "warning", json_pack("{s:s}", "text", message));
+		if (state == SHARED_STOPPED) /* by us, as one would kill it */
+			play_event(&play, "program_exit",
+				   json_pack("{s:i, s:b}", "signal", SIGKILL, "asked", 0));
 		play_cut(&play);
 	}
 	memcpy(shared->message, message, sizeof(message));

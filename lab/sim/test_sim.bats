@@ -187,6 +187,17 @@ for i in range(12):
 	[ "$(grep -c good <<<"$output")" -ge 1 ]
 }
 
+@test "a guest that is busy with another client" {
+	run faulty 'busy = 100%' '
+import libvirt
+c = libvirt.open()
+for flags in (0, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT):
+    _, s = c.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BALLOON, flags)[0]
+    print("current", "balloon.current" in s, "unused", "balloon.unused" in s)'
+	[[ ${lines[0]} == "current True unused True" ]]
+	[[ ${lines[1]} == "current True unused False" ]]
+}
+
 @test "figures an old libvirt has not, and wake-ups that come late" {
 	run faulty 'missing = vcpu.*.delay' '
 import libvirt
@@ -242,6 +253,7 @@ while True: time.sleep(1)'
 	[ "$status" -eq 2 ]
 	[[ $output == *"without waiting once"* ]]
 	whole_trace
+	[ "$(count '"event":"program_exit","signal":9,"asked":false')" -eq 1 ]
 }
 
 @test "one that computes without end, and one that hangs" {
@@ -357,6 +369,7 @@ impossible() {
 	impossible '[faults]\nnonsense = 1\n' "nonsense"
 	impossible '[faults]\nfail = virDomainPinVcpu sometimes\n' "should be FUNCTION"
 	impossible '[faults]\nlibvirtd_restart = soon\n' "should be AT"
+	impossible '[faults]\nbusy = often\n' "should be PERCENT"
 	impossible '[faults]\nlate = 10%% 1s 9s-3s\n' "should be PERCENT"
 	run "$RUN" ./nothing.scenario
 	[ "$status" -eq 2 ]
