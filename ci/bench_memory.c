@@ -215,7 +215,7 @@ static void set(struct run *r, unsigned int i, int64_t to)
 	res->sets++;
 	if (to == (int64_t)m.target_kib)
 		res->noops++;
-	if (-change > res->release_mib * MIB)
+	if ((double)-change > res->release_mib * MIB)
 		res->release_mib = (double)-change / MIB;
 	if (to < BENCH_FLOOR || (change < -MIB && (double)to < true_used(&m)))
 		res->floor_breaches++;

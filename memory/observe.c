@@ -45,11 +45,30 @@ static bool plausible(const struct mem_guest *g)
 	       g->actual_kib <= MEM_KIB_MOST;
 }
 
+/* A figure that can be one, or MEM_NOT_KNOWN. */
+static int64_t figure(int64_t value)
+{
+	return value >= 0 && value <= MEM_KIB_MOST ? value : MEM_NOT_KNOWN;
+}
+
+static struct mem_guest clean(const struct mem_guest *guest)
+{
+	struct mem_guest g = *guest;
+
+	g.unused_kib = figure(g.unused_kib);
+	g.usable_kib = figure(g.usable_kib);
+	g.total_kib = figure(g.total_kib);
+	g.swap_in_kib = figure(g.swap_in_kib);
+	g.swap_out_kib = figure(g.swap_out_kib);
+	g.major_faults = figure(g.major_faults);
+	g.rss_kib = figure(g.rss_kib);
+	return g;
+}
+
 static bool has_figures(const struct mem_guest *g)
 {
-	return g->made_s > 0 && (g->usable_kib >= 0 || g->unused_kib >= 0) &&
-	       g->usable_kib <= MEM_KIB_MOST && g->unused_kib <= MEM_KIB_MOST &&
-	       g->total_kib <= MEM_KIB_MOST;
+	return g->made_s > 0 && g->made_s <= MEM_KIB_MOST &&
+	       (g->usable_kib >= 0 || g->unused_kib >= 0);
 }
 
 static double stale_after_s(const struct mem_policy *policy)
@@ -173,7 +192,7 @@ static void learn_process(struct known *k, const struct mem_guest *g, int64_t bu
 	bool still = k->told && llabs(g->rss_kib - k->rss_kib) <= STILL_KIB &&
 		     llabs(k->busy_kib - busy_before) <= STILL_KIB;
 
-	if (g->rss_kib < 0 || g->rss_kib > MEM_KIB_MOST)
+	if (g->rss_kib < 0)
 		return;
 	if (most > PROCESS_BELIEVED_KIB)
 		most = PROCESS_BELIEVED_KIB;
@@ -287,9 +306,10 @@ static enum mem_condition condition(const struct known *k, const struct mem_gues
 	return k->fresh ? MEM_STEERED : MEM_WAITING;
 }
 
-bool observe(struct known *k, const struct mem_guest *g, const struct mem_sample *sample,
+bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sample *sample,
 	     const struct mem_policy *policy)
 {
+	const struct mem_guest cleaned = clean(guest), *g = &cleaned;
 	bool others = false;
 
 	if (!k->met)
