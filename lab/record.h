@@ -27,6 +27,8 @@ struct watched {
 	struct trace_vcpu *vcpus; /* of the sample being made */
 };
 
+#define RECORD_EVENTS 4 /* kinds of libvirt events listened to */
+
 struct recorder {
 	struct session session;
 	struct scenario scenario;
@@ -37,6 +39,7 @@ struct recorder {
 	int *pcpus; /* online ones */
 	size_t npcpus;
 	struct watched *guests;
+	int callbacks[RECORD_EVENTS];	     /* libvirt's numbers */
 	struct announcements *announcements; /* what the injector is about to do */
 };
 

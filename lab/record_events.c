@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int event_ids[] = {VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
-				VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_ID_REBOOT};
-#define EVENTS (sizeof(event_ids) / sizeof(event_ids[0]))
-static int callbacks[EVENTS]; /* libvirt's numbers; there is one connection at a time */
-
 /* --- affinities --- */
 
 /* A map without the CPUs that are not online, as a list; allocated. */
@@ -173,26 +168,34 @@ static void on_reboot(virConnectPtr conn, virDomainPtr dom, void *opaque)
 
 void events_register(virConnectPtr conn, void *opaque)
 {
-	static const virConnectDomainEventGenericCallback handlers[EVENTS] = {
-		VIR_DOMAIN_EVENT_CALLBACK(on_tunable), VIR_DOMAIN_EVENT_CALLBACK(on_balloon),
-		VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), VIR_DOMAIN_EVENT_CALLBACK(on_reboot)};
+	static const struct {
+		int id;
+		virConnectDomainEventGenericCallback handler;
+	} events[RECORD_EVENTS] = {
+		{VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_CALLBACK(on_tunable)},
+		{VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon)},
+		{VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+		{VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot)},
+	};
 	struct recorder *r = opaque;
 
-	for (size_t i = 0; i < EVENTS; i++) {
-		callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, event_ids[i],
-								handlers[i], r, NULL);
-		if (callbacks[i] < 0)
+	for (size_t i = 0; i < RECORD_EVENTS; i++) {
+		r->callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, events[i].id,
+								   events[i].handler, r, NULL);
+		if (r->callbacks[i] < 0)
 			recorder_warn(r, "no events from libvirt: %s", virGetLastErrorMessage());
 	}
 }
 
 void events_deregister(virConnectPtr conn, void *opaque)
 {
-	(void)opaque;
-	for (size_t i = 0; i < EVENTS; i++) {
-		if (callbacks[i] >= 0 && virConnectDomainEventDeregisterAny(conn, callbacks[i]) < 0)
-			virResetLastError(); /* the connection is gone, and the registration with it
-					      */
-		callbacks[i] = -1;
+	struct recorder *r = opaque;
+
+	for (size_t i = 0; i < RECORD_EVENTS; i++) {
+		/* Where the connection is gone, the registration is, too. */
+		if (r->callbacks[i] >= 0 &&
+		    virConnectDomainEventDeregisterAny(conn, r->callbacks[i]) < 0)
+			virResetLastError();
+		r->callbacks[i] = -1;
 	}
 }

@@ -26,9 +26,8 @@
  * pieces. */
 #define PERIOD_MS 100
 
-/* A piece of work: the clock is looked at ten thousand times a second, and stalls of 1 ms stand
- * out. */
-#define PIECE_NS 100000
+/* Rounds of work in the first piece: less than a piece should take on the slowest emulated CPU. */
+#define FIRST_ROUNDS 256
 
 #define STATUS_S 0.5
 
@@ -47,18 +46,21 @@ struct worker {
 	const struct args *args;
 	int cpu; /* −1: anywhere */
 	int64_t start_ns;
-	unsigned long piece; /* rounds of work in a piece */
 	_Atomic int64_t done_ns;
 	_Atomic int64_t waited_ns;
 	_Atomic int64_t given_up_ns;
 	_Atomic int64_t backlog_ns;
 };
 
-static int64_t clock_ns(clockid_t id)
+/*
+ * Not the thread's CPU time: in a guest that counts the host's waits as well, costs a system call,
+ * and stands still between two timer ticks once the guest's kernel distrusts its TSC.
+ */
+static int64_t clock_ns(void)
 {
 	struct timespec now;
 
-	clock_gettime(id, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
@@ -69,26 +71,6 @@ static void work(unsigned long rounds)
 	while (rounds--) {
 		x = x * 2862933555777941757UL + 3037000493UL;
 		__asm__ volatile("" : "+r"(x)); /* each round is really done */
-	}
-}
-
-/* How many rounds take PIECE_NS here: the best of three, so that an interruption does not count. */
-static unsigned long calibrate(void)
-{
-	for (unsigned long rounds = 256;; rounds *= 2) {
-		int64_t best = INT64_MAX;
-
-		for (int i = 0; i < 3; i++) {
-			int64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-			work(rounds);
-			before = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
-			if (before < best)
-				best = before;
-		}
-		if (best * 2 > PIECE_NS || rounds > 1UL << 30)
-			return best > 0 ? (unsigned long)((double)rounds * PIECE_NS / (double)best)
-					: rounds;
 	}
 }
 
@@ -103,7 +85,9 @@ static void *worker_run(void *opaque)
 {
 	struct worker *w = opaque;
 	struct stall_filter stalls = {0};
+	unsigned long rounds = FIRST_ROUNDS;
 	struct pace pace;
+	int64_t now_ns;
 
 	if (w->cpu >= 0) {
 		cpu_set_t set;
@@ -112,23 +96,26 @@ static void *worker_run(void *opaque)
 		CPU_SET(w->cpu, &set);
 		pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 	}
-	w->piece = calibrate();
 	pace_init(&pace, w->args->pct, w->args->period_ms * 1000000, w->args->open_loop);
+	now_ns = clock_ns();
 	while (!tick_quit) {
-		int64_t before, took, used;
+		int64_t before_ns, took_ns, used;
 
-		pace_advance(&pace, clock_ns(CLOCK_MONOTONIC) - w->start_ns);
+		pace_advance(&pace, now_ns - w->start_ns);
 		if (!pace_work_left(&pace)) {
 			sleep_until(w->start_ns, pace_next_ns(&pace));
+			now_ns = clock_ns();
 			continue;
 		}
-		before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		work(w->piece);
-		took = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
-		used = stall_used_ns(&stalls, took);
+		before_ns = now_ns;
+		work(rounds);
+		now_ns = clock_ns();
+		took_ns = now_ns - before_ns;
+		used = stall_used_ns(&stalls, took_ns);
+		rounds = stall_piece_rounds(&stalls, rounds);
 		pace.done_ns += used;
 		w->done_ns += used;
-		w->waited_ns += took - used;
+		w->waited_ns += took_ns - used;
 		w->given_up_ns = pace.given_up_ns;
 		w->backlog_ns = pace.due_ns - pace.done_ns;
 	}
@@ -138,7 +125,7 @@ static void *worker_run(void *opaque)
 static void report(const struct args *args, struct worker *workers, int64_t start_ns,
 		   const char *state)
 {
-	double elapsed_ns = (double)(clock_ns(CLOCK_MONOTONIC) - start_ns), scale;
+	double elapsed_ns = (double)(clock_ns() - start_ns), scale;
 	int64_t done = 0, waited = 0, given_up = 0, backlog = 0;
 	char text[REPORT_MAX];
 
@@ -197,7 +184,7 @@ static int run(struct args *args, int detached)
 	assign_cpus(args, workers);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	start_ns = clock_ns(CLOCK_MONOTONIC);
+	start_ns = clock_ns();
 	for (long i = 0; i < args->threads; i++) {
 		workers[i].args = args;
 		workers[i].start_ns = start_ns;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@
 struct holding {
 	unsigned char *segments[SEGMENTS_MAX];
 	uint64_t kib;
+	uint64_t serial; /* of the last word written */
 };
 
 static unsigned char *page_at(const struct holding *h, uint64_t kib)
@@ -46,7 +48,7 @@ static unsigned char *page_at(const struct holding *h, uint64_t kib)
 /* One more page, filled so that no two are equal: nothing may merge or compress them away. */
 static int grow_page(struct holding *h)
 {
-	static uint64_t serial;
+	uint64_t serial = h->serial;
 	uint64_t *words;
 
 	if (h->kib / SEGMENT_KIB >= SEGMENTS_MAX)
@@ -66,6 +68,7 @@ static int grow_page(struct holding *h)
 		serial = serial * 6364136223846793005U + 1442695040888963407U;
 		words[i] = serial;
 	}
+	h->serial = serial;
 	h->kib += PAGE_KIB;
 	return 0;
 }
@@ -159,6 +162,9 @@ int memworker_run(struct memworker_shared *shared)
 
 	if (!h)
 		return EXIT_NO_MEMORY;
+	/* Nor may it be equal to another guest's. Without random bytes it is less sure not to be. */
+	if (getrandom(&h->serial, sizeof(h->serial), GRND_NONBLOCK) < 0)
+		h->serial = (uint64_t)getpid();
 	/* The signals its parent handles are not this one's; a parent that dies takes it along. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() == 1)
 		return EXIT_FAIL;

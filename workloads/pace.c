@@ -18,6 +18,12 @@
 
 #define USUAL_WEIGHT 16 /* pieces the running mean goes back */
 
+/* A piece's size is changed when it is off by this factor, and has been for a while. */
+#define PIECE_FACTOR   2
+#define PIECES_BETWEEN 16
+#define ROUNDS_LEAST   16
+#define ROUNDS_MOST    (1UL << 30)
+
 void pace_init(struct pace *p, double pct, int64_t period_ns, bool open_loop)
 {
 	memset(p, 0, sizeof(*p));
@@ -70,6 +76,24 @@ int64_t stall_used_ns(struct stall_filter *f, int64_t took_ns)
 		return took_ns;
 	}
 	return f->usual_ns;
+}
+
+unsigned long stall_piece_rounds(struct stall_filter *f, unsigned long rounds)
+{
+	double factor;
+
+	if (++f->pieces < PIECES_BETWEEN || f->row > 0)
+		return rounds;
+	f->pieces = 0;
+	if (f->usual_ns > PIECE_NS / PIECE_FACTOR && f->usual_ns < PIECE_NS * PIECE_FACTOR)
+		return rounds;
+	factor = (double)PIECE_NS / (double)(f->usual_ns > 0 ? f->usual_ns : 1);
+	if ((double)rounds * factor > ROUNDS_MOST)
+		factor = (double)ROUNDS_MOST / (double)rounds;
+	if ((double)rounds * factor < ROUNDS_LEAST)
+		factor = (double)ROUNDS_LEAST / (double)rounds;
+	f->usual_ns = (int64_t)((double)f->usual_ns * factor);
+	return (unsigned long)((double)rounds * factor);
 }
 
 uint64_t ramp_due_kib(const struct ramp *r, double now_s)

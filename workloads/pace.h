@@ -40,18 +40,27 @@ int64_t pace_next_ns(const struct pace *p);
  * --- CPU: what a guest cannot see ---
  * While a vCPU waits for its pCPU the guest's clocks go on, so its CPU time counts the wait as work
  * (unless the hypervisor reports stolen time, which KVM does and QEMU's emulation does not). But
- * work is done in pieces of about 100 µs, and the host lets somebody else run for a millisecond or
+ * work is done in pieces of PIECE_NS, and the host lets somebody else run for a millisecond or
  * more: a piece that took far longer than its neighbours was interrupted, and what it took beyond
  * the usual was waiting.
  */
+#define PIECE_NS 100000
+
 struct stall_filter {
-	int64_t usual_ns; /* what a piece takes uninterrupted: a running mean */
-	int64_t least_ns; /* of the stalls in a row */
-	unsigned int row; /* stalls in a row */
+	int64_t usual_ns;    /* what a piece takes uninterrupted: a running mean */
+	int64_t least_ns;    /* of the stalls in a row */
+	unsigned int row;    /* stalls in a row */
+	unsigned int pieces; /* since the piece's size was changed */
 };
 
 /* Returns what a piece of work that took took_ns really used; the rest was waiting. */
 int64_t stall_used_ns(struct stall_filter *f, int64_t took_ns);
+
+/*
+ * How many rounds the next piece should have, given those of the last: other than now only where
+ * pieces are far from PIECE_NS, as in the beginning.
+ */
+unsigned long stall_piece_rounds(struct stall_filter *f, unsigned long rounds);
 
 /* --- memory: a ramp --- */
 

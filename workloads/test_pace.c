@@ -137,6 +137,37 @@ static void test_slower_cpu_is_not_a_stall(void **state)
 	assert_true(used <= 1000 * 900 * US);
 }
 
+/* From a first guess that is off by a factor of a thousand, either way, under stalls, to about
+ * PIECE_NS. */
+static void test_piece_finds_its_size(void **state)
+{
+	static const unsigned long first[] = {256, 200000, 200000000};
+	const double ns_per_round = 0.5;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		struct stall_filter f = {0};
+		unsigned long rounds = first[i];
+		unsigned int seed = 3;
+		int64_t used = 0, truth = 0;
+
+		for (int n = 0; n < 2000; n++) {
+			int64_t piece = (int64_t)((double)rounds * ns_per_round);
+			int64_t took = piece + (rand_r(&seed) % 20 == 0 ? 8 * MS : 0);
+
+			if (n >= 500) {
+				truth += piece;
+				used += stall_used_ns(&f, took);
+			} else {
+				stall_used_ns(&f, took);
+			}
+			rounds = stall_piece_rounds(&f, rounds);
+		}
+		assert_near((double)rounds * ns_per_round, PIECE_NS, PIECE_NS);
+		assert_near((double)used / (double)truth, 1.0, 0.02);
+	}
+}
+
 static void test_ramp(void **state)
 {
 	struct ramp up = {1000, 3000, 100, 5}, down = {3000, 1000, 100, 5}, once = {0, 4096, 0, 5};
@@ -176,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_overshoot_is_owed),
 		cmocka_unit_test(test_stalls_are_taken_out),
 		cmocka_unit_test(test_slower_cpu_is_not_a_stall),
+		cmocka_unit_test(test_piece_finds_its_size),
 		cmocka_unit_test(test_ramp),
 		cmocka_unit_test(test_ramp_lag),
 	};
