@@ -25,6 +25,11 @@ struct guest {
 	struct xml_guest policy;
 	unsigned int nvcpus; /* maximum */
 	int *pinned;	     /* [nvcpus] the pCPU's id, or CPU_FLOATING */
+	char **original;     /* [nvcpus] the affinity before our first pin, as others set it last */
+	bool *announced;     /* [nvcpus] we pin it, or did */
+	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
+	size_t maplen;
+	bool left_alone;     /* others pin it, which is to be respected */
 	bool stale;	     /* its affinity must be read again */
 	bool seen;	     /* in this sample */
 	unsigned int failures;
@@ -33,6 +38,7 @@ struct guest {
 
 struct host {
 	const struct host_options *options;
+	const struct saved *earlier;
 	bool local; /* the guests run on the machine we run on: /proc tells */
 	int tunable_event;
 
@@ -51,6 +57,7 @@ struct host {
 
 	struct guest *guests; /* by uuid */
 	size_t nguests, guests_size;
+	unsigned long tick;
 
 	struct cpu_guest *sample_guests;
 	size_t *sample_records; /* [sample guest] position in records */
@@ -59,12 +66,13 @@ struct host {
 	size_t nvcpus, vcpus_size;
 };
 
-struct host *host_new(const struct host_options *options)
+struct host *host_new(const struct host_options *options, const struct saved *earlier)
 {
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (host) {
 		host->options = options;
+		host->earlier = earlier;
 		host->tunable_event = -1;
 	}
 	return host;
@@ -72,8 +80,13 @@ struct host *host_new(const struct host_options *options)
 
 static void guest_clear(struct guest *guest)
 {
+	for (unsigned int v = 0; guest->original && v < guest->nvcpus; v++)
+		free(guest->original[v]);
 	free(guest->name);
 	free(guest->pinned);
+	free(guest->original);
+	free(guest->announced);
+	free(guest->allowed);
 }
 
 void host_free(struct host *host)
@@ -353,50 +366,114 @@ static int sample_pcpus(struct host *host, virConnectPtr conn)
 	return 0;
 }
 
+int host_check(virConnectPtr conn, const struct host_options *options)
+{
+	int total = virNodeGetCPUMap(conn, NULL, NULL, 0), result = 0;
+	unsigned char *map;
+
+	if (total <= 0)
+		return -1;
+	map = calloc(1, VIR_CPU_MAPLEN(total));
+	if (map && options->pcpus && cpumap_parse(options->pcpus, map, VIR_CPU_MAPLEN(total)))
+		result = total;
+	for (int id = total; map && id < VIR_CPU_MAPLEN(total) * 8; id++)
+		result = cpumap_has(map, VIR_CPU_MAPLEN(total), (unsigned int)id) ? total : result;
+	free(map);
+	return result;
+}
+
 /* --- guests --- */
 
-/* Reads a guest's affinity: per vCPU the one online pCPU it may run on, or that there are several. */
+/* The one online pCPU in a map, or CPU_FLOATING where there are several. */
+static int find_pcpu(const struct host *host, const unsigned char *map)
+{
+	int found = CPU_FLOATING;
+
+	for (size_t p = 0; p < host->npcpus; p++) {
+		if (!cpumap_has(map, host->maplen, (unsigned int)host->pcpus[p].id))
+			continue;
+		if (found != CPU_FLOATING)
+			return CPU_FLOATING;
+		found = host->pcpus[p].id;
+	}
+	return found;
+}
+
+/*
+ * Takes a vCPU's affinity as others left it: where it is now, and what is to be put back one day. True if
+ * that was not known.
+ */
+static bool take_affinity(const struct host *host, struct guest *guest, unsigned int number,
+			  const unsigned char *map)
+{
+	int pcpu = find_pcpu(host, map);
+	char list[CPULIST_MAX], *copy;
+
+	if (guest->original[number] && pcpu == guest->pinned[number])
+		return false;
+	guest->pinned[number] = pcpu;
+	copy = strdup(cpumap_format(map, host->maplen, list, sizeof(list)));
+	if (copy) {
+		free(guest->original[number]);
+		guest->original[number] = copy;
+	}
+	return true;
+}
+
+/* Reads a guest's affinity. Returns how many vCPUs have another than was known, −1 on failure. */
 static int read_affinity(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	unsigned char *maps = calloc(guest->nvcpus + 1, host->maplen);
-	int n = -1;
+	int n = -1, changed = 0;
 
 	if (maps)
 		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)host->maplen,
 					    VIR_DOMAIN_AFFECT_LIVE);
-	for (int v = 0; v < n; v++) {
-		const unsigned char *map = maps + (size_t)v * host->maplen;
-		size_t allowed = 0;
-
-		guest->pinned[v] = CPU_FLOATING;
-		for (size_t p = 0; p < host->npcpus; p++) {
-			if (!cpumap_has(map, host->maplen, (unsigned int)host->pcpus[p].id))
-				continue;
-			guest->pinned[v] = allowed++ ? CPU_FLOATING : host->pcpus[p].id;
-		}
-	}
+	for (int v = 0; v < n; v++)
+		changed += take_affinity(host, guest, (unsigned int)v,
+					 maps + (size_t)v * host->maplen);
 	free(maps);
 	guest->stale = n < 0;
-	return n < 0 ? -1 : 0;
+	return n < 0 ? -1 : changed;
 }
 
 /* Takes over what somebody else made of a guest's affinity, and says so once. */
 static void read_affinity_again(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
-	int *before = calloc(guest->nvcpus + 1, sizeof(*before));
-	unsigned int changed = 0;
+	int changed = read_affinity(host, dom, guest);
 
-	if (!before)
-		return;
-	memcpy(before, guest->pinned, guest->nvcpus * sizeof(*before));
-	if (read_affinity(host, dom, guest))
+	if (changed < 0)
 		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
-	for (unsigned int v = 0; v < guest->nvcpus; v++)
-		changed += guest->pinned[v] != before[v];
-	if (changed)
-		log_warn("guest %s: %u of its vCPUs pinned by somebody else; going on from there",
-			 guest->name, changed);
-	free(before);
+	if (changed <= 0)
+		return;
+	guest->left_alone = host->options->respect_pins;
+	log_warn("guest %s: %d of its vCPUs pinned by somebody else; %s", guest->name, changed,
+		 guest->left_alone ? "leaving it alone" : "going on from there");
+}
+
+/* What was there before an earlier life of ours pinned it; and where that is to be kept to, the maps. */
+static int recall_affinity(const struct host *host, struct guest *guest)
+{
+	for (unsigned int v = 0; v < guest->nvcpus; v++) {
+		const struct saved_vcpu *saved =
+			state_find(host->earlier, guest->uuid, guest->id, v);
+
+		if (!saved)
+			continue;
+		free(guest->original[v]);
+		guest->original[v] = strdup(saved->affinity);
+		guest->announced[v] = true;
+		if (!guest->original[v])
+			return -1;
+	}
+	if (!host->options->respect_pins)
+		return 0;
+	guest->maplen = host->maplen;
+	guest->allowed = calloc(guest->nvcpus + 1, host->maplen);
+	for (unsigned int v = 0; guest->allowed && v < guest->nvcpus; v++)
+		cpumap_parse(guest->original[v] ? guest->original[v] : "",
+			     guest->allowed + v * guest->maplen, guest->maplen);
+	return guest->allowed ? 0 : -1;
 }
 
 static int read_policy(virDomainPtr dom, struct guest *guest)
@@ -430,8 +507,11 @@ static int read_guest(struct host *host, const virDomainStatsRecord *record, str
 		guest->nvcpus = 1; /* in-process drivers do not say */
 	guest->name = name ? strdup(name) : NULL;
 	guest->pinned = calloc(guest->nvcpus + 1, sizeof(*guest->pinned));
-	if (!guest->name || !guest->pinned || read_policy(record->dom, guest) ||
-	    read_affinity(host, record->dom, guest)) {
+	guest->original = calloc(guest->nvcpus + 1, sizeof(*guest->original));
+	guest->announced = calloc(guest->nvcpus + 1, sizeof(*guest->announced));
+	if (!guest->name || !guest->pinned || !guest->original || !guest->announced ||
+	    read_policy(record->dom, guest) || read_affinity(host, record->dom, guest) < 0 ||
+	    recall_affinity(host, guest)) {
 		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
 			    virGetLastErrorMessage());
 		guest_clear(guest);
@@ -442,11 +522,19 @@ static int read_guest(struct host *host, const virDomainStatsRecord *record, str
 	return 0;
 }
 
+/* Where libvirt sends no events, one guest's affinity is read again at each tick, in turn. */
+static bool is_due(const struct host *host, const struct guest *guest)
+{
+	return host->tunable_event < 0 &&
+	       (size_t)(guest - host->guests) == host->tick % host->nguests;
+}
+
 /* Knows each guest of the records; those that are new are asked about, those that are gone forgotten. */
 static int know_guests(struct host *host)
 {
 	size_t kept = 0, before = host->nguests;
 
+	host->tick++;
 	for (size_t g = 0; g < host->nguests; g++)
 		host->guests[g].seen = false;
 	if (reserve(&host->guests, &host->guests_size, host->nguests + (size_t)host->nrecords,
@@ -464,7 +552,7 @@ static int know_guests(struct host *host)
 		host->nguests = before + kept;
 		if (guest && guest->id == virDomainGetID(dom)) {
 			guest->seen = true;
-			if (guest->stale)
+			if (guest->stale || is_due(host, guest))
 				read_affinity_again(host, dom, guest);
 			continue;
 		}
@@ -523,6 +611,9 @@ static int add_vcpus(struct host *host, const virDomainStatsRecord *record, size
 			host->vcpus[host->nvcpus++] = (struct cpu_vcpu){
 				.guest = g, .number = number, .run_ns = param->value.ul,
 				.delay_ns = CPU_NOT_KNOWN, .pcpu = guest->pinned[number],
+				.allowed = guest->allowed ?
+					guest->allowed + number * guest->maplen : NULL,
+				.allowed_len = guest->maplen,
 			};
 		} else if (strcmp(what, "delay") == 0 && host->nvcpus > first &&
 			   host->vcpus[host->nvcpus - 1].number == number) {
@@ -554,7 +645,8 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 		if (!guest)
 			continue;
 		host->sample_guests[n] = (struct cpu_guest){
-			.managed = guest->policy.managed && !guest->wait_ticks,
+			.managed = guest->policy.managed && !guest->left_alone &&
+				   !guest->wait_ticks,
 			.weight = guest->policy.weight,
 			.cap_pct = guest->policy.cap_pct,
 			.node = guest->policy.node,
@@ -606,6 +698,17 @@ const char *host_guest_name(const struct host *host, size_t guest)
 
 /* --- pins --- */
 
+bool host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
+{
+	const struct cpu_vcpu *vcpu = &sample->vcpus[pin->vcpu];
+	struct guest *guest = find_guest(host, sample->guests[vcpu->guest].uuid);
+	bool news = guest && !guest->announced[vcpu->number];
+
+	if (news)
+		guest->announced[vcpu->number] = true;
+	return news;
+}
+
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
 {
 	const struct cpu_vcpu *vcpu = &sample->vcpus[pin->vcpu];
@@ -640,4 +743,59 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 out:
 	free(map);
 	return result;
+}
+
+/* --- putting back --- */
+
+int host_save(const struct host *host, struct saved *saved)
+{
+	*saved = (struct saved){0};
+	for (size_t g = 0; g < host->nguests; g++) {
+		const struct guest *guest = &host->guests[g];
+
+		for (unsigned int v = 0; v < guest->nvcpus; v++) {
+			if (guest->announced[v] && guest->original[v] &&
+			    state_add(saved, guest->uuid, guest->id, v, guest->original[v])) {
+				state_free(saved);
+				return -1;
+			}
+		}
+	}
+	return 0;
+}
+
+/* 0; −1 with libvirt's error; 1 where that guest runs no more, or in another life. */
+static int restore_vcpu(virConnectPtr conn, const struct saved_vcpu *vcpu, int total)
+{
+	virDomainPtr dom = virDomainLookupByUUID(conn, vcpu->uuid);
+	size_t maplen = VIR_CPU_MAPLEN(total);
+	unsigned char *map = calloc(1, maplen);
+	int result = -1;
+
+	if (!dom || virDomainGetID(dom) != vcpu->id)
+		result = 1;
+	else if (map && cpumap_parse(vcpu->affinity, map, maplen) == 0)
+		result = virDomainPinVcpuFlags(dom, vcpu->number, map, (int)maplen,
+					       VIR_DOMAIN_AFFECT_LIVE);
+	if (result < 0)
+		log_warn("guest %s: putting vCPU %u back to %s: %s", virDomainGetName(dom),
+			 vcpu->number, vcpu->affinity, virGetLastErrorMessage());
+	if (dom)
+		virDomainFree(dom);
+	free(map);
+	return result;
+}
+
+size_t host_restore(virConnectPtr conn, const struct saved *saved)
+{
+	int total = virNodeGetCPUMap(conn, NULL, NULL, 0);
+	size_t failed = 0;
+
+	if (total <= 0) {
+		log_warn("putting affinities back: %s", virGetLastErrorMessage());
+		return saved->n;
+	}
+	for (size_t i = 0; i < saved->n; i++)
+		failed += restore_vcpu(conn, &saved->vcpus[i], total) < 0;
+	return failed;
 }

@@ -7,22 +7,28 @@
 #define BALLAST_CPU_HOST_H
 
 #include "plan.h"
+#include "state.h"
 
 #include <libvirt/libvirt.h>
 
 struct host_options {
 	const char *guests; /* glob of the guests' names; NULL: all */
 	const char *pcpus;  /* list of the pCPUs to use; NULL: all that are online and not isolated */
+	bool respect_pins;  /* keep to the affinities found, and off guests that others pin */
 };
 
 /* What is known of the host and its guests between ticks. */
 struct host;
 
-/* NULL when out of memory. options must outlive the host. */
-struct host *host_new(const struct host_options *options);
+/* options, and what was saved in an earlier life, must outlive the host. NULL when out of memory. */
+struct host *host_new(const struct host_options *options, const struct saved *earlier);
 void host_free(struct host *host);
 
-/* For struct session: what to do when a connection was made, and before one is given up. opaque is the host. */
+/* Do options.pcpus name only pCPUs that the host has? 0; −1 with libvirt's error; else how many it has. */
+int host_check(virConnectPtr conn, const struct host_options *options);
+
+/* For struct session: what to do when a connection was made, and before one is given up. opaque is
+ * the host. */
 void host_opened(virConnectPtr conn, void *opaque);
 void host_closed(virConnectPtr conn, void *opaque);
 
@@ -35,7 +41,22 @@ int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
 
+/*
+ * Announces a pin, so that what it changes can be saved before. True if there is something to save that was
+ * not before.
+ */
+bool host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
+
 /* Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr. */
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
+
+/* The affinities that announced pins change. 0, −1 when out of memory. */
+int host_save(const struct host *host, struct saved *saved);
+
+/*
+ * Puts affinities back, of guests that still run in the same life. Returns how many vCPUs could not be,
+ * after saying why on stderr.
+ */
+size_t host_restore(virConnectPtr conn, const struct saved *saved);
 
 #endif

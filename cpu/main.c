@@ -1,208 +1,143 @@
 /* SPDX-License-Identifier: MIT */
-/* vcpu_scheduler: pins vCPUs so that every pCPU carries a similar load. Options and the loop. */
+/* vcpu_scheduler: pins vCPUs so that every pCPU carries a similar load. The loop. */
 #include "host.h"
+#include "journal.h"
 #include "log.h"
+#include "options.h"
 #include "plan.h"
 #include "report.h"
+#include "runfile.h"
 #include "session.h"
+#include "state.h"
 #include "tick.h"
-#include "units.h"
 
-#include <getopt.h>
+#include <errno.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PROGRAM "vcpu_scheduler"
-
-/* A tenth of libvirt's 10 ms counter steps still tells something at 50 ms; a day is no mistake. */
-#define INTERVAL_LEAST_S 0.05
-#define INTERVAL_MOST_S	 86400.0
-
-static const char default_uri[] = "qemu:///system";
-
-struct args {
-	double interval_s;
-	const char *uri;
-	bool dry_run;
-	bool once;
-	bool verbose;
-	bool exit_when_empty;
-	struct host_options host;
-	struct cpu_policy policy;
-};
 
 struct scheduler {
 	struct args args;
 	struct session session;
 	struct host *host;
 	struct cpu_state *state;
+	struct cpu_sample sample;
 	struct cpu_plan plan;
-	unsigned long tick;
-	bool empty; /* no guest of ours runs */
+	enum report_outcome *outcomes; /* of the plan's pins */
+	struct saved earlier;	       /* what a run before us left */
+	char state_path[RUN_PATH_MAX + 32];
+	struct report_totals totals;
+	bool metrics_failing, state_failing, sample_failing;
+	bool empty; /* no guest runs */
 };
 
-static void print_help(void)
+/* --- the four words of a tick --- */
+
+static int sample(struct scheduler *s)
 {
-	printf("Usage: " PROGRAM " [options] INTERVAL\n"
-	       "Pins the vCPUs of running guests so that every pCPU carries a similar load, with as\n"
-	       "few pin changes as possible. INTERVAL: seconds between decisions, e.g. 2 or 0.5.\n"
-	       "\n"
-	       "  -c, --connect URI      libvirt's (qemu:///system)\n"
-	       "  -n, --dry-run          say what would be pinned, change nothing\n"
-	       "  -1, --once             decide once, then exit\n"
-	       "  -v, --verbose          say more on stderr\n"
-	       "      --guests GLOB      manage only guests with such names\n"
-	       "      --pcpus LIST       use only these pCPUs, e.g. 0-3,8\n"
-	       "      --threshold POINTS difference between the busiest and the idlest pCPU that\n"
-	       "                         is left alone (10)\n"
-	       "      --cost POINTS      gain in difference that one move must bring (0.2)\n"
-	       "      --exit-when-empty  exit once no guest runs\n"
-	       "  -h, --help\n"
-	       "  -V, --version\n");
-}
-
-static const struct option long_options[] = {
-	{"connect", required_argument, NULL, 'c'},
-	{"dry-run", no_argument, NULL, 'n'},
-	{"once", no_argument, NULL, '1'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"guests", required_argument, NULL, 'g'},
-	{"pcpus", required_argument, NULL, 'p'},
-	{"threshold", required_argument, NULL, 't'},
-	{"cost", required_argument, NULL, 'C'},
-	{"exit-when-empty", no_argument, NULL, 'e'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
-static double parse_points(const char *option, const char *text, double least, double most)
-{
-	double value = 0;
-
-	if (parse_number(text, least, most, &value))
-		die(EXIT_USAGE, "--%s %s: must be a number from %g to %g", option, text, least, most);
-	return value;
-}
-
-static void parse_option(struct args *args, int option)
-{
-	unsigned char map[8192] = {0};
-
-	switch (option) {
-	case 'c':
-		args->uri = optarg;
-		break;
-	case 'n':
-		args->dry_run = true;
-		break;
-	case '1':
-		args->once = true;
-		break;
-	case 'v':
-		args->verbose = true;
-		break;
-	case 'g':
-		args->host.guests = optarg;
-		break;
-	case 'p':
-		if (cpumap_parse(optarg, map, sizeof(map)) || !cpumap_count(map, sizeof(map)))
-			die(EXIT_USAGE, "--pcpus %s: must be a list of pCPUs such as 0-3,8", optarg);
-		args->host.pcpus = optarg;
-		break;
-	case 't':
-		args->policy.threshold_pct = parse_points("threshold", optarg, 0.1, 100);
-		break;
-	case 'C':
-		args->policy.cost_pct = parse_points("cost", optarg, 0, 100);
-		break;
-	case 'e':
-		args->exit_when_empty = true;
-		break;
-	case 'h':
-		print_help();
-		exit(EXIT_PASS);
-	case 'V':
-		printf(PROGRAM " (Ballast) " BALLAST_VERSION "\n");
-		exit(EXIT_PASS);
+	if (!session_ready(&s->session)) {
+		s->totals.lost++;
+		return -1;
 	}
-}
-
-/* getopt_long has met something that is no option of ours, or one without its argument. */
-static void __attribute__((noreturn)) refuse_option(int option, char **argv)
-{
-	const char *text = argv[optind - 1];
-
-	if (option == ':')
-		die(EXIT_USAGE, "%s: its argument is missing; see --help", text);
-	if (optopt >= '0' && optopt <= '9')
-		die(EXIT_USAGE, "-%c: the interval must be a positive number of seconds", optopt);
-	if (optopt)
-		die(EXIT_USAGE, "unknown option -%c; see --help", optopt);
-	die(EXIT_USAGE, "unknown option %s; see --help", text);
-}
-
-static struct args parse_args(int argc, char **argv)
-{
-	struct args args = {.uri = default_uri};
-	int option;
-
-	cpu_policy_init(&args.policy);
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":c:n1vhV", long_options, NULL)) >= 0) {
-		if (option == '?' || option == ':')
-			refuse_option(option, argv);
-		parse_option(&args, option);
+	if (host_sample(s->host, s->session.conn, &s->sample)) {
+		/* A connection that is just going down says so at each tick. */
+		if (!s->sample_failing)
+			log_warn("reading the guests: %s", virGetLastErrorMessage());
+		s->sample_failing = true;
+		s->totals.lost++;
+		return -1;
 	}
-	if (optind == argc)
-		die(EXIT_USAGE, "the interval is missing: seconds between decisions, e.g. '" PROGRAM " 2'");
-	if (optind + 1 < argc)
-		die(EXIT_USAGE, "%s: there is one argument only, the interval", argv[optind + 1]);
-	if (parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args.interval_s))
-		die(EXIT_USAGE, "%s: the interval must be a number of seconds from %g to %g",
-		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
-	/* There is no next window that could confirm what the only one shows. */
-	if (args.once)
-		args.policy.confirm = 1;
-	return args;
+	s->sample_failing = false;
+	s->empty = s->sample.nguests == 0;
+	return 0;
 }
 
-/* Makes the plan's pins. Returns how many failed. */
-static size_t apply(struct scheduler *s, const struct cpu_sample *sample)
+/* What is about to be changed for the first time is written down before. */
+static void save(struct scheduler *s)
 {
-	size_t failed = 0;
+	char error[STATE_ERROR_MAX] = "out of memory";
+	struct saved saved;
+	bool news = false, failed;
 
+	for (size_t i = 0; i < s->plan.npins; i++)
+		news |= host_announce(s->host, &s->sample, &s->plan.pins[i]);
+	if (!news)
+		return;
+	failed = host_save(s->host, &saved) || state_write(s->state_path, &saved, error);
+	if (failed && !s->state_failing)
+		log_warn("%s; going on without a state file", error);
+	s->state_failing = failed;
+	state_free(&saved);
+}
+
+static int apply(struct scheduler *s)
+{
+	enum report_outcome *grown =
+		realloc(s->outcomes, (s->plan.npins + 1) * sizeof(*s->outcomes));
+
+	if (!grown)
+		return -1;
+	s->outcomes = grown;
+	if (!s->args.dry_run)
+		save(s);
 	for (size_t i = 0; i < s->plan.npins; i++) {
 		const struct cpu_pin *pin = &s->plan.pins[i];
-		size_t guest = sample->vcpus[pin->vcpu].guest;
 
-		report_pin(host_guest_name(s->host, guest), sample, &s->plan, pin);
-		if (!s->args.dry_run)
-			failed += host_pin(s->host, sample, pin) != 0;
+		s->outcomes[i] = REPORT_DRY;
+		if (s->args.dry_run)
+			continue;
+		s->outcomes[i] = host_pin(s->host, &s->sample, pin) ? REPORT_FAILED : REPORT_MADE;
+		s->totals.failed += s->outcomes[i] == REPORT_FAILED;
+		s->totals.pins += s->outcomes[i] == REPORT_MADE;
+		s->totals.moves += s->outcomes[i] == REPORT_MADE && pin->from != CPU_FLOATING;
 	}
-	return failed;
+	s->totals.undone += s->args.dry_run ? 0 : s->plan.undone;
+	return 0;
+}
+
+static const char *name_of(const void *opaque, size_t guest)
+{
+	return host_guest_name(opaque, guest);
+}
+
+static void report(struct scheduler *s)
+{
+	const struct report report = {
+		.tick = s->totals.ticks++,
+		.sample = &s->sample,
+		.plan = &s->plan,
+		.outcomes = s->outcomes,
+		.name = name_of,
+		.opaque = s->host,
+	};
+
+	if (s->args.json)
+		journal_write_tick(stdout, &report);
+	else if (s->args.mode != MODE_EXPLAIN)
+		report_lines(&report);
+	else if (s->plan.verdict != CPU_FIRST)
+		report_table(&report);
+	if (!s->args.metrics)
+		return;
+	if (report_metrics(s->args.metrics, &report, &s->totals) == 0) {
+		s->metrics_failing = false;
+		return;
+	}
+	if (!s->metrics_failing)
+		log_warn("%s: %s; going on without metrics", s->args.metrics, strerror(errno));
+	s->metrics_failing = true;
 }
 
 static void tick(struct scheduler *s)
 {
-	struct cpu_sample sample = {0};
-	size_t failed;
-
-	if (!session_ready(&s->session))
+	if (sample(s))
 		return;
-	if (host_sample(s->host, s->session.conn, &sample)) {
-		log_warn("reading the guests: %s", virGetLastErrorMessage());
-		return;
-	}
-	if (cpu_plan(s->state, &s->args.policy, &sample, &s->plan)) {
+	if (cpu_plan(s->state, &s->args.policy, &s->sample, &s->plan) || apply(s)) {
 		log_warn("out of memory; nothing is changed this time");
 		return;
 	}
-	failed = apply(s, &sample);
-	s->empty = sample.nguests == 0;
-	report_tick(s->tick++, &sample, &s->plan, failed);
+	report(s);
 }
 
 static void run(struct scheduler *s)
@@ -215,7 +150,7 @@ static void run(struct scheduler *s)
 		if (s->args.exit_when_empty && s->empty)
 			break;
 		/* The first tick has nothing to compare with; the second decides. */
-		if (s->args.once && s->tick >= 2)
+		if (s->args.mode != MODE_RUN && s->totals.ticks >= 2)
 			break;
 		ticker_advance(&ticker, tick_now_s());
 		while (!tick_quit && tick_now_s() < ticker.next_s)
@@ -223,30 +158,125 @@ static void run(struct scheduler *s)
 	}
 }
 
+/* --- before and after --- */
+
+/* One instance per host; what only looks may run beside it. */
+static void open_state(struct scheduler *s)
+{
+	char folder[RUN_PATH_MAX], error[RUN_ERROR_MAX];
+
+	if (s->args.dry_run)
+		return;
+	if (run_folder(folder, error))
+		die(EXIT_USAGE, "%s", error);
+	if (run_lock(folder, PROGRAM, error))
+		die(EXIT_FAIL, "%s", error);
+	snprintf(s->state_path, sizeof(s->state_path), "%s/" PROGRAM ".state", folder);
+	if (state_read(s->state_path, &s->earlier, error))
+		die(EXIT_USAGE, "%s", error);
+}
+
+/* A file that cannot be written is said at the start, not at the first tick. */
+static void open_metrics(const struct scheduler *s)
+{
+	if (s->args.metrics && file_replace(s->args.metrics, "", 0))
+		die(EXIT_USAGE, "--metrics %s: %s", s->args.metrics, strerror(errno));
+}
+
+static void open_session(struct scheduler *s)
+{
+	int pcpus;
+
+	if (session_init(&s->session, s->args.uri))
+		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
+	s->session.on_open = host_opened;
+	s->session.on_close = host_closed;
+	s->session.opaque = s->host;
+	if (session_open(&s->session))
+		die(s->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
+		    s->args.uri, virGetLastErrorMessage());
+	pcpus = host_check(s->session.conn, &s->args.host);
+	if (pcpus > 0)
+		die(EXIT_USAGE, "--pcpus %s: this host has pCPUs 0-%d only", s->args.host.pcpus,
+		    pcpus - 1);
+}
+
+/* Puts back what is saved, and forgets it. Returns how many vCPUs could not be. */
+static size_t restore(struct scheduler *s, const struct saved *saved)
+{
+	const struct saved nothing = {0};
+	char error[STATE_ERROR_MAX];
+	size_t failed = host_restore(s->session.conn, saved);
+
+	if (!failed && state_write(s->state_path, &nothing, error))
+		log_warn("%s", error);
+	return failed;
+}
+
+static int restore_at_exit(struct scheduler *s)
+{
+	struct saved saved;
+	size_t failed;
+
+	if (!session_ready(&s->session) || host_save(s->host, &saved)) {
+		log_warn("no connection to put affinities back; '" PROGRAM " --restore' does it later");
+		return EXIT_FAIL;
+	}
+	failed = restore(s, &saved);
+	state_free(&saved);
+	return failed ? EXIT_FAIL : EXIT_PASS;
+}
+
+static int restore_now(struct scheduler *s)
+{
+	size_t failed = restore(s, &s->earlier);
+
+	printf("restored=%zu failed=%zu\n", s->earlier.n - failed, failed);
+	return failed ? EXIT_FAIL : EXIT_PASS;
+}
+
+static int replay(const char *path)
+{
+	char error[JOURNAL_ERROR_MAX];
+	int result = journal_replay(path, stdout, error);
+
+	if (result < 0)
+		die(EXIT_USAGE, "%s", error);
+	return result ? EXIT_FAIL : EXIT_PASS;
+}
+
 int main(int argc, char **argv)
 {
 	struct scheduler s = {0};
+	int status = EXIT_PASS;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init(PROGRAM, false);
-	s.args = parse_args(argc, argv);
+	parse_args(argc, argv, &s.args);
 	log_init(PROGRAM, s.args.verbose);
-	s.host = host_new(&s.args.host);
+	if (s.args.mode == MODE_REPLAY)
+		return replay(s.args.replay);
+	open_state(&s);
+	open_metrics(&s);
+	s.host = host_new(&s.args.host, &s.earlier);
 	s.state = cpu_state_new();
 	if (!s.host || !s.state)
 		die(EXIT_FAIL, "out of memory");
-	if (session_init(&s.session, s.args.uri))
-		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
-	s.session.on_open = host_opened;
-	s.session.on_close = host_closed;
-	s.session.opaque = s.host;
-	if (session_open(&s.session))
-		die(s.args.uri == default_uri ? EXIT_LAB : EXIT_USAGE, "%s: %s; is libvirtd running?",
-		    s.args.uri, virGetLastErrorMessage());
-	run(&s);
+	open_session(&s);
+	if (s.args.mode == MODE_RESTORE) {
+		status = restore_now(&s);
+	} else {
+		if (s.args.json)
+			journal_write_policy(stdout, &s.args.policy);
+		run(&s);
+		if (s.args.restore_on_exit)
+			status = restore_at_exit(&s);
+	}
 	session_close(&s.session);
 	cpu_plan_free(&s.plan);
 	cpu_state_free(s.state);
 	host_free(s.host);
-	return EXIT_PASS;
+	state_free(&s.earlier);
+	free(s.outcomes);
+	return status;
 }

@@ -2,7 +2,7 @@
 /* The policy's second stage and its order: demands to loads, is there anything to do, and the pins. */
 #include "plan.h"
 
-#include "demand.h"
+#include "rates.h"
 #include "search.h"
 
 #include <math.h>
@@ -189,8 +189,7 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 	if (!plan->vcpus[i].known)
 		return;
 	if (!sample->guests[vcpu->guest].managed || !has_place(sample, vcpu)) {
-		/* Part of the pCPU's other load, where that could be measured. */
-		if (column >= 0 && plan->pcpus[p].usage_pct < 0)
+		if (column >= 0)
 			table->base[column] += plan->vcpus[i].demand_pct;
 		return;
 	}
@@ -317,11 +316,12 @@ static void sum_loads(const struct table *table, const int *to, double least, do
 
 struct span {
 	double least, most, stddev;
+	double astray; /* load that is not where it would be if all were even */
 };
 
 static struct span measure(const double *load, size_t n)
 {
-	struct span span = {INFINITY, 0, 0};
+	struct span span = {INFINITY, 0, 0, 0};
 	double sum = 0, squares = 0;
 
 	for (size_t p = 0; p < n; p++) {
@@ -329,8 +329,12 @@ static struct span measure(const double *load, size_t n)
 		span.most = fmax(span.most, load[p]);
 		sum += load[p];
 	}
-	for (size_t p = 0; p < n; p++)
-		squares += (load[p] - sum / (double)n) * (load[p] - sum / (double)n);
+	for (size_t p = 0; p < n; p++) {
+		double off = load[p] - sum / (double)n;
+
+		squares += off * off;
+		span.astray += fabs(off);
+	}
 	span.stddev = sqrt(squares / (double)n);
 	return span;
 }
@@ -420,7 +424,7 @@ static void remember(const struct table *table, const int *to, struct cpu_tracks
 	}
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
 		if (touched[to[v]])
-			tracks->vcpus[order[table->vcpu[v]]].disturbed = true;
+			tracks->vcpus[order[table->vcpu[v]]].belief.disturbed = true;
 	}
 }
 
@@ -436,7 +440,7 @@ static double find_doubt(const struct table *table, const struct cpu_tracks *tra
 	for (size_t c = 0; c < table->problem.npcpus; c++)
 		variance[c] = 0;
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
-		double error = cpu_track_error(&tracks->vcpus[order[table->vcpu[v]]]);
+		double error = cpu_belief_error(&tracks->vcpus[order[table->vcpu[v]]].belief);
 
 		if (table->at[v] != CPU_NOWHERE)
 			variance[table->at[v]] += error * error;
@@ -449,27 +453,42 @@ static double find_doubt(const struct table *table, const struct cpu_tracks *tra
 	return 2 * sqrt(first + second);
 }
 
+/* Is a solution worth its moves: more than they cost, and than chance makes of the figures? */
+static bool is_worth(const struct table *table, const struct cpu_policy *policy,
+		     const struct cpu_solution *solution, double doubt, double *load)
+{
+	struct span now, then;
+
+	/* What floats must be placed, whatever it costs. */
+	if (table->floating)
+		return true;
+	sum_loads(table, table->at, 0, load);
+	now = measure(load, table->problem.npcpus);
+	sum_loads(table, solution->to, 0, load);
+	then = measure(load, table->problem.npcpus);
+	return now.most - now.least - (then.most - then.least) > doubt &&
+	       now.astray - then.astray > policy->cost_pct * (double)solution->moves;
+}
+
 /* Searches, and takes the result if it is worth its moves. */
 static int search(const struct table *table, const struct cpu_policy *policy,
 		  const struct cpu_sample *sample, struct cpu_tracks *tracks, const size_t *order,
 		  double *load, struct cpu_plan *plan)
 {
 	double doubt = find_doubt(table, tracks, order, load);
-	struct cpu_solution solution;
+	struct cpu_solution solution = {0};
 	struct span span;
 	bool *touched = calloc(table->problem.npcpus, sizeof(*touched));
-	int result = cpu_search(&table->problem, &solution);
+	int result = -1;
 
-	if (result || !touched) {
-		result = -1;
+	if (!touched || cpu_search(&table->problem, &solution))
 		goto out;
-	}
+	result = 0;
 	plan->best_spread_pct = solution.spread_bound;
 	plan->bound = solution.bound;
 	plan->exact = solution.exact;
 	plan->verdict = CPU_BEST;
-	if (!table->floating && plan->spread_pct - solution.spread <=
-					policy->cost_pct * (double)solution.moves + doubt)
+	if (!is_worth(table, policy, &solution, doubt, load))
 		goto out;
 	result = write_pins(table, policy, sample, solution.to, plan);
 	if (result)
@@ -554,11 +573,9 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 
 	if (plan_reset(plan, sample))
 		return -1;
-	if (cpu_demand(&state->tracks, policy, sample, plan->vcpus, plan->pcpus, &next, &windows))
+	if (cpu_rates(&state->tracks, policy, sample, plan->vcpus, plan->pcpus, &next, &windows))
 		goto out;
 	plan->elapsed_s = state->tracks.started ? windows.elapsed_s : 0;
-	for (size_t n = 0; n < next.nvcpus; n++)
-		next.vcpus[n].moved_ago += next.vcpus[n].moved_ago != 0;
 	if (windows.usable &&
 	    decide(state, policy, sample, &next, &windows, plan, &held))
 		goto out;

@@ -105,7 +105,7 @@ struct cpu_vcpu_load {
 
 struct cpu_pcpu_load {
 	double usage_pct; /* of everything that ran there; −1: not known */
-	double other_pct; /* of what is not managed: counts as load that cannot be moved */
+	double other_pct; /* load that is no vCPU's and cannot be moved, as far as it has stayed */
 	double load_pct;  /* other + what is due to the vCPUs pinned here; may exceed 100 */
 	double plan_pct;  /* the same after the plan */
 };
@@ -128,6 +128,9 @@ struct cpu_plan {
 	size_t npcpus;
 	struct cpu_pcpu_load *pcpus; /* as in the sample */
 };
+
+/* The position of a pCPU's id among the sample's, or −1. */
+ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id);
 
 /* --- the policy --- */
 

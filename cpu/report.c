@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* Report lines. */
+/* Report lines, the table of --explain, metrics. */
 #include "report.h"
 
-#include "demand.h"
+#include "runfile.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+const char *report_outcome_name(enum report_outcome outcome)
+{
+	static const char *const names[] = {
+		[REPORT_MADE] = "made",
+		[REPORT_FAILED] = "failed",
+		[REPORT_DRY] = "dry-run",
+	};
+
+	return names[outcome];
+}
+
+static const char *guest_name(const struct report *report, size_t vcpu)
+{
+	return report->name(report->opaque, report->sample->vcpus[vcpu].guest);
+}
+
+/* --- lines --- */
 
 static void print_place(const char *key, int id)
 {
@@ -15,35 +35,54 @@ static void print_place(const char *key, int id)
 		printf(" %s=%d", key, id);
 }
 
-/* The planned loads of a pCPU: now and after the plan. */
-static void print_loads(const char *key, const struct cpu_sample *sample,
-			const struct cpu_plan *plan, int id)
+/* A pCPU's planned load now and after the plan. */
+static void print_loads(const struct report *report, const char *key, int id)
 {
-	ptrdiff_t p = cpu_pcpu_find(sample, id);
+	ptrdiff_t p = cpu_pcpu_find(report->sample, id);
 
 	if (p >= 0)
-		printf(" %s_load_pct=%.1f:%.1f", key, plan->pcpus[p].load_pct,
-		       plan->pcpus[p].plan_pct);
+		printf(" %s_load_pct=%.1f:%.1f", key, report->plan->pcpus[p].load_pct,
+		       report->plan->pcpus[p].plan_pct);
 }
 
-void report_pin(const char *guest, const struct cpu_sample *sample, const struct cpu_plan *plan,
-		const struct cpu_pin *pin)
+static void print_pin(const struct report *report, size_t i)
 {
-	printf("pin guest=%s vcpu=%u", guest, sample->vcpus[pin->vcpu].number);
+	const struct cpu_pin *pin = &report->plan->pins[i];
+
+	printf("pin guest=%s vcpu=%u", guest_name(report, pin->vcpu),
+	       report->sample->vcpus[pin->vcpu].number);
 	print_place("from", pin->from);
 	print_place("to", pin->to);
-	printf(" demand_pct=%.1f", plan->vcpus[pin->vcpu].demand_pct);
-	print_loads("from", sample, plan, pin->from);
-	print_loads("to", sample, plan, pin->to);
-	printf(" reason=%s\n", cpu_reason_name(pin->reason));
+	printf(" demand_pct=%.1f", report->plan->vcpus[pin->vcpu].demand_pct);
+	print_loads(report, "from", pin->from);
+	print_loads(report, "to", pin->to);
+	printf(" spread_pct=%.1f:%.1f reason=%s", report->plan->spread_pct,
+	       report->plan->plan_spread_pct, cpu_reason_name(pin->reason));
+	if (report->outcomes[i] != REPORT_MADE)
+		printf(" outcome=%s", report_outcome_name(report->outcomes[i]));
+	putchar('\n');
 }
 
-void report_tick(unsigned long tick, const struct cpu_sample *sample, const struct cpu_plan *plan,
-		 size_t failed)
+static size_t count_failed(const struct report *report)
 {
-	printf("tick=%lu verdict=%s guests=%zu vcpus=%zu elapsed_s=%.3f spread_pct=%.1f stddev_pct=%.1f",
-	       tick, cpu_verdict_name(plan->verdict), sample->nguests, sample->nvcpus,
-	       plan->elapsed_s, plan->spread_pct, plan->stddev_pct);
+	size_t failed = 0;
+
+	for (size_t i = 0; i < report->plan->npins; i++)
+		failed += report->outcomes[i] == REPORT_FAILED;
+	return failed;
+}
+
+void report_lines(const struct report *report)
+{
+	const struct cpu_plan *plan = report->plan;
+	size_t failed = count_failed(report);
+
+	for (size_t i = 0; i < plan->npins; i++)
+		print_pin(report, i);
+	printf("tick=%lu verdict=%s guests=%zu vcpus=%zu elapsed_s=%.3f spread_pct=%.1f "
+	       "stddev_pct=%.1f",
+	       report->tick, cpu_verdict_name(plan->verdict), report->sample->nguests,
+	       report->sample->nvcpus, plan->elapsed_s, plan->spread_pct, plan->stddev_pct);
 	if (plan->npins)
 		printf(" plan_spread_pct=%.1f pins=%zu moves=%zu bound=%zu gap=%zu",
 		       plan->plan_spread_pct, plan->npins, plan->moves, plan->bound,
@@ -53,4 +92,121 @@ void report_tick(unsigned long tick, const struct cpu_sample *sample, const stru
 	if (failed)
 		printf(" failed=%zu", failed);
 	putchar('\n');
+}
+
+/* --- the table --- */
+
+static void print_vcpu_row(const struct report *report, size_t v)
+{
+	const struct cpu_vcpu *vcpu = &report->sample->vcpus[v];
+	const struct cpu_vcpu_load *load = &report->plan->vcpus[v];
+	char place[16] = "floating";
+
+	if (vcpu->pcpu != CPU_FLOATING)
+		snprintf(place, sizeof(place), "%d", vcpu->pcpu);
+	printf("%-24s %4u %8s", guest_name(report, v), vcpu->number, place);
+	if (!load->known)
+		printf(" %7s %7s %7s", "-", "-", "-");
+	else if (load->delay_pct < 0)
+		printf(" %7.1f %7s %7.1f", load->usage_pct, "-", load->demand_pct);
+	else
+		printf(" %7.1f %7.1f %7.1f", load->usage_pct, load->delay_pct, load->demand_pct);
+	if (!report->sample->guests[vcpu->guest].managed)
+		printf("  left alone");
+	for (size_t i = 0; i < report->plan->npins; i++) {
+		if (report->plan->pins[i].vcpu == v)
+			printf("  -> %d (%s)", report->plan->pins[i].to,
+			       cpu_reason_name(report->plan->pins[i].reason));
+	}
+	putchar('\n');
+}
+
+void report_table(const struct report *report)
+{
+	const struct cpu_plan *plan = report->plan;
+
+	printf("%-24s %4s %8s %7s %7s %7s\n", "guest", "vCPU", "pCPU", "usage%", "delay%", "demand%");
+	for (size_t v = 0; v < report->sample->nvcpus; v++)
+		print_vcpu_row(report, v);
+	printf("\n%8s %7s %7s %7s %7s\n", "pCPU", "usage%", "other%", "load%", "plan%");
+	for (size_t p = 0; p < plan->npcpus; p++)
+		printf("%8d %7.1f %7.1f %7.1f %7.1f%s\n", report->sample->pcpus[p].id,
+		       plan->pcpus[p].usage_pct, plan->pcpus[p].other_pct, plan->pcpus[p].load_pct,
+		       plan->pcpus[p].plan_pct,
+		       report->sample->pcpus[p].usable ? "" : "  not to be used");
+	printf("\n%s: spread %.1f points", cpu_verdict_name(plan->verdict), plan->spread_pct);
+	if (plan->npins)
+		printf(", %.1f after %zu pins, %zu of them moves (no plan as good has fewer than %zu)",
+		       plan->plan_spread_pct, plan->npins, plan->moves, plan->bound);
+	putchar('\n');
+}
+
+/* --- metrics --- */
+
+static void print_metric(FILE *out, const char *name, const char *type, const char *help,
+			 double value)
+{
+	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s %s\nvcpu_scheduler_%s %.10g\n",
+		name, help, name, type, name, value);
+}
+
+static void print_pcpu_metric(FILE *out, const char *name, const char *help,
+			      const struct report *report, size_t offset)
+{
+	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s gauge\n", name, help, name);
+	for (size_t p = 0; p < report->plan->npcpus; p++) {
+		const char *at = (const char *)&report->plan->pcpus[p] + offset;
+
+		fprintf(out, "vcpu_scheduler_%s{pcpu=\"%d\"} %.10g\n", name,
+			report->sample->pcpus[p].id, *(const double *)(const void *)at);
+	}
+}
+
+static void print_metrics(FILE *out, const struct report *report,
+			  const struct report_totals *totals)
+{
+	const struct cpu_plan *plan = report->plan;
+
+	print_metric(out, "ticks_total", "counter", "Decisions made.", (double)totals->ticks);
+	print_metric(out, "pins_total", "counter", "Affinities set.", (double)totals->pins);
+	print_metric(out, "moves_total", "counter", "Affinities set that changed a vCPU's pCPU.",
+		     (double)totals->moves);
+	print_metric(out, "pins_failed_total", "counter", "Affinities that could not be set.",
+		     (double)totals->failed);
+	print_metric(out, "moves_undone_total", "counter",
+		     "Moves back to where a vCPU was a few decisions before.",
+		     (double)totals->undone);
+	print_metric(out, "ticks_lost_total", "counter", "Decisions missed without a connection.",
+		     (double)totals->lost);
+	print_metric(out, "guests", "gauge", "Running guests.", (double)report->sample->nguests);
+	print_metric(out, "vcpus", "gauge", "Online vCPUs of running guests.",
+		     (double)report->sample->nvcpus);
+	print_metric(out, "spread_percent", "gauge",
+		     "Planned load of the busiest pCPU above that of the idlest.", plan->spread_pct);
+	print_metric(out, "stddev_percent", "gauge",
+		     "Population standard deviation of the pCPUs' planned load.", plan->stddev_pct);
+	print_metric(out, "balanced", "gauge", "1 if there is nothing to do.",
+		     plan->verdict == CPU_BALANCED || plan->verdict == CPU_QUIET ||
+			     plan->verdict == CPU_BEST);
+	print_pcpu_metric(out, "pcpu_load_percent", "Planned load of a pCPU; may exceed 100.",
+			  report, offsetof(struct cpu_pcpu_load, load_pct));
+	print_pcpu_metric(out, "pcpu_usage_percent", "Usage of a pCPU; -1 if not known.", report,
+			  offsetof(struct cpu_pcpu_load, usage_pct));
+}
+
+int report_metrics(const char *path, const struct report *report,
+		   const struct report_totals *totals)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int result = -1;
+
+	if (!out)
+		return -1;
+	print_metrics(out, report, totals);
+	if (fclose(out) == 0)
+		result = file_replace(path, text, len);
+	free(text);
+	return result;
 }

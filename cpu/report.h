@@ -1,15 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* What the scheduler says: a key=value line per tick and per pin, on stdout. */
+/* What the scheduler says to people and to monitoring: report lines, a table, metrics. */
 #ifndef BALLAST_CPU_REPORT_H
 #define BALLAST_CPU_REPORT_H
 
 #include "plan.h"
 
-void report_pin(const char *guest, const struct cpu_sample *sample, const struct cpu_plan *plan,
-		const struct cpu_pin *pin);
+/* What became of a pin. */
+enum report_outcome {
+	REPORT_MADE,
+	REPORT_FAILED,
+	REPORT_DRY, /* not tried: a dry run */
+};
 
-/* failed: how many of the plan's pins could not be made. */
-void report_tick(unsigned long tick, const struct cpu_sample *sample, const struct cpu_plan *plan,
-		 size_t failed);
+const char *report_outcome_name(enum report_outcome outcome);
+
+/* A tick, as the reports see it. */
+struct report {
+	unsigned long tick;
+	const struct cpu_sample *sample;
+	const struct cpu_plan *plan;
+	const enum report_outcome *outcomes;			/* [plan.npins] */
+	const char *(*name)(const void *opaque, size_t guest); /* of the sample's guests */
+	const void *opaque;
+};
+
+/* A key=value line per pin and one for the tick, on stdout. */
+void report_lines(const struct report *report);
+
+/* The plan for this moment as a table, on stdout. */
+void report_table(const struct report *report);
+
+/* What a run has done so far. */
+struct report_totals {
+	unsigned long ticks, pins, moves, failed, undone, lost; /* lost: ticks without a connection */
+};
+
+/* Prometheus' text format, for node_exporter's textfile collector. Replaces the file as a whole. 0,
+ * −1 with errno. */
+int report_metrics(const char *path, const struct report *report,
+		   const struct report_totals *totals);
 
 #endif

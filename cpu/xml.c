@@ -207,7 +207,6 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy", (const xmlChar *)POLICY_NAMESPACE);
 	guest->managed = !opted_out(&d);
 	weight = read_number(&d, "/domain/cputune/shares", SHARES_DEFAULT) / SHARES_DEFAULT;
-	weight = read_number(&d, "/domain/metadata/policy:policy/@weight", weight);
 	if (weight > 0)
 		guest->weight = weight;
 	quota = read_number(&d, "/domain/cputune/quota", -1);

@@ -23,7 +23,7 @@ int xml_read_topology(const char *capabilities, struct xml_pcpu **pcpus);
 /* What a guest's document (virDomainGetXMLDesc) says about how it is to be scheduled. */
 struct xml_guest {
 	bool managed;	/* <ballast:policy manage="no"> opts out */
-	double weight;	/* cputune shares, 1024 being 1; policy's weight overrides */
+	double weight;	/* cputune shares, 1024 being 1 */
 	double cap_pct; /* cputune quota of its period, per vCPU; 100: none */
 	int node;	/* numatune's, if it is one; else −1 */
 };

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The state file: JSON. */
+#include "state.h"
+
+#include "runfile.h"
+#include "units.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATE_VERSION 1
+
+/* No host has more; a file that says so is damaged. */
+#define VCPUS_MOST 1000000
+#define CPUS_MOST  65536
+
+int state_add(struct saved *saved, const unsigned char *uuid, unsigned int id, unsigned int number,
+	      const char *affinity)
+{
+	struct saved_vcpu *vcpu;
+
+	if (saved->n == saved->size) {
+		size_t size = saved->size ? 2 * saved->size : 64;
+		struct saved_vcpu *grown = realloc(saved->vcpus, size * sizeof(*grown));
+
+		if (!grown)
+			return -1;
+		saved->vcpus = grown;
+		saved->size = size;
+	}
+	vcpu = &saved->vcpus[saved->n];
+	memcpy(vcpu->uuid, uuid, UUID_LEN);
+	vcpu->id = id;
+	vcpu->number = number;
+	vcpu->affinity = strdup(affinity);
+	if (!vcpu->affinity)
+		return -1;
+	saved->n++;
+	return 0;
+}
+
+const struct saved_vcpu *state_find(const struct saved *saved, const unsigned char *uuid,
+				    unsigned int id, unsigned int number)
+{
+	for (size_t i = 0; i < saved->n; i++) {
+		const struct saved_vcpu *vcpu = &saved->vcpus[i];
+
+		if (vcpu->id == id && vcpu->number == number && !memcmp(vcpu->uuid, uuid, UUID_LEN))
+			return vcpu;
+	}
+	return NULL;
+}
+
+void state_free(struct saved *saved)
+{
+	for (size_t i = 0; i < saved->n; i++)
+		free(saved->vcpus[i].affinity);
+	free(saved->vcpus);
+	*saved = (struct saved){0};
+}
+
+static int read_vcpu(const json_t *item, struct saved *saved)
+{
+	const char *text = json_string_value(json_object_get(item, "uuid"));
+	const char *affinity = json_string_value(json_object_get(item, "affinity"));
+	json_int_t id = json_integer_value(json_object_get(item, "id"));
+	json_int_t number = json_integer_value(json_object_get(item, "vcpu"));
+	unsigned char uuid[UUID_LEN], map[CPUS_MOST / 8] = {0};
+
+	if (!text || uuid_parse(text, uuid) || !affinity ||
+	    cpumap_parse(affinity, map, sizeof(map)) || !cpumap_count(map, sizeof(map)) ||
+	    id < 0 || id > UINT32_MAX || number < 0 || number > CPUS_MOST)
+		return -1;
+	return state_add(saved, uuid, (unsigned int)id, (unsigned int)number, affinity);
+}
+
+int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX])
+{
+	json_error_t where;
+	json_t *root, *vcpus, *item;
+	size_t i;
+
+	*saved = (struct saved){0};
+	if (access(path, F_OK) && errno == ENOENT)
+		return 0;
+	root = json_load_file(path, 0, &where);
+	if (!root) {
+		snprintf(error, STATE_ERROR_MAX, "%.200s:%d: %s", path, where.line, where.text);
+		return -1;
+	}
+	vcpus = json_object_get(root, "vcpus");
+	if (json_integer_value(json_object_get(root, "version")) != STATE_VERSION ||
+	    !json_is_array(vcpus) || json_array_size(vcpus) > VCPUS_MOST)
+		goto wrong;
+	json_array_foreach(vcpus, i, item)
+	{
+		if (read_vcpu(item, saved))
+			goto wrong;
+	}
+	json_decref(root);
+	return 0;
+wrong:
+	snprintf(error, STATE_ERROR_MAX, "%.300s: not a state file of version %d; remove it", path,
+		 STATE_VERSION);
+	json_decref(root);
+	state_free(saved);
+	return -1;
+}
+
+int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX])
+{
+	json_t *vcpus = json_array(), *root;
+	char *text, uuid[UUID_TEXT_LEN];
+	int result = -1;
+
+	for (size_t i = 0; i < saved->n; i++) {
+		const struct saved_vcpu *v = &saved->vcpus[i];
+
+		json_array_append_new(vcpus, json_pack("{s:s, s:I, s:I, s:s}", "uuid",
+						       uuid_format(v->uuid, uuid), "id",
+						       (json_int_t)v->id, "vcpu",
+						       (json_int_t)v->number, "affinity",
+						       v->affinity));
+	}
+	root = json_pack("{s:i, s:o}", "version", STATE_VERSION, "vcpus", vcpus);
+	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	errno = ENOMEM;
+	if (!saved->n)
+		result = unlink(path) && errno != ENOENT ? -1 : 0;
+	else if (text)
+		result = file_replace(path, text, strlen(text));
+	if (result)
+		snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
+	free(text);
+	json_decref(root);
+	return result;
+}
