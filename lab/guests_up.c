@@ -95,10 +95,8 @@ static virDomainPtr define(virConnectPtr conn, const char *dir, const char *name
 	return dom;
 }
 
-/*
- * One after the other: libvirtd validates in several threads at once, and libxml2's RELAX NG data
- * types are initialised by the first of them without a lock ("Unable to parse RNG").
- */
+/* Not validated by schema: libvirtd does that in several threads at once, which libxml2's RELAX NG
+ * types do not survive when they are used for the first time. */
 int guests_define(struct session *session, const struct guests_args *args)
 {
 	char error[256];
