@@ -17,11 +17,11 @@
 #define COUNTER_STEP_S 0.01
 
 /* A belief is the mean of the windows that agree with it, and follows the later ones at this rate. */
-#define SMOOTHING 0.2
+#define SMOOTHING 0.3
 
 /* Windows further from the belief than this, and than NOISE_GATE times the noise, contradict it.
  * Idle guests were seen to wander by 1 to 3 points, paced loads by 1 to 2. */
-#define GATE_LEAST_PCT 1.5
+#define GATE_LEAST_PCT 0.5
 #define NOISE_GATE     4.0
 
 /* A vCPU that gets all but this of what it is believed to want, and never sleeps, wants more. */
@@ -96,7 +96,7 @@ static void learn_patience(struct cpu_belief *belief, double estimate_pct, bool 
 static void confirm_belief(struct cpu_belief *belief, double off)
 {
 	/* Then the window before, if it did not, was no change but noise. */
-	if (belief->pending)
+	if (belief->pending && belief->pending_pct > 0)
 		belief->noise_pct += SMOOTHING * (belief->pending_pct - belief->noise_pct);
 	belief->noise_pct += SMOOTHING * (fabs(off) - belief->noise_pct);
 	belief->agreed++;
@@ -129,7 +129,9 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 		belief->demand_pct = seen_pct;
 	} else {
 		belief->pending = true;
-		belief->pending_pct = contradiction = fabs(off);
+		contradiction = fabs(off);
+		/* A guess that comes and goes says nothing about how steady the load is. */
+		belief->pending_pct = guessed || belief->guessed ? 0 : contradiction;
 	}
 	if (!belief->guessed && !belief->pending)
 		belief->sure_pct = belief->demand_pct;
