@@ -6,8 +6,8 @@
 load_flavour() {
 	local name=$1 flavours
 	image=$name
-	# shellcheck disable=SC2034  # read by flavours
-	release=$2
+	# shellcheck disable=SC2034  # read by lab and by flavours
+	image_asked=$name release=$2
 	flavours=$(cd "$lab/images" && find . -maxdepth 1 -type f ! -name 'test_*' | sed 's,^./,,' | sort | tr '\n' ' ')
 	if [[ $name == */* || $name == *.img || $name == *.qcow2 ]]; then
 		[[ -f $name ]] || die 2 "there is no image $name"

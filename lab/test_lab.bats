@@ -11,6 +11,7 @@ setup_file() {
 	((EUID == 0)) || skip "needs root"
 	"$LAB" setup >&2
 	"$LAB" down --prefix $prefix
+	"$LAB" image >&2
 	# A state folder of its own, where guests' QEMUs can read.
 	SCRATCH=$(mktemp -d /var/tmp/ballast-test.XXXXXX)
 	export SCRATCH
