@@ -210,7 +210,7 @@ static void learn(struct known *k, const struct mem_guest *g, double now_s, int6
 	int64_t unused = g->unused_kib >= 0 ? g->unused_kib : usable;
 	int64_t used = at_least_0(then - usable), busy_before = k->busy_kib;
 
-	if (k->told && !rebooted(k, g)) {
+	if (k->told) {
 		learn_rates(k, g, now_s, used);
 		k->used_before_kib = k->used_kib;
 	} else {

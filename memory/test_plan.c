@@ -169,6 +169,22 @@ static void growth_is_met_at_once_and_ahead(void **unused)
 	toy_free(t);
 }
 
+static void fast_growth_is_met_as_far_ahead_as_it_lasts(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].maximum_kib = 16384 * MIB;
+	toy_ticks(t, 30);
+	t->guests[0].reserve_kib = 300 * MIB; /* so that nothing holds the growth up */
+	toy_ticks(t, 10);
+	t->toys[0].growth_kib = 200 * MIB; /* 100 MiB/s */
+	toy_ticks(t, 4);
+	/* Interval, period and half a second, and a quarter more. */
+	assert_in_range(t->toys[0].target_kib - t->toys[0].used_kib, (300 + 437) * MIB, (300 + 438) * MIB);
+	toy_free(t);
+}
+
 static void nobody_gets_more_than_the_maximum(void **unused)
 {
 	struct toy *t = toy_new(1, 16384);
@@ -303,7 +319,9 @@ static void old_statistics_move_nothing(void **unused)
 	struct toy *t = toy_new(1, 16384);
 
 	(void)unused;
-	toy_tick(t);
+	t->guests[0].actual_kib = 2048 * MIB;
+	toy_ticks(t, 3);
+	assert_non_null(toy_set(t, 0));
 	t->toys[0].frozen = true;
 	for (int i = 0; i < 20; i++) {
 		toy_tick(t);
@@ -450,6 +468,29 @@ static void untouched_promises_are_not_given_away_again(void **unused)
 	toy_free(t);
 }
 
+static void grants_on_their_way_are_not_given_away_again(void **unused)
+{
+	struct toy *t = toy_new(2, 1700);
+
+	(void)unused;
+	for (size_t g = 0; g < 2; g++)
+		t->toys[g].untouched = true;
+	t->guests[1].actual_kib = 750 * MIB;
+	t->toys[1].used_kib = 540 * MIB;
+	toy_tick(t);
+	t->toys[0].stuck = true; /* slow: its grant is on its way all the time */
+	t->toys[0].used_kib = 480 * MIB;
+	toy_tick(t);
+	assert_true(t->toys[0].target_kib > 600 * MIB);
+	for (int i = 0; i < 12; i++) {
+		toy_tick(t);
+		t->toys[1].growth_kib = 150 * MIB;
+		t->toys[0].used_kib = 300 * MIB; /* it needs it no more, but will have it */
+		assert_true(t->toys[0].target_kib + t->toys[1].target_kib <= (1700 - 200) * MIB);
+	}
+	toy_free(t);
+}
+
 static void memory_on_its_way_back_is_given_out_when_it_is_there(void **unused)
 {
 	struct toy *t = toy_new(2, 2248);
@@ -592,6 +633,28 @@ static void a_stuck_guest_is_found_within_three_samples_and_told_once(void **unu
 	toy_free(t);
 }
 
+static void a_release_that_is_not_followed_is_called_off_once(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int ticks = 0;
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB;
+	t->toys[0].stuck = true;
+	toy_ticks(t, 2);
+	assert_true(toy_set(t, 0)->to_kib < 2048 * MIB);
+	while (!toy_noted(t, 0, MEM_NOW_HELD) && ticks++ < 5)
+		toy_tick(t);
+	assert_int_equal(ticks, 3);
+	assert_int_equal(toy_set(t, 0)->to_kib, 2048 * MIB);
+	assert_int_equal(toy_set(t, 0)->reason, MEM_CANCEL);
+	for (int i = 0; i < 13; i++) { /* 30 s */
+		toy_tick(t);
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	toy_free(t);
+}
+
 static void what_others_set_is_taken_as_it_is(void **unused)
 {
 	struct toy *t = toy_new(1, 16384);
@@ -664,6 +727,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_guest_comes_to_rest_at_twice_the_reserve),
 		cmocka_unit_test(growth_is_met_at_once_and_ahead),
+		cmocka_unit_test(fast_growth_is_met_as_far_ahead_as_it_lasts),
 		cmocka_unit_test(nobody_gets_more_than_the_maximum),
 		cmocka_unit_test(floor_and_reserve_of_the_guest_itself_count),
 		cmocka_unit_test(page_cache_is_kept_on_a_clear_host_only),
@@ -680,6 +744,7 @@ int main(void)
 		cmocka_unit_test(guests_that_are_not_ours_are_left_alone),
 		cmocka_unit_test(no_grant_breaks_the_host_reserve),
 		cmocka_unit_test(untouched_promises_are_not_given_away_again),
+		cmocka_unit_test(grants_on_their_way_are_not_given_away_again),
 		cmocka_unit_test(memory_on_its_way_back_is_given_out_when_it_is_there),
 		cmocka_unit_test(donors_go_first),
 		cmocka_unit_test(shortage_is_shared_by_weight),
@@ -687,6 +752,7 @@ int main(void)
 		cmocka_unit_test(a_low_host_takes_idle_memory_back_at_once),
 		cmocka_unit_test(a_budget_caps_all_guests_together),
 		cmocka_unit_test(a_stuck_guest_is_found_within_three_samples_and_told_once),
+		cmocka_unit_test(a_release_that_is_not_followed_is_called_off_once),
 		cmocka_unit_test(what_others_set_is_taken_as_it_is),
 		cmocka_unit_test(others_are_respected_where_asked),
 		cmocka_unit_test(refused_calls_back_off),
