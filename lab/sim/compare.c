@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How near two traces of the same scenario are, one of real guests and one of the simulated host:
+ * pCPU usage and guests' memory, aligned by time. Prints one line of figures, and with --data FILE
+ * both courses for plots.
+ */
+#include "log.h"
+#include "trace.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a model of the host must meet; the loads' own noise on a real host is about half of it. */
+#define USAGE_POINTS_MAX 5.0
+#define ACTUAL_PCT_MAX	 5.0
+
+struct differences {
+	double *values;
+	size_t n, size;
+};
+
+static void add(struct differences *d, double value)
+{
+	if (d->n == d->size) {
+		d->size = d->size ? d->size * 2 : 256;
+		d->values = realloc(d->values, d->size * sizeof(*d->values));
+		if (!d->values)
+			die(EXIT_LAB, "out of memory");
+	}
+	d->values[d->n++] = fabs(value);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double first = *(const double *)a, second = *(const double *)b;
+
+	return (first > second) - (first < second);
+}
+
+/* −1: there is nothing to compare. */
+static double quantile(struct differences *d, double share)
+{
+	if (!d->n)
+		return -1;
+	qsort(d->values, d->n, sizeof(*d->values), by_value);
+	return d->values[(size_t)(share * (double)(d->n - 1))];
+}
+
+/* The sample whose window is the nearest in time. */
+static const struct trace_sample *nearest(const struct trace *trace, double t_s)
+{
+	const struct trace_sample *best = NULL;
+
+	for (size_t i = 0; i < trace->nsamples; i++) {
+		if (!best || fabs(trace->samples[i].t_s - t_s) < fabs(best->t_s - t_s))
+			best = &trace->samples[i];
+	}
+	return best;
+}
+
+/* The pCPUs' usage, sorted: which of two equal pCPUs carries what is chance in both worlds. */
+static size_t sorted_usage(const struct trace_sample *sample, double *usage, size_t most)
+{
+	size_t n = sample->npcpus < most ? sample->npcpus : most;
+
+	for (size_t i = 0; i < n; i++)
+		usage[i] = sample->pcpus[i].usage_pct;
+	qsort(usage, n, sizeof(*usage), by_value);
+	return n;
+}
+
+#define PCPUS_MAX 1024
+
+static void compare_usage(const struct trace_sample *real, const struct trace_sample *sim,
+			  struct differences *d, FILE *data)
+{
+	static double a[PCPUS_MAX], b[PCPUS_MAX];
+	size_t n = sorted_usage(real, a, PCPUS_MAX);
+
+	if (sorted_usage(sim, b, PCPUS_MAX) != n)
+		die(EXIT_USAGE, "the traces are of hosts with different numbers of pCPUs");
+	for (size_t i = 0; i < n; i++)
+		add(d, a[i] - b[i]);
+	if (data)
+		fprintf(data, "usage %.3f %.3f %.3f %.3f %.3f\n", real->t_s, a[0], a[n - 1], b[0],
+			b[n - 1]);
+}
+
+static void compare_memory(const struct trace_sample *real, const struct trace_sample *sim,
+			   struct differences *d, FILE *data)
+{
+	for (size_t i = 0; i < real->nguests; i++) {
+		const struct trace_guest *guest = &real->guests[i];
+		const struct trace_guest *other = trace_find_guest(sim, guest->name);
+		double a = (double)guest->memory.actual_kib;
+		double b = other ? (double)other->memory.actual_kib : -1;
+
+		if (a <= 0 || b <= 0)
+			continue;
+		add(d, 100 * (a - b) / a);
+		if (data)
+			fprintf(data, "memory-%s %.3f %.0f %.0f\n", guest->name, real->t_s,
+				a / 1024, b / 1024);
+	}
+}
+
+static void read_trace(struct trace *trace, const char *path)
+{
+	char error[TRACE_ERROR_MAX];
+
+	if (trace_read(trace, path, error))
+		die(EXIT_USAGE, "%s", error);
+	if (!trace->nsamples)
+		die(EXIT_USAGE, "%s: has no samples", path);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"data", required_argument, NULL, 'd'},
+						{NULL, 0, NULL, 0}};
+	struct differences usage = {0}, actual = {0};
+	struct trace real, sim;
+	FILE *data = NULL;
+	double usage_points, actual_pct;
+	int option;
+
+	log_init("compare", false);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'd')
+			return EXIT_USAGE;
+		data = fopen(optarg, "w");
+		if (!data)
+			die(EXIT_USAGE, "%s: cannot be written", optarg);
+	}
+	if (argc - optind != 2)
+		die(EXIT_USAGE, "usage: compare [--data FILE] REAL-TRACE SIM-TRACE");
+	read_trace(&real, argv[optind]);
+	read_trace(&sim, argv[optind + 1]);
+	for (size_t i = 0; i < real.nsamples; i++) {
+		const struct trace_sample *other = nearest(&sim, real.samples[i].t_s);
+
+		compare_usage(&real.samples[i], other, &usage, data);
+		compare_memory(&real.samples[i], other, &actual, data);
+	}
+	if (data)
+		fclose(data);
+	usage_points = quantile(&usage, 0.5);
+	actual_pct = quantile(&actual, 0.5);
+	printf("usage_median=%.1f usage_p90=%.1f actual_median=%.1f actual_p90=%.1f samples=%zu\n",
+	       usage_points, quantile(&usage, 0.9), actual_pct, quantile(&actual, 0.9),
+	       real.nsamples);
+	free(usage.values);
+	free(actual.values);
+	trace_free(&real);
+	trace_free(&sim);
+	return usage_points <= USAGE_POINTS_MAX && actual_pct <= ACTUAL_PCT_MAX ? EXIT_PASS
+										: EXIT_FAIL;
+}
