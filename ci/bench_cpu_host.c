@@ -91,6 +91,8 @@ struct bench_host *bench_host_new(const struct bench_case *c, uint64_t seed)
 	model_config_default(&config);
 	config.seed = seed;
 	config.pcpus = (unsigned int)c->npcpus;
+	/* Of many small guests each idles less, or idling alone would fill the host. */
+	config.background_pct *= fmin(1, 4 * (double)c->npcpus / (double)nvcpus);
 	config.memory_kib = (uint64_t)(c->nguests + 64) * 64 * 1024 * 4;
 	host->model = c->open_eyes ? NULL : model_new(&config);
 	host->demand = calloc(nvcpus, sizeof(*host->demand));

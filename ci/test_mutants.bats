@@ -30,10 +30,10 @@ passes() {
 
 # SCENARIO MUTANT EXPECTATION…: exactly these fail.
 fails() {
-	local scenario=$1 mutant=$2 program=mutant_scheduler failed
+	local scenario=$1 mutant=$2 binary=mutant_scheduler failed
 	shift 2
-	[[ $scenario != mem-* ]] || program=mutant_coordinator
-	judge "$scenario" "$CI/build/$program" "$mutant" 2
+	[[ $scenario != mem-* ]] || binary=mutant_coordinator
+	judge "$scenario" "$CI/build/$binary" "$mutant" 2
 	[ "$judged" -eq 1 ]
 	failed=$(awk '$1 == "fail" {print $2}' <<<"$verdict" | sort -u | xargs)
 	echo "failed: $failed; expected: $*"
