@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <libvirt/virterror.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,11 @@
 #define BUSY_TRIES    10
 #define BUSY_PAUSE_NS 10000000L
 
+/* Statistics that are left out because somebody else is asking the guest: tries, and time in
+ * between. */
+#define BUSY_RETRIES 2
+#define BUSY_WAIT_MS 25
+
 struct guest {
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	unsigned int id; /* libvirt's, another at each start */
@@ -32,6 +38,7 @@ struct guest {
 	int64_t original_kib; /* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
 	bool set;	      /* its balloon was, by us */
 	bool failing;	      /* the last call failed and was told */
+	bool told;	      /* it had statistics since its start */
 	bool seen;	      /* in this sample */
 };
 
@@ -418,12 +425,42 @@ static int read_records(struct host *host, virConnectPtr conn)
 	return -1;
 }
 
+/* Is a guest that tells statistics without them this time, for somebody else is asking it
+ * something? */
+static bool anyone_busy(const struct host *host)
+{
+	for (int r = 0; r < host->nrecords; r++) {
+		unsigned char uuid[VIR_UUID_BUFLEN];
+		const struct guest *guest;
+
+		virDomainGetUUID(host->records[r]->dom, uuid);
+		guest = find_guest(host, host->nguests, uuid);
+		if (guest && guest->told && guest->id == virDomainGetID(host->records[r]->dom) &&
+		    read_figure(host->records[r], "balloon.last-update") == MEM_NOT_KNOWN)
+			return true;
+	}
+	return false;
+}
+
+/* Such questions take milliseconds: ask again, but not for ever, since a guest that hangs is busy
+ * too. */
+static int read_records_of_all(struct host *host, virConnectPtr conn)
+{
+	int result = read_records(host, conn);
+
+	for (int i = 0; i < BUSY_RETRIES && result == 0 && anyone_busy(host); i++) {
+		poll(NULL, 0, BUSY_WAIT_MS);
+		result = read_records(host, conn);
+	}
+	return result;
+}
+
 int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample)
 {
 	struct timespec wall;
 
 	*sample = (struct mem_sample){.host_total_kib = -1, .host_available_kib = -1, .wall_s = -1};
-	if (read_records(host, conn))
+	if (read_records_of_all(host, conn))
 		return -1;
 	sample->time_s = tick_now_s();
 	clock_gettime(CLOCK_REALTIME, &wall);
@@ -444,6 +481,7 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 			continue;
 		host->sample_records[sample->nguests] = host->records[r];
 		host->sample_guests[sample->nguests] = read_figures(host->records[r], guest);
+		guest->told |= host->sample_guests[sample->nguests].made_s > 0;
 		if (guest->original_kib == MEM_NOT_KNOWN)
 			guest->original_kib = host->sample_guests[sample->nguests].actual_kib;
 		sample->nguests++;

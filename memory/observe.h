@@ -15,7 +15,8 @@ struct known {
 	unsigned char uuid[MEM_UUID_LEN];
 	bool met; /* it was in an earlier sample */
 	enum mem_condition condition;
-	bool held_said; /* the condition it is held in was told */
+	enum mem_condition
+		said; /* the last thing told of it: that it is held so; MEM_STEERED: nothing */
 
 	/* Statistics: of the last fresh ones, but for *_before. */
 	bool fresh; /* this tick's are */

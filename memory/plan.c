@@ -264,32 +264,32 @@ static bool worth_a_note(const struct tick *t, const struct known *k)
 	       k->condition == MEM_STUCK;
 }
 
+static void note_change(struct tick *t, size_t g, struct known *k)
+{
+	/* A stuck guest whose time has come is tried again; it has not come back yet. */
+	bool back = !held(k) && k->backoff_s <= 0;
+
+	if (back && k->said != MEM_STEERED) {
+		note(t, g, MEM_NOW_STEERED, k->said);
+		k->said = MEM_STEERED;
+	} else if (held(k) && k->condition != k->said && worth_a_note(t, k)) {
+		note(t, g, MEM_NOW_HELD, k->condition);
+		k->said = k->condition;
+	}
+}
+
 static void observe_all(struct tick *t)
 {
 	for (size_t g = 0; g < t->sample->nguests; g++) {
 		const struct mem_guest *guest = &t->sample->guests[g];
 		const struct known *before = find_known(t->state, guest->uuid, g);
 		struct known *k = &t->known[g];
-		enum mem_condition was;
 
 		*k = before ? *before : (struct known){.seen_s = t->sample->time_s};
 		memcpy(k->uuid, guest->uuid, MEM_UUID_LEN);
-		was = k->condition;
 		if (observe(k, guest, t->sample, t->policy))
 			note(t, g, MEM_SET_BY_OTHERS, k->condition);
-		if (k->condition != was && k->held_said && !held(k)) {
-			/* A stuck guest whose time has come is tried again; it has not come back
-			 * yet. */
-			if (!(was == MEM_STUCK && k->backoff_s > 0)) {
-				note(t, g, MEM_NOW_STEERED, was);
-				k->held_said = false;
-			}
-		} else if (held(k) && worth_a_note(t, k) &&
-			   !(k->held_said && k->condition == MEM_STUCK)) {
-			if (!k->held_said || k->condition != was)
-				note(t, g, MEM_NOW_HELD, k->condition);
-			k->held_said = true;
-		}
+		note_change(t, g, k);
 		t->plan->held += held(k);
 	}
 }

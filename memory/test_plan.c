@@ -181,7 +181,8 @@ static void fast_growth_is_met_as_far_ahead_as_it_lasts(void **unused)
 	t->toys[0].growth_kib = 200 * MIB; /* 100 MiB/s */
 	toy_ticks(t, 4);
 	/* Interval, period and half a second, and a quarter more. */
-	assert_in_range(t->toys[0].target_kib - t->toys[0].used_kib, (300 + 437) * MIB, (300 + 438) * MIB);
+	assert_in_range(t->toys[0].target_kib - t->toys[0].used_kib, (300 + 437) * MIB,
+			(300 + 438) * MIB);
 	toy_free(t);
 }
 

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What goes wrong, on the simulated host: the program goes on, takes no wrong step, and the checker finds that guests
+# and host are as well as they can be.
+
+bats_require_minimum_version 1.5.0
+sim=../lab/sim/run
+check=../ci/build/check_memory
+
+setup() {
+	cd "$BATS_TEST_DIRNAME"
+	[ -x $sim ] || skip "the simulated host is not built: make -C lab/sim"
+	[ -x $check ] || skip "the checker is not built: make -C ci"
+}
+
+# Two guests grow and free while that happens; args: lines of [faults], of [expect], of [timeline].
+well_despite() {
+	local scenario=$BATS_TEST_TMPDIR/s.scenario seed
+	cat >"$scenario" <<-END
+		[scenario]
+		kind = memory
+		length = 140s
+		[timeline]
+		1-2 = 10s memory 800M 20M/s
+		1-2 = 75s free
+		${3-}
+		[expect]
+		near_target = none
+		${2-}
+		[faults]
+		$1
+	END
+	for seed in 1 2 3; do
+		$sim -v --seed $seed --trace "$BATS_TEST_TMPDIR/trace" "$scenario" -- ./memory_coordinator 2 \
+			>"$BATS_TEST_TMPDIR/out" 2>&1
+		$check --text "$scenario" "$BATS_TEST_TMPDIR/trace" || {
+			grep -E "^(set|note)|coordinator:" "$BATS_TEST_TMPDIR/out" | tail -40
+			return 1
+		}
+	done
+}
+
+said() { # how often that line is in the last run's output
+	grep -c "$1" "$BATS_TEST_TMPDIR/out" || true
+}
+
+@test "libvirtd restarts while guests grow" {
+	well_despite "libvirtd_restart = 20s 2s"
+	[ "$(said 'connected to .* again')" -eq 1 ]
+}
+
+@test "libvirtd is away for a quarter of a minute" {
+	# 15 s at 20 MB/s are more than a guest keeps for itself: it may be short, not killed when there is swap.
+	well_despite $'libvirtd_restart = 20s 15s\nguest_swap = all 1G' "unused = none"
+}
+
+@test "every tenth call fails" {
+	well_despite "fail = virDomainSetMemoryFlags 10%"
+	well_despite "fail = virConnectGetAllDomainStats 10%" "unused = 100M 90%"
+}
+
+@test "guests are busy answering others" {
+	well_despite "busy = 20%"
+}
+
+@test "wake-ups come late" {
+	well_despite "late = 20% 1s" "unused = 100M 90%"
+}
+
+@test "a guest without a balloon driver is held, and said once" {
+	well_despite "no_driver = 3"
+	[ "$(said 'guest=aos_vm3 .*what=blind')" -eq 1 ]
+	[ "$(said 'set guest=aos_vm3')" -eq 0 ]
+}
+
+@test "a guest without a balloon device is held, and said once" {
+	well_despite "no_balloon = 3"
+	[ "$(said 'guest=aos_vm3 .*what=no-balloon')" -eq 1 ]
+	[ "$(said 'set guest=aos_vm3')" -eq 0 ]
+}
+
+@test "a stuck balloon is found, said once and tried again" {
+	well_despite "balloon_stuck = 3 0s-60s" "given_back = none"
+	[ "$(said 'guest=aos_vm3 .*what=stuck')" -eq 1 ]
+	[ "$(said 'guest=aos_vm3 .*what=no-longer-stuck')" -eq 1 ]
+}
+
+@test "balloons that are slow, go half way or stick now and then" {
+	well_despite "balloon_slow = 3 5M/s"
+	well_despite "balloon_partial = 3 50%"
+	well_despite "balloon_flaky = 3 5s 10s"
+}
+
+@test "statistics that stop are not acted on" {
+	well_despite "stats_frozen = 3 5s-100s"
+	[ "$(said 'guest=aos_vm3 .*what=stale')" -eq 1 ]
+	[ "$(said 'guest=aos_vm3 .*what=no-longer-stale')" -eq 1 ]
+}
+
+@test "guests that hang or are paused are left alone" {
+	# From inside they cannot be seen meanwhile.
+	well_despite "hang = 3 20s-60s" "unused = none"
+	well_despite "pause = 3 20s-60s" "unused = none"
+}
+
+@test "guests that are started anew or take a used name" {
+	# Their balloons go from their maximum to where they should be as they boot.
+	well_despite "respawn = 3 30s 3s" "release_step = none"
+	well_despite "replace = 3 30s 3s" "release_step = none"
+	well_despite "" "release_step = none" "3 = 40s reboot"
+}
+
+@test "somebody else sets a balloon, again and again" {
+	well_despite "setmem = 3 20s 700M 20s"
+	[ "$(said 'guest=aos_vm3 .*what=set-by-others')" -ge 5 ]
+}
+
+@test "somebody takes an idle guest's memory away: it gets it back at the next tick" {
+	well_despite "setmem = 3 41s 260M"
+	[ "$(said 'guest=aos_vm3 .*what=set-by-others')" -eq 1 ]
+	grep -A9 'what=set-by-others' "$BATS_TEST_TMPDIR/out" | grep -qE 'set guest=aos_vm3 .*reason=(grow|pressed)'
+}
+
+@test "the host's other consumers take most of it" {
+	well_despite "host_used = 11G 30s 100M/s"
+}
