@@ -67,6 +67,7 @@ struct run {
 	pid_t pid;
 	int status;	     /* of the program, as wait(2) says */
 	const char *stopped; /* why the watch ended it */
+	bool interrupted;    /* we were told to stop */
 };
 
 /* --- options --- */
@@ -408,10 +409,10 @@ static void watch_program(struct run *r)
 		if (poll(&signals, 1, WATCH_MS) > 0) {
 			if (read(signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
 			    info.ssi_signo != SIGCHLD) {
-				r->stopped = "interrupted";
+				r->interrupted = true;
 				end_program(r);
 			}
-		} else if (!r->stopped) {
+		} else if (!r->stopped && !r->interrupted) {
 			r->stopped = look(r, &w);
 			if (r->stopped)
 				end_program(r);
@@ -490,6 +491,10 @@ static int report(const struct run *r)
 		return EXIT_LAB;
 	default:
 		break;
+	}
+	if (r->interrupted) {
+		log_warn("interrupted at t = %.3f s", t_s);
+		return EXIT_LAB;
 	}
 	if (!r->shared->loaded && !r->stopped) {
 		log_warn("%s: ended before the simulation was loaded into it", name);

@@ -519,7 +519,7 @@ enum sched_result sched_wait(const struct sched_wait *wait)
 	charge(thread);
 	take(&saved);
 	thread->wait = *wait;
-	if (wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
+	if (sim_play() && wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
 		thread->wait.deadline_ns += faults_late(&sim_play()->faults, wait->deadline_ns);
 	set_state(thread, WAITING);
 	hand_on(thread);
