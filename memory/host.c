@@ -39,6 +39,8 @@ struct guest {
 	bool set;	      /* its balloon was, by us */
 	bool failing;	      /* the last call failed and was told */
 	bool told;	      /* it had statistics since its start */
+	bool met;	      /* it was in a sample since its start */
+	bool is_new;	      /* this is that sample */
 	bool seen;	      /* in this sample */
 };
 
@@ -233,6 +235,7 @@ static int read_guest(const struct host *host, virDomainPtr dom, struct guest *g
 {
 	const char *name = virDomainGetName(dom);
 	char *xml = virDomainGetXMLDesc(dom, 0);
+	bool xml_weight;
 
 	*guest = (struct guest){
 		.id = virDomainGetID(dom),
@@ -249,12 +252,17 @@ static int read_guest(const struct host *host, virDomainPtr dom, struct guest *g
 		return -1;
 	}
 	xml_read_guest(xml, &guest->settings);
+	xml_weight = guest->settings.weight > 0;
 	free(xml);
 	if (guest->settings.wrong)
 		log_warn("guest %s: its metadata's %s cannot be understood and is left out",
 			 guest->name, guest->settings.wrong);
 	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
 		guest->settings.managed = false;
+	for (size_t i = 0; i < host->options->nweights && !xml_weight; i++) {
+		if (fnmatch(host->options->weights[i].guests, guest->name, 0) == 0)
+			guest->settings.weight = host->options->weights[i].weight;
+	}
 	recall(host, guest);
 	set_period(host, dom, guest);
 	return 0;
@@ -481,6 +489,8 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 			continue;
 		host->sample_records[sample->nguests] = host->records[r];
 		host->sample_guests[sample->nguests] = read_figures(host->records[r], guest);
+		guest->is_new = !guest->met;
+		guest->met = true;
 		guest->told |= host->sample_guests[sample->nguests].made_s > 0;
 		if (guest->original_kib == MEM_NOT_KNOWN)
 			guest->original_kib = host->sample_guests[sample->nguests].actual_kib;
@@ -493,6 +503,11 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 const char *host_guest_name(const struct host *host, size_t guest)
 {
 	return virDomainGetName(host->sample_records[guest]->dom);
+}
+
+bool host_guest_new(const struct host *host, size_t guest)
+{
+	return find_guest(host, host->nguests, host->sample_guests[guest].uuid)->is_new;
 }
 
 /* --- what is set --- */

@@ -11,9 +11,17 @@
 
 #include <libvirt/libvirt.h>
 
+/* --weight GLOB=N */
+struct host_weight {
+	const char *guests;
+	int weight;
+};
+
 struct host_options {
-	const char *guests; /* glob of the guests' names; NULL: all */
-	int period_s;	    /* of the guests' statistics */
+	const char *guests;	     /* glob of the guests' names; NULL: all */
+	int period_s;		     /* of the guests' statistics */
+	struct host_weight *weights; /* the last that fits a name counts; its metadata before all */
+	size_t nweights;
 	bool touch_nothing; /* not even the period */
 };
 
@@ -37,6 +45,9 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
+
+/* Is it in a sample for the first time since its start? */
+bool host_guest_new(const struct host *host, size_t guest);
 
 /* Sets one balloon of the last sample. 0, or −1 after saying why on stderr. */
 int host_set(struct host *host, const struct mem_set *set);

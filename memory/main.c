@@ -85,6 +85,8 @@ static void print_help(void)
 	       "      --release-share PCT  … and most of what it does not use (25)\n"
 	       "      --guard RATE         growth per second that may set in unannounced without\n"
 	       "                           cutting into the reserve (28M)\n"
+	       "      --weight GLOB=N      shares of such guests when memory is short, 1 to 1000 "
+	       "(1)\n"
 	       "      --respect-others     leave a guest alone once somebody else has set it\n"
 	       "      --restore-on-exit    give guests the size back that they had at the start\n"
 	       "      --exit-when-empty    exit once no guest runs\n"
@@ -106,6 +108,7 @@ enum {
 	OPTION_RELEASE_MAX,
 	OPTION_RELEASE_SHARE,
 	OPTION_GUARD,
+	OPTION_WEIGHT,
 	OPTION_RESPECT_OTHERS,
 	OPTION_EXIT_WHEN_EMPTY,
 	OPTION_RESTORE_ON_EXIT,
@@ -128,6 +131,7 @@ static const struct option long_options[] = {
 	{"release-max", required_argument, NULL, OPTION_RELEASE_MAX},
 	{"release-share", required_argument, NULL, OPTION_RELEASE_SHARE},
 	{"guard", required_argument, NULL, OPTION_GUARD},
+	{"weight", required_argument, NULL, OPTION_WEIGHT},
 	{"respect-others", no_argument, NULL, OPTION_RESPECT_OTHERS},
 	{"exit-when-empty", no_argument, NULL, OPTION_EXIT_WHEN_EMPTY},
 	{"restore-on-exit", no_argument, NULL, OPTION_RESTORE_ON_EXIT},
@@ -150,6 +154,24 @@ static int64_t parse_kib(const char *option, const char *text, uint64_t least_ki
 		die(EXIT_USAGE, "--%s %s: must be a size such as 300M, at least %s", option, text,
 		    format_size(least_kib, least, sizeof(least)));
 	return (int64_t)kib;
+}
+
+/* "web*=2" */
+static void parse_weight(struct host_options *options, char *text)
+{
+	char *value = strrchr(text, '=');
+	struct host_weight *grown =
+		realloc(options->weights, (options->nweights + 1) * sizeof(*grown));
+	long weight = 0;
+
+	if (!grown)
+		die(EXIT_FAIL, "out of memory");
+	if (!value || value == text || parse_integer(value + 1, 1, MEM_WEIGHT_MOST, &weight))
+		die(EXIT_USAGE, "--weight %s: must be NAMES=N, N a whole number from 1 to %d", text,
+		    MEM_WEIGHT_MOST);
+	*value = '\0';
+	options->weights = grown;
+	options->weights[options->nweights++] = (struct host_weight){text, (int)weight};
 }
 
 static void parse_policy(struct mem_policy *policy, int option)
@@ -201,6 +223,9 @@ static void parse_option(struct args *args, int option)
 		break;
 	case OPTION_GUESTS:
 		args->host.guests = optarg;
+		break;
+	case OPTION_WEIGHT:
+		parse_weight(&args->host, optarg);
 		break;
 	case OPTION_EXIT_WHEN_EMPTY:
 		args->exit_when_empty = true;
@@ -433,6 +458,42 @@ static void open_state(struct coordinator *c)
 	host_remember(c->host, &c->saved);
 }
 
+/* --- what cannot be --- */
+
+static void check_guest(const struct coordinator *c, size_t g, const char *what, int64_t own_kib,
+			int64_t policy_kib)
+{
+	int64_t kib = own_kib > 0 ? own_kib : policy_kib;
+	int64_t maximum = c->sample.guests[g].maximum_kib;
+	char size[32], most[32];
+
+	if (kib <= maximum || maximum <= 0)
+		return;
+	log_warn("guest %s: its %s of %s is more than its maximum of %s, which it gets",
+		 host_guest_name(c->host, g), what, format_size((uint64_t)kib, size, sizeof(size)),
+		 format_size((uint64_t)maximum, most, sizeof(most)));
+}
+
+/* Settings that no guest or host of this size can follow. */
+static void check_sizes(const struct coordinator *c)
+{
+	const struct mem_policy *policy = &c->args.policy;
+	char size[32], total[32];
+
+	if (c->totals.ticks == 0 && policy->host_reserve_kib >= c->sample.host_total_kib)
+		die(EXIT_USAGE, "--host-reserve %s: the host has %s",
+		    format_size((uint64_t)policy->host_reserve_kib, size, sizeof(size)),
+		    format_size((uint64_t)c->sample.host_total_kib, total, sizeof(total)));
+	for (size_t g = 0; g < c->sample.nguests; g++) {
+		const struct mem_guest *guest = &c->sample.guests[g];
+
+		if (!guest->managed || !host_guest_new(c->host, g))
+			continue;
+		check_guest(c, g, "reserve", guest->reserve_kib, policy->reserve_kib);
+		check_guest(c, g, "floor", guest->floor_kib, policy->floor_kib);
+	}
+}
+
 /* --- the loop --- */
 
 static void tick(struct coordinator *c)
@@ -445,6 +506,7 @@ static void tick(struct coordinator *c)
 		log_warn("reading the guests: %s", virGetLastErrorMessage());
 		return;
 	}
+	check_sizes(c);
 	if ((c->totals.ticks == 0 && resume(c)) ||
 	    mem_plan(c->state, &c->args.policy, &c->sample, &c->plan) || apply(c)) {
 		log_warn("out of memory; nothing is changed this time");
@@ -520,6 +582,7 @@ static void stop(struct coordinator *c)
 	state_free(&c->written);
 	free(c->outcomes);
 	free(c->resumes);
+	free(c->args.host.weights);
 }
 
 int main(int argc, char **argv)

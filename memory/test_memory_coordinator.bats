@@ -36,6 +36,10 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "--budget 9999999T" --budget 9999999T 2
 	refused "--release-share 0" --release-share 0 2
 	refused "--release-share 101%" --release-share 101% 2
+	for weight in x x= =1 x=0 x=-1 x=1001 x=1.5; do
+		refused "--weight $weight" --weight $weight 2
+	done
+	refused "--host-reserve" --host-reserve 900T -c test:///default 2
 	refused "--once=3" --once=3 2
 }
 

@@ -64,3 +64,22 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep -c '^ballast_memory_guest_size_bytes{guest="aos_vm[1-4]"} [0-9]*$' "$BATS_TEST_TMPDIR/m.prom")" -eq 4 ]
 	! grep -vE '^(# (HELP|TYPE) |ballast_memory_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
 }
+
+@test "a reserve or a floor above a guest's maximum is said, and it gets its maximum" {
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --reserve 3G --floor 2500M 2
+	[ "$(grep -c 'reserve of 3G is more than its maximum of 2G' "$BATS_TEST_TMPDIR/out")" -eq 4 ]
+	[ "$(grep -c 'floor of 2.4G is more than its maximum of 2G' "$BATS_TEST_TMPDIR/out")" -eq 4 ]
+	[ "$(grep -c 'set guest=aos_vm[1-4] from_mib=[0-9]* to_mib=2048' "$BATS_TEST_TMPDIR/out")" -eq 4 ]
+}
+
+@test "a budget is shared by weight, and who is short is said" {
+	# What is in use is never taken for another: a reserve nobody uses yet can be shared.
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --budget 2600M --reserve 600M --weight 'aos_vm*=1' \
+		--weight aos_vm2=3 2
+	grep -q 'short_mib=' "$BATS_TEST_TMPDIR/out"
+	actual() { sed -n "s/.*guest=aos_vm$1 .*to_mib=\([0-9]*\).*/\1/p" "$BATS_TEST_TMPDIR/out" | tail -1; }
+	[ $(($(actual 1) + $(actual 2) + $(actual 3) + $(actual 4))) -le 2600 ]
+	[ "$(actual 2)" -gt $(($(actual 1) + 100)) ]
+}
