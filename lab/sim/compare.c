@@ -8,6 +8,7 @@
 #include "trace.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,9 +118,47 @@ static void read_trace(struct trace *trace, const char *path)
 		die(EXIT_USAGE, "%s: has no samples", path);
 }
 
+/* What the host itself and other processes used of a pCPU; guests are the model's business. */
+static void print_other_load(const struct trace_sample *sample)
+{
+	for (size_t i = 0; i < sample->npcpus; i++) {
+		const struct trace_pcpu *pcpu = &sample->pcpus[i];
+		double other_pct = pcpu->usage_pct - pcpu->guests_pct;
+
+		if (pcpu->guests_pct < 0)
+			continue;
+		printf("host_load = %d %.1f%% %.3fs-%.3fs\n", pcpu->id,
+		       fmin(fmax(other_pct, 0), 99), fmax(sample->t_s - sample->elapsed_s, 0),
+		       sample->t_s);
+	}
+}
+
+static void print_host(const char *path)
+{
+	const struct trace_sample *first;
+	struct trace trace;
+	int64_t used_kib;
+	int last = 0;
+
+	read_trace(&trace, path);
+	first = &trace.samples[0];
+	used_kib = first->host_total_kib - first->host_available_kib;
+	for (size_t i = 0; i < first->nguests; i++)
+		used_kib -= first->guests[i].memory.rss_kib;
+	for (size_t i = 0; i < first->npcpus; i++)
+		last = first->pcpus[i].id > last ? first->pcpus[i].id : last;
+	printf("[host]\npcpus = %d\nmemory = %" PRId64 "K\nused = %" PRId64
+	       "K\nload = 0\n[faults]\n",
+	       last + 1, first->host_total_kib, used_kib > 0 ? used_kib : 0);
+	for (size_t i = 0; i < trace.nsamples; i++)
+		print_other_load(&trace.samples[i]);
+	trace_free(&trace);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"data", required_argument, NULL, 'd'},
+						{"host", required_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	struct differences usage = {0}, actual = {0};
 	struct trace real, sim;
@@ -129,6 +168,10 @@ int main(int argc, char **argv)
 
 	log_init("compare", false);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h') {
+			print_host(optarg);
+			return EXIT_PASS;
+		}
 		if (option != 'd')
 			return EXIT_USAGE;
 		data = fopen(optarg, "w");
