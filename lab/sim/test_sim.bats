@@ -28,6 +28,7 @@ setup() {
 	cd "$BATS_TEST_DIRNAME" || return 1
 	RUN=$BATS_TEST_DIRNAME/run
 	TRACE=$BATS_TEST_TMPDIR/trace
+	export CMOCKA_MESSAGE_OUTPUT=STDOUT # of the programs that are tests themselves
 }
 
 # Compiles a C program from stdin.
