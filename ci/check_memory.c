@@ -357,60 +357,89 @@ static double reached_s(const struct guest_memory *g, bool load, double kib, dou
 	return NAN;
 }
 
+/* How late the guest's loads due before then began: what is asked of it shifts by as much. */
+static double late_s(const struct run *run, const struct guest_memory *g, double by_s)
+{
+	double late = 0;
+
+	for (size_t i = 0; i < g->guest->nphases && g->guest->phases[i].at_s < by_s; i++)
+		late = fmax(late, check_begun_s(run, g->guest, &g->guest->phases[i]) -
+					  g->guest->phases[i].at_s);
+	return late;
+}
+
+/* Whether the guest never was short until then: then it is its load that was slow. */
+static bool had_room(const struct run *run, const struct guest_memory *g, double by_s)
+{
+	double reserve = (double)check_value(run, "unused")->kib;
+
+	for (size_t i = 0; i < g->ninside && g->inside[i].t_s <= by_s; i++)
+		if (g->inside[i].spare_kib < reserve || g->inside[i].oom_kills > 0)
+			return false;
+	return true;
+}
+
+/* One guest's answer, added to the finding. */
+static void reach_one(const struct run *run, const struct expect_value *value,
+		      const struct guest_memory *g, struct finding *f)
+{
+	bool load = load_asked(g->guest, (double)value->kib, value->number);
+	double by_s = value->number + late_s(run, g, value->number), most;
+	double t_s = reached_s(g, load, (double)value->kib, by_s, &most);
+
+	f->value = fmax(f->value, t_s); /* fmax prefers what is not NAN */
+	append(f, "%s%s ", f->measured[0] ? ", " : "", g->guest->name);
+	if (t_s <= by_s) {
+		append(f, "at %.0f s", t_s);
+		return;
+	}
+	if (isnan(most))
+		append(f, "does not tell");
+	else
+		append(f, "only %.0f MiB by then", most / MIB);
+	if (isnan(most) || by_s > run->end_s + run->scenario->sample_s) {
+		f->result = f->result == RESULT_FAIL ? RESULT_FAIL : RESULT_UNJUDGED;
+	} else if (load && had_room(run, g, by_s)) {
+		append(f, ", though it had room");
+		f->result = f->result == RESULT_FAIL ? RESULT_FAIL : RESULT_UNJUDGED;
+	} else {
+		f->result = RESULT_FAIL;
+	}
+}
+
+static bool concerns(const struct run *run, const struct expect_value *value,
+		     const struct guest_memory *g)
+{
+	return guests_match(value->guests, g->guest->number, (unsigned int)memory(run)->nguests);
+}
+
 static void judge_reach(const struct run *run, const struct expect_value *value, struct finding *f)
 {
-	bool some = false;
-
 	f->limit = value->number;
 	SAY(f->asked, "guests %s reach %.0f MiB by %g s", value->guests, (double)value->kib / MIB,
 	    value->number);
-	for (size_t i = 0; i < memory(run)->nguests; i++) {
-		const struct guest_memory *g = &memory(run)->guests[i];
-		bool load = load_asked(g->guest, (double)value->kib, value->number);
-		double most, t_s;
-
-		if (!guests_match(value->guests, g->guest->number,
-				  (unsigned int)memory(run)->nguests))
-			continue;
-		t_s = reached_s(g, load, (double)value->kib, value->number, &most);
-		f->value = some ? fmax(f->value, t_s) : t_s;
-		append(f, "%s%s ", some ? ", " : "", g->guest->name);
-		some = true;
-		if (isnan(t_s) && isnan(most)) {
-			append(f, "does not tell");
-			if (f->result == RESULT_PASS)
-				f->result = RESULT_UNJUDGED;
-		} else if (t_s <= value->number) {
-			append(f, "at %.0f s", t_s);
-		} else {
-			append(f, "only %.0f MiB by then", most / MIB);
-			f->result = value->number > run->end_s + run->scenario->sample_s
-					    ? RESULT_UNJUDGED
-					    : RESULT_FAIL;
-		}
-	}
+	for (size_t i = 0; i < memory(run)->nguests; i++)
+		if (concerns(run, value, &memory(run)->guests[i]))
+			reach_one(run, value, &memory(run)->guests[i], f);
 }
 
 static void judge_given_back(const struct run *run, const struct expect_value *value,
 			     struct finding *f)
 {
-	bool some = false;
-
 	f->limit = (double)value->kib / MIB;
 	f->from_s = f->to_s = value->number;
 	SAY(f->asked, "guests %s shrunk to %.0f MiB by %g s", value->guests, f->limit,
 	    value->number);
 	for (size_t i = 0; i < memory(run)->nguests; i++) {
 		const struct guest_memory *g = &memory(run)->guests[i];
-		double size = memory_actual_at(g, value->number) / MIB;
+		double by_s = value->number + late_s(run, g, value->number);
+		double size = memory_actual_at(g, by_s) / MIB;
 
-		if (!guests_match(value->guests, g->guest->number,
-				  (unsigned int)memory(run)->nguests))
+		if (!concerns(run, value, g))
 			continue;
-		f->value = some ? fmax(f->value, size) : size;
-		append(f, "%s%s %.0f MiB", some ? ", " : "", g->guest->name, size);
-		some = true;
-		if (isnan(size) || value->number > run->end_s + run->scenario->sample_s)
+		append(f, "%s%s %.0f MiB", f->measured[0] ? ", " : "", g->guest->name, size);
+		f->value = fmax(f->value, size); /* fmax prefers what is not NAN */
+		if (value->number > run->end_s + run->scenario->sample_s)
 			f->result = RESULT_UNJUDGED;
 		else if (size > (1 + SAME_SHARE) * f->limit)
 			f->result = RESULT_FAIL;
@@ -419,37 +448,52 @@ static void judge_given_back(const struct run *run, const struct expect_value *v
 
 /* --- the rest --- */
 
+/* Kills that one guest tells of itself, and when it first did. */
+static double kills_inside(const struct guest_memory *g, double *first_s)
+{
+	double kills = 0;
+
+	for (size_t i = 0; i < g->ninside; i++) {
+		if (g->inside[i].oom_kills > 0 && kills == 0)
+			*first_s = g->inside[i].t_s;
+		kills = fmax(kills, g->inside[i].oom_kills);
+	}
+	return kills;
+}
+
+/* Events and what guests tell of themselves are the same kills, seen twice; a guest may lose its
+ * voice. */
 static void judge_oom(const struct run *run, const struct expect_value *value, struct finding *f)
 {
 	const char *where = "";
-	double events = 0, inside = 0;
 
 	f->limit = value->number;
+	f->value = 0;
 	SAY(f->asked, "at most %g processes killed for want of memory", value->number);
-	for (size_t i = 0; i < run->trace->nevents; i++)
-		if (!strcmp(run->trace->events[i].event, "oom") &&
-		    run->trace->events[i].t_s <= run->end_s) {
-			if (!events++)
-				f->from_s = f->to_s = run->trace->events[i].t_s;
-			where = check_text(&run->trace->events[i], "guest");
-		}
-	for (size_t i = 0; i < memory(run)->nguests; i++) {
-		const struct guest_memory *g = &memory(run)->guests[i];
-		double kills = 0;
+	for (size_t g = 0; g < memory(run)->nguests; g++) {
+		const struct guest_memory *guest = &memory(run)->guests[g];
+		double first_s = NAN, inside = kills_inside(guest, &first_s), told = 0;
 
-		for (size_t k = 0; k < g->ninside; k++) {
-			if (g->inside[k].oom_kills > kills && !where[0]) {
-				where = g->guest->name;
-				f->from_s = f->to_s = g->inside[k].t_s;
-			}
-			kills = fmax(kills, g->inside[k].oom_kills);
+		for (size_t i = 0; i < run->trace->nevents; i++) {
+			const struct trace_event *event = &run->trace->events[i];
+
+			if (strcmp(event->event, "oom") != 0 || event->t_s > run->end_s ||
+			    strcmp(check_text(event, "guest"), guest->guest->name) != 0)
+				continue;
+			told++;
+			first_s = fmin(first_s, event->t_s); /* fmin prefers what is not NAN */
 		}
-		inside += kills;
+		if (fmax(inside, told) == 0)
+			continue;
+		f->value += fmax(inside, told);
+		if (!where[0] || first_s < f->from_s) {
+			where = guest->guest->name;
+			f->from_s = f->to_s = first_s;
+		}
 	}
-	f->value = fmax(events, inside);
 	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
 	if (f->value > 0)
-		SAY(f->measured, "%.0f, in %s", f->value, where);
+		SAY(f->measured, "%.0f, first in %s at %.0f s", f->value, where, f->from_s);
 	else
 		SAY(f->measured, "none");
 	verdict_figure(run->verdict, "oom_kills", f->value);

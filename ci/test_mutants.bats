@@ -86,6 +86,11 @@ fails() {
 	fails mem-alike stubborn program_alive
 }
 
+@test "one that never sleeps fails" {
+	fails cpu-idle burns program_alive
+	fails mem-alike burns program_alive
+}
+
 # --- schedulers ---
 
 @test "doing nothing about a crowd" {

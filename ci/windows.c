@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct window window_between(const struct trace *trace, double from_s, double to_s)
 {
@@ -51,14 +52,15 @@ double median(double *values, size_t n)
 
 /* Median of what one sample yields; a sample that yields NAN is left out. */
 struct question {
-	double (*answer)(const struct trace_sample *sample, const struct question *q);
+	double (*answer)(const struct trace_sample *sample, struct question *q);
 	int pcpu;
 	enum pcpu_figure figure;
 	const char *guest;
 	size_t vcpu;
+	size_t hint; /* where the guest stood in the last sample: mostly it stands there again */
 };
 
-static double window_median(const struct window *w, const struct question *q)
+static double window_median(const struct window *w, struct question *q)
 {
 	double *values = malloc((w->count + 1) * sizeof(*values)), result;
 	size_t n = 0;
@@ -76,7 +78,7 @@ static double window_median(const struct window *w, const struct question *q)
 	return result;
 }
 
-static double pcpu_of(const struct trace_sample *sample, const struct question *q)
+static double pcpu_of(const struct trace_sample *sample, struct question *q)
 {
 	for (size_t i = 0; i < sample->npcpus; i++) {
 		const struct trace_pcpu *pcpu = &sample->pcpus[i];
@@ -99,30 +101,42 @@ double window_pcpu(const struct window *w, int pcpu, enum pcpu_figure figure)
 	return window_median(w, &q);
 }
 
-static const struct trace_vcpu *vcpu_of(const struct trace_sample *sample, const struct question *q)
+static const struct trace_guest *guest_of(const struct trace_sample *sample, struct question *q)
 {
-	const struct trace_guest *guest = trace_find_guest(sample, q->guest);
+	const struct trace_guest *guest;
+
+	if (q->hint < sample->nguests && !strcmp(sample->guests[q->hint].name, q->guest))
+		return &sample->guests[q->hint];
+	guest = trace_find_guest(sample, q->guest);
+	if (guest)
+		q->hint = (size_t)(guest - sample->guests);
+	return guest;
+}
+
+static const struct trace_vcpu *vcpu_of(const struct trace_sample *sample, struct question *q)
+{
+	const struct trace_guest *guest = guest_of(sample, q);
 
 	return guest && q->vcpu < guest->nvcpus ? &guest->vcpus[q->vcpu] : NULL;
 }
 
-static double usage_of(const struct trace_sample *sample, const struct question *q)
+static double usage_of(const struct trace_sample *sample, struct question *q)
 {
 	const struct trace_vcpu *vcpu = vcpu_of(sample, q);
 
 	return vcpu ? vcpu->usage_pct : NAN;
 }
 
-static double delay_of(const struct trace_sample *sample, const struct question *q)
+static double delay_of(const struct trace_sample *sample, struct question *q)
 {
 	const struct trace_vcpu *vcpu = vcpu_of(sample, q);
 
 	return vcpu && vcpu->delay_pct >= 0 ? vcpu->delay_pct : NAN;
 }
 
-static double guest_of(const struct trace_sample *sample, const struct question *q)
+static double guest_usage_of(const struct trace_sample *sample, struct question *q)
 {
-	const struct trace_guest *guest = trace_find_guest(sample, q->guest);
+	const struct trace_guest *guest = guest_of(sample, q);
 	double sum = 0;
 
 	if (!guest)
@@ -148,7 +162,7 @@ double window_vcpu_delay(const struct window *w, const char *guest, size_t vcpu)
 
 double window_guest_usage(const struct window *w, const char *guest)
 {
-	struct question q = {.answer = guest_of, .guest = guest};
+	struct question q = {.answer = guest_usage_of, .guest = guest};
 
 	return window_median(w, &q);
 }
