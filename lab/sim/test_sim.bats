@@ -158,6 +158,32 @@ print([round(c["cpu_time"] / 1e9) for c in d.getCPUStats(False)])'
 	[ "$(tail -1 "$TRACE" | grep -c '"event":"end"')" -eq 1 ]
 }
 
+@test "two traces are compared: the same, another course, another host" {
+	"$RUN" --trace "$TRACE.1" "$CPU"
+	"$RUN" --seed 2 --trace "$TRACE.2" "$CPU"
+	sed 's/^odd.*/odd = 5s cpu 5%/; s/^even.*/even = 5s cpu 5%/' "$CPU" >"$BATS_TEST_TMPDIR/light.scenario"
+	"$RUN" --trace "$TRACE.3" "$BATS_TEST_TMPDIR/light.scenario"
+	sed 's/^\[guests\]/[host]\npcpus = 2\n[guests]\ncount = 8/' "$CPU" >"$BATS_TEST_TMPDIR/small.scenario"
+	"$RUN" --trace "$TRACE.4" "$BATS_TEST_TMPDIR/small.scenario"
+	run build/compare "$TRACE.1" "$TRACE.1"
+	[ "$status" -eq 0 ]
+	[[ $output == "usage_median=0.0 usage_p90=0.0 actual_median=0.0 actual_p90=0.0 samples=30" ]]
+	run build/compare "$TRACE.1" "$TRACE.2"
+	[ "$status" -eq 0 ]
+	[[ $output != "usage_median=0.0 usage_p90=0.0"* ]]
+	# All on one pCPU at 5 % or at 100 %: that pCPU differs by half, the other three do not.
+	run build/compare "$TRACE.1" "$TRACE.3"
+	[[ $output == *"usage_p90="[4-9][0-9].* ]]
+	run build/compare "$TRACE.1" "$TRACE.4"
+	[ "$status" -eq 2 ]
+	# A host like that of a trace is one whose trace is the same.
+	{ cat "$CPU" && build/compare --host "$TRACE.1"; } >"$BATS_TEST_TMPDIR/like.scenario"
+	"$RUN" --trace "$TRACE.5" "$BATS_TEST_TMPDIR/like.scenario"
+	run build/compare "$TRACE.1" "$TRACE.5"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 # --- faults between program and libvirt ---
 
 faulty() {
