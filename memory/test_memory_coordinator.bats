@@ -103,3 +103,16 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	echo 'x' >"$BATS_TEST_TMPDIR/log"
 	refused "log:1" --replay "$BATS_TEST_TMPDIR/log"
 }
+
+@test "a run that was killed leaves a state that the next one takes on, and no lock" {
+	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
+	local pid=$!
+	until [ -s "$BATS_TEST_TMPDIR/memory_coordinator.state" ]; do sleep 0.05; done
+	kill -KILL "$pid"
+	wait "$pid" || true
+	[ -s "$BATS_TEST_TMPDIR/memory_coordinator.state" ]
+	run --separate-stderr ./memory_coordinator -c test:///default --once 1
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	[ ! -e "$BATS_TEST_TMPDIR/memory_coordinator.state" ]
+}
