@@ -240,7 +240,7 @@ static bool is_move(const struct pin_change *change)
 }
 
 struct counted {
-	unsigned int moves, pins, fewest, changes, unpinned;
+	unsigned int moves, pins, fewest, changes, hidden, unpinned;
 	bool exact;
 };
 
@@ -258,6 +258,7 @@ static struct counted count_pins(const struct run *run)
 
 		n.fewest += cpu_run_fewest(&c->settled[i], &exact);
 		n.changes += c->segments.list[i].changed;
+		n.hidden += cpu_run_hidden(c, &c->settled[i]);
 		n.exact &= exact;
 	}
 	for (size_t i = 0; i < c->layout.nvcpus; i++)
@@ -270,7 +271,7 @@ static double moves_allowed(const struct run *run, const struct counted *n)
 	const struct expect_value *value = check_value(run, "moves");
 
 	if (!value->given || value->none)
-		return n->fewest + n->changes;
+		return n->fewest + n->changes + n->hidden * (double)cpu(run)->layout.npcpus;
 	return value->fewest ? n->fewest : value->number;
 }
 

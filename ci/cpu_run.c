@@ -9,6 +9,9 @@
 /* A load counts as there if the guest ran, or waited to, for this share of what was asked. */
 #define ATTAINED_SHARE 0.8
 
+/* Demands nearer than this need not be told apart. */
+#define ALIKE_PCT 5.0
+
 /* Balance is looked for in windows of so many samples, and must hold in so many of those that
  * follow. */
 #define BALANCE_SAMPLES 3
@@ -126,6 +129,28 @@ double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, d
 	free(place);
 	free(sums);
 	return spread;
+}
+
+bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s)
+{
+	double *share = calloc(s->problem.nvcpus + 1, sizeof(*share));
+	bool hidden = false;
+
+	if (!share)
+		return false;
+	optimum_shares(&s->problem, s->start, share);
+	for (size_t pcpu = 0; pcpu < c->layout.npcpus; pcpu++) {
+		double low = INFINITY, high = 0;
+
+		for (size_t i = 0; i < s->problem.nvcpus; i++)
+			if (s->start[i] == (int)pcpu && s->demand[i] - share[i] > ALIKE_PCT) {
+				low = fmin(low, s->demand[i]);
+				high = fmax(high, s->demand[i]);
+			}
+		hidden |= high - low > ALIKE_PCT;
+	}
+	free(share);
+	return hidden;
 }
 
 unsigned int cpu_run_fewest(const struct settled *s, bool *exact)

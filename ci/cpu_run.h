@@ -62,6 +62,13 @@ void cpu_run_free(struct cpu_run *c);
  * pinned. */
 double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s);
 
+/*
+ * Whether loads that differ looked alike when the segment began: on a saturated pCPU vCPUs that
+ * want more than an even share all get the same and wait the same, and only parting them tells them
+ * apart.
+ */
+bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s);
+
 /* Fewest moves that could have balanced the segment from where it began. */
 unsigned int cpu_run_fewest(const struct settled *s, bool *exact);
 

@@ -265,8 +265,7 @@ double optimum_spread(const struct optimum_problem *p, double enough, int *place
 	return search_best(&s, place, exact);
 }
 
-/* What each vCPU gets of its pCPU: those who want less than an even share get all they want. */
-static void share_out(const struct optimum_problem *p, const int *place, double *share)
+void optimum_shares(const struct optimum_problem *p, const int *place, double *share)
 {
 	for (size_t pcpu = 0; pcpu < p->npcpus; pcpu++) {
 		double left = 100, level = -1;
@@ -305,7 +304,7 @@ double optimum_unfairness(const struct optimum_problem *p, const int *place)
 
 	if (!share)
 		return INFINITY;
-	share_out(p, place, share);
+	optimum_shares(p, place, share);
 	for (size_t i = 0; i < p->nvcpus; i++)
 		total[p->guest[i]] += share[i];
 	for (size_t first = 0; first < p->nguests; first++) {

@@ -26,6 +26,12 @@ struct optimum_problem {
 void optimum_sums(const struct optimum_problem *p, const int *place, double *sums);
 
 /*
+ * What each vCPU gets of its pCPU, percent, where those who want less than an even share get all
+ * they want; share must hold nvcpus, and is left alone for vCPUs at −1.
+ */
+void optimum_shares(const struct optimum_problem *p, const int *place, double *share);
+
+/*
  * Least difference between the most and the least loaded pCPU that any placement has; stops looking
  * once it is ≤ enough. place (may be NULL) gets the placement. *exact tells if it is proven.
  */

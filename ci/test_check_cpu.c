@@ -17,6 +17,7 @@
 #define UNPINNED   "scenarios/cpu-unpinned-equal.scenario"
 #define MIXED	   "scenarios/cpu-unpinned-mixed.scenario"
 #define IDLE	   "scenarios/cpu-idle.scenario"
+#define CROWD	   "scenarios/cpu-mixed-all-on-one.scenario"
 #define PHASE	   "scenarios/cpu-phase.scenario"
 
 #define PIN(time, vcpu, to)                                                                        \
@@ -49,6 +50,18 @@ static const struct row rows[] = {
 	     .deeds = DEEDS(PIN(2, 0, 0), PIN(2, 1, 1), PIN(2, 2, 0), PIN(2, 3, 1), PIN(22, 2, 1),
 			    PIN(22, 3, 0))),
 	 RESULT_PASS, " ", NULL},
+
+	/* Alike while they crowd: the heavy ones happen to leave together, and a swap parts them.
+	 */
+	{"mixed all on one, two leave, one swap",
+	 RUN(CROWD, 2,
+	     .deeds = DEEDS(PIN(6.5, 0, 1), PIN(6.5, 2, 1), PIN(8.5, 0, 0), PIN(8.5, 1, 1))),
+	 RESULT_PASS, " ", NULL},
+	{"mixed all on one, and back and forth",
+	 RUN(CROWD, 2,
+	     .deeds = DEEDS(PIN(6.5, 0, 1), PIN(6.5, 2, 1), PIN(8.5, 0, 0), PIN(8.5, 1, 1),
+			    PIN(10.5, 0, 1), PIN(12.5, 0, 0))),
+	 RESULT_FAIL, " moves pins pins_after_balance ", NULL},
 
 	{"nothing done about all on one", RUN(ALL_ON_ONE, 2), RESULT_FAIL,
 	 " spread stddev demand_spread balance_within ", NULL},
