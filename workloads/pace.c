@@ -2,21 +2,22 @@
 /* The arithmetic of the loads. */
 #include "pace.h"
 
+#include <math.h>
 #include <string.h>
 
 /*
  * A piece counts as stalled when it took this much longer than usual. Timer interrupts of an
  * emulated guest cost up to 50 µs; the shortest turn Linux gives a busy neighbour is about a
- * millisecond.
+ * millisecond, but interrupts and short-lived processes of the host take less.
  */
-#define STALL_FACTOR   2
-#define STALL_LEAST_NS 250000
+#define STALL_FACTOR   1.25
+#define STALL_LEAST_NS 100000
 
-/* A pCPU shared fairly lets many pieces through between two stalls: so many in a row mean it got
- * slower. */
-#define STALLS_IN_A_ROW 32
-
-#define USUAL_WEIGHT 16 /* pieces the running mean goes back */
+/*
+ * The usual is the median, which stalls do not shift: it goes up by this part of itself for each
+ * piece above it, and down for each below. Pieces that become ten times slower are usual after 150.
+ */
+#define USUAL_STEP 64
 
 /* A piece's size is changed when it is off by this factor, and has been for a while. */
 #define PIECE_FACTOR   2
@@ -61,38 +62,29 @@ int64_t pace_next_ns(const struct pace *p)
 
 int64_t stall_used_ns(struct stall_filter *f, int64_t took_ns)
 {
-	if (f->usual_ns == 0)
-		f->usual_ns = took_ns;
-	if (took_ns <= STALL_FACTOR * f->usual_ns + STALL_LEAST_NS) {
-		f->row = 0;
-		f->usual_ns += (took_ns - f->usual_ns) / USUAL_WEIGHT;
-		return took_ns;
-	}
-	if (f->row == 0 || took_ns < f->least_ns)
-		f->least_ns = took_ns;
-	if (++f->row >= STALLS_IN_A_ROW) {
-		f->usual_ns = f->least_ns;
-		f->row = 0;
-		return took_ns;
-	}
-	return f->usual_ns;
+	double took = (double)took_ns;
+
+	if (f->usual_ns <= 0)
+		f->usual_ns = took;
+	f->usual_ns += (took > f->usual_ns ? f->usual_ns : -f->usual_ns) / USUAL_STEP;
+	return took > f->usual_ns * STALL_FACTOR + STALL_LEAST_NS ? (int64_t)f->usual_ns : took_ns;
 }
 
 unsigned long stall_piece_rounds(struct stall_filter *f, unsigned long rounds)
 {
 	double factor;
 
-	if (++f->pieces < PIECES_BETWEEN || f->row > 0)
+	if (++f->pieces < PIECES_BETWEEN)
 		return rounds;
 	f->pieces = 0;
 	if (f->usual_ns > PIECE_NS / PIECE_FACTOR && f->usual_ns < PIECE_NS * PIECE_FACTOR)
 		return rounds;
-	factor = (double)PIECE_NS / (double)(f->usual_ns > 0 ? f->usual_ns : 1);
+	factor = PIECE_NS / fmax(f->usual_ns, 1);
 	if ((double)rounds * factor > ROUNDS_MOST)
 		factor = (double)ROUNDS_MOST / (double)rounds;
 	if ((double)rounds * factor < ROUNDS_LEAST)
 		factor = (double)ROUNDS_LEAST / (double)rounds;
-	f->usual_ns = (int64_t)((double)f->usual_ns * factor);
+	f->usual_ns *= factor;
 	return (unsigned long)((double)rounds * factor);
 }
 

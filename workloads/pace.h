@@ -47,10 +47,8 @@ int64_t pace_next_ns(const struct pace *p);
 #define PIECE_NS 100000
 
 struct stall_filter {
-	int64_t usual_ns;    /* what a piece takes uninterrupted: a running mean */
-	int64_t least_ns;    /* of the stalls in a row */
-	unsigned int row;    /* stalls in a row */
-	unsigned int pieces; /* since the piece's size was changed */
+	double usual_ns;     /* what a piece takes uninterrupted: the median */
+	unsigned int pieces; /* since its size was looked at */
 };
 
 /* Returns what a piece of work that took took_ns really used; the rest was waiting. */
