@@ -46,6 +46,10 @@ lab-status:
 bench: all
 	@ci/bench
 
+## fidelity    the same scenarios on real guests and on the simulated host, compared
+fidelity: all
+	@lab/sim/fidelity --out $(OUT)/fidelity
+
 ## submission  an archive whose cpu/ and memory/ each build alone with a bare make
 submission:
 	@ci/submission $(OUT)/submission.tar.gz
@@ -62,4 +66,4 @@ clean:
 	$(each) clean; done
 	rm -rf $(OUT)
 
-.PHONY: all help grade check lab-up lab-down lab-status bench submission install setup clean
+.PHONY: all help grade check lab-up lab-down lab-status bench fidelity submission install setup clean
