@@ -2,7 +2,7 @@
 /* Report lines. */
 #include "report.h"
 
-#include "state.h"
+#include "runfile.h"
 
 #include <errno.h>
 #include <stdio.h>

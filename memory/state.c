@@ -1,64 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The lock and the state file. */
+/* The state file. */
 #include "state.h"
 
+#include "runfile.h"
 #include "uuid.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STATE_VERSION 1
-
-int state_folder(char *path, size_t len, char error[STATE_ERROR_MAX])
-{
-	const char *given = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
-	int n;
-
-	if (given && *given)
-		n = snprintf(path, len, "%.*s", (int)strcspn(given, ":"), given);
-	else if (geteuid() == 0)
-		n = snprintf(path, len, "/run/ballast");
-	else if (user && *user)
-		n = snprintf(path, len, "%s/ballast", user);
-	else
-		n = snprintf(path, len, "/tmp/ballast-%u", (unsigned int)geteuid());
-	if (n < 0 || (size_t)n >= len) {
-		snprintf(error, STATE_ERROR_MAX, "the path of the run folder is too long");
-		return -1;
-	}
-	if (mkdir(path, 0755) && errno != EEXIST) {
-		snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-int state_lock(const char *folder, char error[STATE_ERROR_MAX])
-{
-	char path[4096 + 32];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/memory_coordinator.lock", folder);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0) {
-		snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		snprintf(error, STATE_ERROR_MAX,
-			 "another memory_coordinator runs on this host already (%.300s)", path);
-		close(fd);
-		return -1;
-	}
-	return 0; /* fd stays open as long as the process lives */
-}
 
 /* A whole number within its bounds, or −1. */
 static int read_number(const json_t *object, const char *key, int64_t least, int64_t most,
@@ -122,31 +76,6 @@ wrong:
 	json_decref(root);
 	state_free(saved);
 	return -1;
-}
-
-int file_replace(const char *path, const char *text, size_t len)
-{
-	char other[4096 + 8];
-	int fd, n = snprintf(other, sizeof(other), "%s.new", path);
-	bool failed;
-
-	if (n < 0 || (size_t)n >= sizeof(other)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -1;
-	failed = write(fd, text, len) != (ssize_t)len;
-	failed |= close(fd) != 0;
-	if (failed || rename(other, path)) {
-		int saved_errno = failed ? ENOSPC : errno;
-
-		unlink(other);
-		errno = saved_errno;
-		return -1;
-	}
-	return 0;
 }
 
 int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX])

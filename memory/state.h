@@ -22,15 +22,6 @@ struct saved {
 	struct saved_guest *guests;
 };
 
-/*
- * The folder of lock and state: $RUNTIME_DIRECTORY (systemd's), /run/ballast for root, else
- * $XDG_RUNTIME_DIR/ballast; made if it is missing. 0, or −1 with one line in error.
- */
-int state_folder(char *path, size_t len, char error[STATE_ERROR_MAX]);
-
-/* Locks the folder for this program until the process ends. 0, −1 with one line in error. */
-int state_lock(const char *folder, char error[STATE_ERROR_MAX]);
-
 /* A file that is not there holds nothing. 0; −1 with one line in error if it cannot be read or
  * understood, and nothing in *saved. */
 int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX]);
@@ -43,8 +34,5 @@ const struct saved_guest *state_find(const struct saved *saved, const unsigned c
 				     int64_t id);
 
 void state_free(struct saved *saved);
-
-/* Replaces a file as a whole, so that readers see the old or the new text. 0, −1 with errno. */
-int file_replace(const char *path, const char *text, size_t len);
 
 #endif
