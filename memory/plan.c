@@ -322,8 +322,9 @@ static int64_t promised(const struct known *k, const struct mem_guest *g)
 	return max64(may_hold(k, g) - touched, 0);
 }
 
-static enum mem_level worse_than(enum mem_level level, int64_t available, int64_t reserve,
-				 int64_t slack)
+/* The level that much available is, coming from that one. */
+static enum mem_level level_of(enum mem_level level, int64_t available, int64_t reserve,
+			       int64_t slack)
 {
 	if (available < reserve + (level == MEM_LOW ? slack : 0))
 		return MEM_LOW;
@@ -356,8 +357,7 @@ static void weigh_host(struct tick *t)
 	if (t->policy->budget_kib > 0)
 		t->budget_room_kib = t->policy->budget_kib - held_kib;
 	plan->room_kib = min64(t->host_room_kib, t->budget_room_kib);
-	plan->level = t->state->level =
-		worse_than(t->state->level, available, reserve, reserve / 4);
+	plan->level = t->state->level = level_of(t->state->level, available, reserve, reserve / 4);
 }
 
 /* --- what each guest needs and wants --- */
