@@ -86,7 +86,7 @@ static double memory_load_at(const struct play *p, const struct scenario_guest *
 static double noise(struct play *p)
 {
 	p->noise = p->noise * 1103515245 + 12345;
-	return p->fake->calm ? 0 : ((p->noise >> 16) % 200) / 100.0 - 1;
+	return ((p->noise >> 16) % 200) / 100.0 - 1;
 }
 
 /* Each pCPU in even shares among those who want more; who is not pinned runs wherever there is
@@ -98,10 +98,7 @@ static void share_out(struct play *p, double t_s, const double *own)
 
 	for (size_t i = 0; i < p->nvcpus; i++) {
 		p->want[i] = 0.5 + fmax(0, cpu_load_at(p, p->guest_of[i], t_s));
-		where[i] = p->place[i];
-		for (unsigned int c = 0; where[i] < 0 && c < p->fake->pcpus; c++)
-			if (c == p->fake->pcpus - 1)
-				where[i] = (int)(i % p->fake->pcpus);
+		where[i] = p->place[i] < 0 ? (int)(i % p->fake->pcpus) : p->place[i];
 	}
 	for (unsigned int c = 0; c < p->fake->pcpus; c++) {
 		double level = 100;

@@ -36,6 +36,22 @@ fails() {
 	"$CI/../lab/lab" residue --prefix "$PREFIX"
 }
 
+@test "interrupted in the middle of a run, a grade leaves nothing behind" {
+	local out=$BATS_TEST_TMPDIR/out status=0
+	"$CI/grade" --out "$out" --suite "$CI/testdata/real.suite" --prefix "$PREFIX" 3>&- &
+	local pid=$!
+	# Until the program under test runs.
+	until grep -q program_start "$out/cpu-short.trace" 2>/dev/null; do
+		kill -0 "$pid"
+		sleep 0.2
+	done
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	[ "$status" -eq 143 ]
+	"$CI/../lab/lab" residue --prefix "$PREFIX"
+	run ! pgrep -f "$out/cpu-short.trace"
+}
+
 @test "a scheduler that does nothing fails" {
 	fails cpu-short mutant_scheduler nothing check_cpu
 	[[ $failed == *" demand_spread "* && $failed == *" balance_within "* ]]
