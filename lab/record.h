@@ -17,6 +17,7 @@ struct watched {
 	int id;	    /* libvirt's: another one each time it is started; −1: not running */
 	bool fresh; /* it was started within this window: its counters began at 0 */
 	bool paused;
+	bool has_statistics; /* of its memory; seen once */
 	size_t nvcpus;
 	uint64_t *time_ns; /* per vCPU, at the last sample */
 	uint64_t *delay_ns;

@@ -13,10 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 /* A window so much longer than asked for is told of: its figures are right, but it hides what
  * happened in it. */
 #define LATE_FACTOR 1.5
+
+/* A guest's monitor is busy for a few milliseconds at a time, while another client asks it. */
+#define BUSY_TRIES    4
+#define BUSY_PAUSE_MS 5
 
 #define STATS (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON)
 
@@ -211,26 +216,58 @@ static bool sample_guest(struct sampler *s, struct watched *g, virDomainStatsRec
 	*out = (struct trace_guest){
 		.name = (char *)g->guest->name, .nvcpus = g->nvcpus, .vcpus = g->vcpus};
 	sample_memory(record, &out->memory);
+	g->has_statistics = g->has_statistics || out->memory.unused_kib >= 0;
 	return true;
 }
 
-/* One round trip for all of them; a guest that libvirt is busy with does not hold it up. */
-static size_t sample_guests(struct sampler *s, double now_s)
+/* Whether a guest that makes statistics has none this time, as its monitor was busy. */
+static bool lacks_statistics(struct recorder *r, virDomainStatsRecordPtr *records, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct watched *g = recorder_guest(r, virDomainGetName(records[i]->dom));
+
+		if (g && g->has_statistics && figure(records[i], "balloon.unused") < 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One round trip for all of them. A guest that libvirt is busy with does not hold it up: its
+ * figures are left out, so it is asked for again a moment later, a few times.
+ */
+static int bulk_statistics(struct recorder *r, virDomainStatsRecordPtr **records)
+{
+	const struct timespec pause = {0, BUSY_PAUSE_MS * 1000000};
+	int n;
+
+	for (int tries = 1;; tries++) {
+		n = virConnectGetAllDomainStats(r->session.conn, STATS, records,
+						VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
+							VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+		if (n < 0 || tries == BUSY_TRIES || !lacks_statistics(r, *records, n))
+			return n;
+		virDomainStatsRecordListFree(*records);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static size_t sample_guests(struct sampler *s)
 {
 	struct recorder *r = s->recorder;
 	virDomainStatsRecordPtr *records = NULL;
 	size_t count = 0;
+	double now_s;
 	int n;
 
 	if (!session_ready(&r->session))
 		return 0;
-	n = virConnectGetAllDomainStats(r->session.conn, STATS, &records,
-					VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
-						VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	n = bulk_statistics(r, &records);
 	if (n < 0) {
 		recorder_warn(r, "no statistics of the guests: %s", virGetLastErrorMessage());
 		return 0;
 	}
+	now_s = tick_now_s();
 	/* In the scenario's order, whatever libvirt's is. */
 	for (size_t i = 0; i < r->scenario.nguests; i++) {
 		for (int j = 0; j < n; j++) {
@@ -259,7 +296,7 @@ int sampler_init(struct sampler *s, struct recorder *r)
 	}
 	s->last_s = tick_now_s();
 	sample_pcpus(s);
-	sample_guests(s, s->last_s);
+	sample_guests(s);
 	return 0;
 }
 
@@ -285,7 +322,7 @@ void sampler_sample(struct sampler *s, struct program *program)
 		if (used_ns >= 0)
 			sample.program_cpu_pct = (double)used_ns / elapsed_s / 1e7;
 	}
-	sample.nguests = sample_guests(s, now_s);
+	sample.nguests = sample_guests(s);
 	sample_host_memory(&sample);
 	if (trace_write_sample(&r->trace, &sample) && !r->trace_failed) {
 		log_warn("the trace cannot be written: %s", strerror(errno));

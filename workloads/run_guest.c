@@ -135,7 +135,10 @@ static int pin_vcpus(struct run_guest *g, const char *list, char error[AGENT_ERR
  */
 static int boot(struct run_guest *g, char error[AGENT_ERROR_MAX])
 {
-	g->oom_kill = g->oom_base = 0;
+	/* Its counter begins at 0 again; the kills before still count. */
+	if (g->oom_kill > 0)
+		g->oom_base -= g->oom_kill;
+	g->oom_kill = 0;
 	g->had_memory_load = false;
 	agent_prepare(g->dom);
 	return wait_for_agent(g, BOOT_S, error)
