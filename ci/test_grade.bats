@@ -193,3 +193,11 @@ key() { # FILE KEY: the first value of that key, at any depth
 	run "$ci/build/report" pdf "$BATS_TEST_TMPDIR/x.json"
 	[ "$status" -eq 2 ]
 }
+
+@test "this tree's programs get all of the course's points in the simulated host" {
+	unset BALLAST_LAB
+	run "$ci/grade" --world sim --seed 1 --out "$out"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"10 of 10 points"* ]]
+}
