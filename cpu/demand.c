@@ -6,9 +6,10 @@
 
 /* A vCPU that ran or wanted to run for this much of a window never slept … */
 #define SLEEPLESS_PCT	     99.0
-/* … and neither did one that comes near that and used as much as the busiest on its pCPU, or nearly. */
+/* … and neither did one that comes near that; if it used as much as the busiest on its pCPU, or nearly. */
 #define NEARLY_SLEEPLESS_PCT 95.0
 #define TOP_SHARE	     0.95
+#define NEARLY_TOP_SHARE     0.85
 
 /* Less waiting than this keeps nobody from what it wants. */
 #define WAITED_PCT 4.0
@@ -53,8 +54,8 @@ static double estimate(const struct cpu_window *window, bool *guessed)
 		delay = window->crowd_pct >= NEARLY_SLEEPLESS_PCT ? 100 - window->usage_pct : 0;
 	wanted = window->usage_pct + delay;
 	*guessed = delay > WAITED_PCT && wanted >= NEARLY_SLEEPLESS_PCT &&
-		   (window->share >= TOP_SHARE ||
-		    (wanted >= SLEEPLESS_PCT && window->delay_pct >= 0));
+		   window->share >= (wanted >= SLEEPLESS_PCT && window->delay_pct >= 0 ?
+					     NEARLY_TOP_SHARE : TOP_SHARE);
 	return fmin(*guessed ? 100 : window->usage_pct, window->cap_pct);
 }
 

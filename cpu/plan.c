@@ -43,12 +43,16 @@
  */
 #define DUE_MOST 1.25
 
+/* Once a plan was made that could not reach the threshold, another must gain this part of it. */
+#define GAIN_LEAST 0.25
+
 /* A move that goes back to where the vCPU was within so many ticks undoes the earlier one. */
 #define UNDO_TICKS 5
 
 struct cpu_state {
 	struct cpu_tracks tracks;
 	unsigned int held; /* ticks in a row */
+	bool settled;	   /* the last tick made a plan, or found that none was worth its moves */
 };
 
 void cpu_policy_init(struct cpu_policy *policy)
@@ -453,9 +457,9 @@ static double find_doubt(const struct table *table, const struct cpu_tracks *tra
 	return 2 * sqrt(first + second);
 }
 
-/* Is a solution worth its moves: more than they cost, and than chance makes of the figures? */
+/* Is a solution worth its moves: does it gain more than they cost, and at least that much? */
 static bool is_worth(const struct table *table, const struct cpu_policy *policy,
-		     const struct cpu_solution *solution, double doubt, double *load)
+		     const struct cpu_solution *solution, double least_gain, double *load)
 {
 	struct span now, then;
 
@@ -466,16 +470,17 @@ static bool is_worth(const struct table *table, const struct cpu_policy *policy,
 	now = measure(load, table->problem.npcpus);
 	sum_loads(table, solution->to, 0, load);
 	then = measure(load, table->problem.npcpus);
-	return now.most - now.least - (then.most - then.least) > doubt &&
+	return now.most - now.least - (then.most - then.least) > least_gain &&
 	       now.astray - then.astray > policy->cost_pct * (double)solution->moves;
 }
 
 /* Searches, and takes the result if it is worth its moves. */
-static int search(const struct table *table, const struct cpu_policy *policy,
+static int search(const struct table *table, const struct cpu_policy *policy, bool settled,
 		  const struct cpu_sample *sample, struct cpu_tracks *tracks, const size_t *order,
 		  double *load, struct cpu_plan *plan)
 {
-	double doubt = find_doubt(table, tracks, order, load);
+	double least_gain = fmax(find_doubt(table, tracks, order, load),
+				 settled ? GAIN_LEAST * policy->threshold_pct : 0);
 	struct cpu_solution solution = {0};
 	struct span span;
 	bool *touched = calloc(table->problem.npcpus, sizeof(*touched));
@@ -488,7 +493,7 @@ static int search(const struct table *table, const struct cpu_policy *policy,
 	plan->bound = solution.bound;
 	plan->exact = solution.exact;
 	plan->verdict = CPU_BEST;
-	if (!is_worth(table, policy, &solution, doubt, load))
+	if (!is_worth(table, policy, &solution, least_gain, load))
 		goto out;
 	result = write_pins(table, policy, sample, solution.to, plan);
 	if (result)
@@ -537,7 +542,7 @@ static int decide(struct cpu_state *state, const struct cpu_policy *policy,
 		*held = state->held + 1;
 		goto out;
 	}
-	result = search(&table, policy, sample, tracks, windows->order, load, plan);
+	result = search(&table, policy, state->settled, sample, tracks, windows->order, load, plan);
 out:
 	table_free(&table);
 	free(sorted);
@@ -587,6 +592,7 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 		state->tracks = next;
 		next = old;
 		state->held = held;
+		state->settled = plan->verdict == CPU_ACT || plan->verdict == CPU_BEST;
 	}
 out:
 	cpu_tracks_free(&next);
