@@ -10,6 +10,7 @@
 #   image_golden_files GUESTDIR GOLDEN           moves what belongs to the golden guest into its folder
 #   image_await NAME                             waits until the guest has finished booting
 
+restored=() # guests that need no boot
 clone() { "$lab/build/clone" --connect "$uri" "$@"; }
 
 # Clones fit only what they were saved from: the same guest, QEMU, libvirt and (with KVM) host CPU.
@@ -46,16 +47,30 @@ clone_guests() {
 	((${#left[@]} == 0)) || clone_give_up "${left[@]}"
 }
 
+# After `guests up`: those that were booted, not restored, may have more to do than to answer.
+clone_await() {
+	local name
+	declare -F image_await >/dev/null || return 0
+	for name; do
+		[[ " ${restored[*]-} " == *" $name "* ]] || image_await "$name"
+	done
+}
+
 # Restores the guests; takes those that are ready out of left.
 clone_restore() {
 	local name ready status=0 still=()
 	for name; do
+		echo "$golden/" >"$state/guests/$name/golden" # its disk may stand on it: `lab images --prune`
 		! declare -F image_clone_files >/dev/null ||
 			image_clone_files "$image_dir" "$name" "$state/guests/$name" "$golden" || return 3
 	done
 	ready=$(clone --timeout "${timeout:-120}" restore "$golden" "$state/guests" "$@") || status=$?
 	for name; do
-		[[ $'\n'$ready == *$'\n'"$name "* ]] || still+=("$name")
+		if [[ $'\n'$ready == *$'\n'"$name "* ]]; then
+			restored+=("$name")
+		else
+			still+=("$name")
+		fi
 	done
 	left=("${still[@]}")
 	return "$status"
@@ -65,8 +80,9 @@ clone_restore() {
 clone_give_up() {
 	local name
 	say "not restored, so booted: $*"
-	! declare -F image_clone_files >/dev/null || for name; do
-		image_guest_files "$image_dir" "$name" "$state/guests/$name"
+	for name; do
+		rm -f "$state/guests/$name/golden"
+		! declare -F image_clone_files >/dev/null || image_guest_files "$image_dir" "$name" "$state/guests/$name"
 	done
 }
 

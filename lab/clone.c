@@ -4,12 +4,16 @@
 #include "clone_feed.h"
 #include "clone_golden.h"
 
+#include "../workloads/agent.h"
+#include "labguest.h"
 #include "log.h"
+#include "session.h"
 #include "tick.h"
 #include "units.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +27,7 @@ static const char usage[] =
 	"usage: clone [options] inspect FILE|FOLDER\n"
 	"       clone [options] save FOLDER GUEST\n"
 	"       clone [options] restore FOLDER GUESTS NAME...\n"
+	"       clone [options] exec GUEST PROGRAM [ARGS...]\n"
 	"       clone clear PIPE...\n"
 	"inspect  checks a save file of libvirt's, or a golden guest's folder, and prints what it "
 	"holds\n"
@@ -30,6 +35,8 @@ static const char usage[] =
 	"afterwards\n"
 	"restore  restores each NAME, as GUESTS/NAME/domain.xml defines it, from the golden guest "
 	"in FOLDER\n"
+	"exec     runs a program in a guest, through its agent, and ends as it ends; PROGRAM is a "
+	"path\n"
 	"clear    removes what a killed restore left, letting go whoever waits for it\n"
 	"  -c, --connect URI   libvirt's (default qemu:///system)\n"
 	"      --copy          a copy of the golden file for each, not a pipe\n"
@@ -182,6 +189,47 @@ static int clone_clear(char **paths)
 	return status;
 }
 
+static int exec_in(virDomainPtr dom, const struct clone_args *args)
+{
+	char error[AGENT_ERROR_MAX];
+	struct agent_result result = {0};
+	int status;
+
+	agent_prepare(dom);
+	if (agent_exec(dom, (const char *const *)args->names, args->timeout_s, &result, error) <
+	    0) {
+		log_warn("guest %s: %s", virDomainGetName(dom), error);
+		return EXIT_LAB;
+	}
+	fputs(result.out ? result.out : "", stdout);
+	fputs(result.err ? result.err : "", stderr);
+	status = result.status;
+	agent_result_free(&result);
+	return status;
+}
+
+static int clone_exec(const struct clone_args *args, const char *guest)
+{
+	char error[LABGUEST_ERROR_MAX];
+	struct session session;
+	virDomainPtr dom;
+	int status = EXIT_LAB;
+
+	if (session_init(&session, args->uri) < 0 || session_open(&session) < 0) {
+		log_warn("%s: %s", args->uri, virGetLastErrorMessage());
+		return EXIT_LAB;
+	}
+	dom = labguest_find(session.conn, guest, error);
+	if (dom) {
+		status = exec_in(dom, args);
+		virDomainFree(dom);
+	} else {
+		log_warn("%s", error);
+	}
+	session_close(&session);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct clone_args args = {
@@ -199,12 +247,16 @@ int main(int argc, char **argv)
 	verb = argv[optind];
 	operands = argc - optind - 1;
 	if (!verb)
-		die(EXIT_USAGE, "inspect, save, restore or clear? `clone --help` tells more");
+		die(EXIT_USAGE, "inspect, save, restore, exec or clear? `clone --help` tells more");
 	args.golden = argv[optind + 1];
 	if (strcmp(verb, "inspect") == 0 && operands == 1)
 		return clone_inspect(&args);
 	if (strcmp(verb, "clear") == 0 && operands >= 1)
 		return clone_clear(argv + optind + 1);
+	if (strcmp(verb, "exec") == 0 && operands >= 2) {
+		args.names = argv + optind + 2;
+		return clone_exec(&args, args.golden);
+	}
 	if (strcmp(verb, "save") == 0 && operands == 2) {
 		args.names = argv + optind + 2;
 		return clone_save(&args);

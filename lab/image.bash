@@ -127,15 +127,15 @@ cmd_images() {
 	--prune) prune=1 && need_root ;;
 	*) die 2 "images: unknown option '$1'; --prune" ;;
 	esac
-	for dir in "$state"/images/*/; do
+	for dir in "$state"/images/*/ "$state"/golden/*/; do
 		[[ -d $dir ]] || continue
 		dir=${dir%/}
-		used=$(grep -ls -- "$dir/" "$state"/guests/*/domain.xml | wc -l || true)
+		used=$(grep -ls -- "$dir/" "$state"/guests/*/{domain.xml,golden} | xargs -r dirname | sort -u | wc -l || true)
 		if [[ $prune ]] && ((used == 0)); then
 			cmd rm -rf "$dir"
 			echo "removed $dir"
 		else
-			printf '%-40s %6s  %s guests\n' "$(basename "$dir")" "$(du -sh "$dir" | cut -f1)" "$used"
+			printf '%-40s %6s  %s guests\n' "${dir#"$state"/}" "$(du -sh "$dir" | cut -f1)" "$used"
 		fi
 	done
 }

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
+# Part of lab: what flavours with cloud-init share: overlays, NoCloud seeds, and waiting for cloud-init's end.
+# The user's own user-data is merged the cloud-init way: as a part of its own behind the lab's.
+
+# The user's file, or nothing: lab up --user-data FILE, or $BALLAST_USER_DATA.
+seed_user_data=${user_data:-${BALLAST_USER_DATA:-}}
+
+seed_check() {
+	[[ ! $seed_user_data ]] || [[ -r $seed_user_data ]] || die 2 "there is no user-data file $seed_user_data"
+	[[ ! $seed_user_data ]] || head -c 256 "$seed_user_data" |
+		grep -qaE '^(#!|#cloud-|#include|#part-handler|#upstart-job|Content-Type: |MIME-Version: |## template)' ||
+		die 2 "$seed_user_data is not user-data: its first line would say #cloud-config, #! or the like"
+}
+
+seed_digest() {
+	[[ ! $seed_user_data ]] || sha256sum "$seed_user_data"
+}
+
+# seed_write NAME GUESTDIR FILE [PACKAGES-DISK]: the lab's user-data is on stdin.
+seed_write() {
+	local name=$1 guestdir=$2 seed=$2/seed user=$2/seed/user-data
+	mkdir -p "$seed"
+	cat >"$seed/lab.cfg"
+	# A new instance each time the guest is made: what cloud-init did for another one does not count.
+	printf 'instance-id: %s-%s\nlocal-hostname: %s\n' "$name" "$(date +%s%N)" "$name" >"$seed/meta-data"
+	# Guests of a lab have no network card.
+	printf 'version: 2\nethernets: {}\n' >"$seed/network-config"
+	if [[ $seed_user_data ]]; then
+		write-mime-multipart --output="$user" "$seed/lab.cfg:text/cloud-config" "$seed_user_data"
+	else
+		cp "$seed/lab.cfg" "$user"
+	fi
+	cloud-localds --network-config="$seed/network-config" "$guestdir/seed.img" "$user" "$seed/meta-data" >&2
+	chmod 0644 "$guestdir/seed.img"
+	rm -rf "$seed"
+}
+
+# A disk that keeps what the guest writes, on top of an image that stays as it is.
+overlay_create() {
+	local base=$1 format=$2 overlay=$3
+	rm -f "$overlay"
+	qemu-img create -q -f qcow2 -b "$base" -F "$format" "$overlay"
+}
+
+seed_devices_xml() {
+	local guestdir=$1
+	cat <<-XML
+		<disk type='file' device='disk'>
+		  <driver name='qemu' type='qcow2' cache='unsafe' discard='unmap'/>
+		  <source file='$guestdir/disk.qcow2'/><target dev='vda' bus='virtio'/>
+		</disk>
+		<disk type='file' device='disk'>
+		  <driver name='qemu' type='raw'/>
+		  <source file='$guestdir/seed.img'/><target dev='vdb' bus='virtio'/><readonly/>
+		</disk>
+	XML
+}
+
+# The golden guest's disk becomes the one that clones stand on.
+image_golden_files() {
+	mv "$1/disk.qcow2" "$2/disk.qcow2"
+	chown root:root "$2/disk.qcow2"
+	chmod 0444 "$2/disk.qcow2"
+}
+
+image_clone_files() {
+	overlay_create "$4/disk.qcow2" qcow2 "$3/disk.qcow2"
+}
+
+# Asks cloud-init how it went and shows why it did not go well; the guest is there all the same. Its exit
+# status: 0 done, 1 errors, 2 done but degraded (since 23.4).
+image_await() {
+	local name=$1 status=0 text
+	text=$(clone --timeout "${timeout:-300}" exec "$name" /usr/bin/cloud-init status --wait --long 2>&1) || status=$?
+	text=$(sed 's/^\.*//' <<<"$text")
+	case $status in
+	0) [[ $text != *degraded* ]] || say "guest $name: cloud-init is done, but degraded:"$'\n'"$text" ;;
+	1) say "guest $name: cloud-init reports errors:"$'\n'"$text" ;;
+	2) say "guest $name: cloud-init is done, but degraded:"$'\n'"$text" ;;
+	*)
+		say "guest $name: cloud-init cannot be asked: $text"
+		return 3
+		;;
+	esac
+}
