@@ -190,6 +190,9 @@ int main(int argc, char **argv)
 	}
 	if (data)
 		fclose(data);
+	if (!actual.n)
+		die(EXIT_USAGE, "%s and %s have no guest in common", argv[optind],
+		    argv[optind + 1]);
 	usage_points = quantile(&usage, 0.5);
 	actual_pct = quantile(&actual, 0.5);
 	printf("usage_median=%.1f usage_p90=%.1f actual_median=%.1f actual_p90=%.1f samples=%zu\n",

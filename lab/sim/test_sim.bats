@@ -176,6 +176,9 @@ print([round(c["cpu_time"] / 1e9) for c in d.getCPUStats(False)])'
 	[[ $output == *"usage_p90="[4-9][0-9].* ]]
 	run build/compare "$TRACE.1" "$TRACE.4"
 	[ "$status" -eq 2 ]
+	"$RUN" --prefix other --trace "$TRACE.6" "$CPU"
+	run build/compare "$TRACE.1" "$TRACE.6"
+	[ "$status" -eq 2 ]
 	# A host like that of a trace is one whose trace is the same.
 	{ cat "$CPU" && build/compare --host "$TRACE.1"; } >"$BATS_TEST_TMPDIR/like.scenario"
 	"$RUN" --trace "$TRACE.5" "$BATS_TEST_TMPDIR/like.scenario"
