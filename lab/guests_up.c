@@ -367,7 +367,7 @@ int guests_up(struct session *session, const struct guests_args *args)
 	struct boot boot = {.args = args,
 			    .conn = session->conn,
 			    .count = args->count,
-			    .deadline_s = args->since_s + args->timeout_s};
+			    .deadline_s = tick_now_s() + args->timeout_s};
 	pthread_condattr_t attr;
 	int agent, lifecycle, status;
 

@@ -71,9 +71,9 @@ start_libvirtd() {
 			cmd "${sudo[@]}" systemctl start virtqemud.socket virtlogd.socket ||
 			die 3 "libvirtd does not start: systemctl status libvirtd"
 	else
-		# Not for them: our locks, and a terminal that goes away.
-		cmd "${sudo[@]}" virtlogd -d 8>&- 9>&- || true # runs already
-		cmd "${sudo[@]}" libvirtd -d 8>&- 9>&- || die 3 "libvirtd does not start: libvirtd -v tells why"
+		make -s -C "$lab" build/reaper >&2 || die 3 "the lab's own programs cannot be built: make -C $lab"
+		cmd "${sudo[@]}" virtlogd -d || true # runs already
+		cmd "${sudo[@]}" "$lab/build/reaper" libvirtd -d || die 3 "libvirtd does not start: libvirtd -v tells why"
 	fi
 	for ((i = 0; i < 100; i++)); do
 		! libvirtd_answers || return 0

@@ -78,6 +78,29 @@ refused() {
 	done
 }
 
+@test "without systemd orphans are reaped at once, by a process that ends with the last of them" {
+	reaper=$BATS_TEST_DIRNAME/build/reaper
+	run "$reaper" sh -c 'exit 7'
+	[ "$status" -eq 7 ]
+	"$reaper" /nonexistent 2>/dev/null && false || [ $? -eq 127 ]
+	mkfifo "$SCRATCH/orphan"
+	# A daemon with a daemonised child that ends when it is told to.
+	# shellcheck disable=SC2016  # expanded by those shells
+	"$reaper" sh -c 'sh -c "echo \$\$ >\"$0\"; read -r _ <\"$0\"" 3>&- & exit 0' "$SCRATCH/orphan" 3>&- &
+	read -r orphan <"$SCRATCH/orphan"
+	wait $!
+	parent=$(awk '{ print $4 }' "/proc/$orphan/stat")
+	[ "$(cat "/proc/$parent/comm")" = reaper ]
+	echo end >"$SCRATCH/orphan"
+	for _ in {1..100}; do
+		[[ -e /proc/$orphan || -e /proc/$parent ]] || break
+		sleep 0.1
+	done
+	gone test -e "/proc/$orphan"
+	# The reaper is an orphan itself: here it may stay a zombie until process 1 finds it.
+	[[ ! -e /proc/$parent || $(awk '{ print $3 }' "/proc/$parent/stat") == Z ]]
+}
+
 @test "doctor says ok or how to mend it, a line per need" {
 	run "$LAB" doctor
 	[ "${#lines[@]}" -ge 7 ]
@@ -180,6 +203,22 @@ refused() {
 	[ "$status" -eq 0 ]
 	[[ $output =~ ${prefix}1\ +was\ up ]]
 	[ "$before" = "$(for i in 1 2; do virsh domid $prefix$i && virsh dumpxml $prefix$i; done)" ]
+}
+
+@test "one command at a time changes a prefix's guests: the other waits and says so" {
+	mkfifo "$SCRATCH/go"
+	# shellcheck disable=SC2016  # expanded by the shell that holds the lock
+	flock "$BALLAST_STATE/locks/$prefix" sh -c 'echo held >"$0"; read -r _ <"$0"' "$SCRATCH/go" 3>&- &
+	read -r _ <"$SCRATCH/go"
+	"$LAB" up --prefix $prefix --guests 2 --memory 384M >"$SCRATCH/out" 2>&1 3>&- &
+	for _ in {1..100}; do
+		[[ $(<"$SCRATCH/out") != *waiting* ]] || break
+		sleep 0.1
+	done
+	[[ $(<"$SCRATCH/out") == *"waiting for another lab command to finish"* ]]
+	echo go >"$SCRATCH/go"
+	wait $!
+	[[ $(<"$SCRATCH/out") == *"was up"* ]]
 }
 
 @test "status shows every guest" {
