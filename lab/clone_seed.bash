@@ -4,7 +4,8 @@
 # The user's own user-data is merged the cloud-init way: as a part of its own behind the lab's.
 
 # The user's file, or nothing: lab up --user-data FILE, or $BALLAST_USER_DATA.
-seed_user_data=${user_data:-${BALLAST_USER_DATA:-}}
+shopt -s extglob
+seed_user_data=${BALLAST_USER_DATA:-}
 
 seed_check() {
 	[[ ! $seed_user_data ]] || [[ -r $seed_user_data ]] || die 2 "there is no user-data file $seed_user_data"
@@ -13,8 +14,9 @@ seed_check() {
 		die 2 "$seed_user_data is not user-data: its first line would say #cloud-config, #! or the like"
 }
 
-seed_digest() {
-	[[ ! $seed_user_data ]] || sha256sum "$seed_user_data"
+# Guests with another user-data are other guests: their seed disk's serial number says so.
+seed_serial_xml() {
+	[[ ! $seed_user_data ]] || printf '<serial>%.16s</serial>' "$(sha256sum <"$seed_user_data")"
 }
 
 # seed_write NAME GUESTDIR FILE [PACKAGES-DISK]: the lab's user-data is on stdin.
@@ -52,7 +54,7 @@ seed_devices_xml() {
 		</disk>
 		<disk type='file' device='disk'>
 		  <driver name='qemu' type='raw'/>
-		  <source file='$guestdir/seed.img'/><target dev='vdb' bus='virtio'/><readonly/>
+		  <source file='$guestdir/seed.img'/><target dev='vdb' bus='virtio'/><readonly/>$(seed_serial_xml)
 		</disk>
 	XML
 }
@@ -73,7 +75,7 @@ image_clone_files() {
 image_await() {
 	local name=$1 status=0 text
 	text=$(clone --timeout "${timeout:-300}" exec "$name" /usr/bin/cloud-init status --wait --long 2>&1) || status=$?
-	text=$(sed 's/^\.*//' <<<"$text")
+	text=${text##*([.])} # a dot for each moment it waited
 	case $status in
 	0) [[ $text != *degraded* ]] || say "guest $name: cloud-init is done, but degraded:"$'\n'"$text" ;;
 	1) say "guest $name: cloud-init reports errors:"$'\n'"$text" ;;

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Image flavours without guests: what is refused, what makes another image, seeds and overlays. uvtool exists on
+# Ubuntu only: here its commands are stand-ins that behave as recorded there, and this says so.
+# shellcheck disable=SC2030,SC2031  # each test is a process of its own
+
+# shellcheck disable=SC2034,SC2317  # what flavours read and call
+setup() {
+	export BALLAST_STATE=$BATS_TEST_TMPDIR/state
+	lab=$(cd "$BATS_TEST_DIRNAME" && pwd)
+	state=$BALLAST_STATE
+	mkdir -p "$state/guests"
+	release='' verbose='' uri=test:///default image=cloud
+	say() { printf '%s\n' "$*" >&2; }
+	cmd() { "$@"; }
+	die() {
+		local status=$1
+		shift
+		say "lab: $*"
+		exit "$status"
+	}
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+flavour() {
+	# shellcheck disable=SC1090
+	source "$lab/images/$1"
+}
+
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+
+# A raw image that has a boot sector, as far as one can see from outside.
+make_raw() {
+	truncate -s 8M "$1"
+	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
+}
+
+@test "a file that is no disk is refused" {
+	need qemu-img
+	flavour cloud
+	echo 'just text' >text.img
+	run cloud_format "$PWD/text.img"
+	[ "$status" -eq 2 ]
+	[[ $output == *"text.img is not a disk image"* ]]
+	: >empty.img
+	run cloud_format "$PWD/empty.img"
+	[ "$status" -eq 2 ]
+}
+
+@test "raw with a boot sector and whole qcow2 are taken, qcow2 on another file and vmdk are not" {
+	need qemu-img
+	flavour cloud
+	make_raw disk.img
+	[ "$(cloud_format "$PWD/disk.img")" = raw ]
+	qemu-img create -q -f qcow2 whole.qcow2 8M
+	[ "$(cloud_format "$PWD/whole.qcow2")" = qcow2 ]
+	qemu-img create -q -f qcow2 -b "$PWD/whole.qcow2" -F qcow2 top.qcow2
+	run cloud_format "$PWD/top.qcow2"
+	[ "$status" -eq 2 ]
+	[[ $output == *"qemu-img convert"* ]]
+	qemu-img create -q -f vmdk disk.vmdk 8M
+	run cloud_format "$PWD/disk.vmdk"
+	[ "$status" -eq 2 ]
+	[[ $output == *vmdk* ]]
+}
+
+@test "an image that changed is another image; the copy does not change with it" {
+	need qemu-img
+	flavour cloud
+	make_raw disk.img
+	image_file=$PWD/disk.img
+	before=$(image_key)
+	[ "$before" = "$(image_key)" ]
+	mkdir built
+	image_build built
+	cmp disk.img built/disk.raw
+	printf x | dd of=disk.img bs=1 seek=100000 conv=notrunc status=none
+	[ "$before" != "$(image_key)" ]
+	run cmp disk.img built/disk.raw
+	[ "$status" -eq 1 ]
+}
+
+@test "a damaged qcow2 is refused before it is copied" {
+	need qemu-img
+	flavour cloud
+	qemu-img create -q -f qcow2 disk.qcow2 64M
+	qemu-io -c 'write 0 1M' disk.qcow2 >/dev/null
+	# The first entry of the first table points nowhere.
+	l1=$((0x$(od -An -tx1 -j40 -N8 disk.qcow2 | tr -d ' \n')))
+	printf '\x80\x00\x00\x7f\xff\xff\x00\x00' | dd of=disk.qcow2 bs=1 seek="$l1" conv=notrunc status=none
+	image_file=$PWD/disk.qcow2
+	mkdir built
+	run image_build built
+	[ "$status" -eq 2 ]
+	[[ $output == *damaged* ]]
+	[ -z "$(ls built)" ]
+}
+
+@test "a seed has what NoCloud wants, and a new instance each time" {
+	need cloud-localds
+	need genisoimage
+	flavour cloud
+	for round in 1 2; do
+		mkdir -p guest
+		printf '#cloud-config\nlab: 1\n' | seed_write vm1 guest
+		[ "$(ls guest)" = seed.img ]
+		isoinfo -R -i guest/seed.img -x /meta-data >"meta$round"
+		isoinfo -R -i guest/seed.img -x /user-data >user
+		isoinfo -d -i guest/seed.img | grep -q 'Volume id: cidata'
+	done
+	grep -qx 'local-hostname: vm1' meta1
+	grep -q '^instance-id: vm1-' meta1
+	run cmp meta1 meta2
+	[ "$status" -eq 1 ]
+	grep -qx 'lab: 1' user
+}
+
+@test "the user's user-data is a part beside the lab's" {
+	need cloud-localds
+	need isoinfo
+	printf '#!/bin/sh\necho mine\n' >mine
+	export BALLAST_USER_DATA=$PWD/mine
+	flavour cloud
+	seed_check
+	mkdir guest
+	printf '#cloud-config\nlab: 1\n' | seed_write vm1 guest
+	isoinfo -R -i guest/seed.img -x /user-data >user
+	grep -q 'multipart/mixed' user
+	grep -q 'text/cloud-config' user
+	grep -q 'text/x-shellscript' user
+	# Another user-data makes another guest of the same image.
+	key=$(seed_devices_xml guest)
+	echo 'echo more' >>mine
+	[ "$key" != "$(seed_devices_xml guest)" ]
+}
+
+@test "user-data that is none is refused" {
+	echo 'nothing of the kind' >mine
+	export BALLAST_USER_DATA=$PWD/mine
+	flavour cloud
+	run seed_check
+	[ "$status" -eq 2 ]
+	export BALLAST_USER_DATA=$PWD/missing
+	flavour cloud
+	run seed_check
+	[ "$status" -eq 2 ]
+	[[ $output == *missing* ]]
+}
+
+@test "a clone's disk stands on the golden guest's, which stays as it is" {
+	need qemu-img
+	flavour cloud
+	mkdir image golden guest clone
+	qemu-img create -q -f qcow2 image/base.qcow2 16M
+	overlay_create "$PWD/image/base.qcow2" qcow2 guest/disk.qcow2
+	image_golden_files guest golden
+	[ ! -e guest/disk.qcow2 ]
+	before=$(sha256sum <golden/disk.qcow2)
+	image_clone_files image vm1 clone "$PWD/golden"
+	qemu-io -c 'write 0 64k' clone/disk.qcow2 >/dev/null
+	[ "$before" = "$(sha256sum <golden/disk.qcow2)" ]
+}
+
+@test "ubuntu: without uvtool it says where to get it and what else there is" {
+	flavour ubuntu
+	PATH=/nowhere run ubuntu_need_uvtool
+	[ "$status" -eq 3 ]
+	[[ $output == *"apt-get install uvtool"* && $output == *"--image debian"* ]]
+}
+
+# As recorded from uvtool 0~git183: sync fills the pool, query names what there is.
+fake_uvtool() {
+	mkdir -p bin pool
+	cat >bin/uvt-simplestreams-libvirt <<-'EOT'
+		#!/bin/sh
+		echo "$*" >>"$LOG"
+		case $1 in
+		sync) cp "$BASE" "$UVTOOL_IMAGES/x-uvt-b64-$(printf 'com.ubuntu.cloud:server:22.04:amd64 20240514' | base64 -w0)" ;;
+		query) [ -z "$(ls "$UVTOOL_IMAGES")" ] || echo "release=jammy arch=amd64 label=release (20240514)" ;;
+		esac
+	EOT
+	chmod +x bin/uvt-simplestreams-libvirt
+	qemu-img create -q -f qcow2 base.qcow2 8M
+	printf 'version,codename,series,created\n22.04 LTS,Jammy Jellyfish,jammy,2021-10-14\n' >ubuntu.csv
+	export PATH=$PWD/bin:$PATH UVTOOL_IMAGES=$PWD/pool UBUNTU_CSV=$PWD/ubuntu.csv LOG=$PWD/log BASE=$PWD/base.qcow2
+}
+
+@test "ubuntu: the image is synced once and then found (recorded behaviour of uvtool, not uvtool itself)" {
+	need qemu-img
+	fake_uvtool
+	flavour ubuntu
+	first=$(image_key)
+	[ "$first" = "$(image_key)" ]
+	[ "$(grep -c '^sync release=jammy arch=amd64$' log)" -eq 1 ]
+	mkdir built
+	image_build built
+	[ -f built/disk.qcow2 ]
+}
+
+@test "ubuntu: a sync that brings nothing is said (recorded behaviour of uvtool, not uvtool itself)" {
+	need qemu-img
+	fake_uvtool
+	printf '#!/bin/sh\nexit 0\n' >bin/uvt-simplestreams-libvirt
+	flavour ubuntu
+	run image_key
+	[ "$status" -eq 3 ]
+	[[ $output == *"no image of jammy"* ]]
+}
+
+@test "every flavour passes shellcheck" {
+	need shellcheck
+	cd "$lab"
+	shellcheck -x images/debian images/cloud images/ubuntu clone.bash clone_seed.bash
+}
