@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # The lab on real guests of its own prefix: up, again, down, what is left, and what it refuses.
-# shellcheck disable=SC2030,SC2031  # each test has its own state folder on purpose
+# shellcheck disable=SC2016,SC2030,SC2031  # texts for other shells; each test has a state folder of its own
 
 prefix=labtest_vm
 
@@ -85,13 +85,12 @@ refused() {
 	"$reaper" /nonexistent 2>/dev/null && false || [ $? -eq 127 ]
 	mkfifo "$SCRATCH/orphan"
 	# A daemon with a daemonised child that ends when it is told to.
-	# shellcheck disable=SC2016  # expanded by those shells
-	"$reaper" sh -c 'sh -c "echo \$\$ >\"$0\"; read -r _ <\"$0\"" 3>&- & exit 0' "$SCRATCH/orphan" 3>&- &
-	read -r orphan <"$SCRATCH/orphan"
+	"$reaper" sh -c 'timeout 60 sh -c "echo \$PPID >\"$0\"; read -r _ <\"$0\"" 3>&- & exit 0' "$SCRATCH/orphan" 3>&- &
+	orphan=$(timeout 60 cat "$SCRATCH/orphan")
 	wait $!
 	parent=$(awk '{ print $4 }' "/proc/$orphan/stat")
 	[ "$(cat "/proc/$parent/comm")" = reaper ]
-	echo end >"$SCRATCH/orphan"
+	timeout 60 sh -c 'echo end >"$0"' "$SCRATCH/orphan"
 	for _ in {1..100}; do
 		[[ -e /proc/$orphan || -e /proc/$parent ]] || break
 		sleep 0.1
@@ -191,7 +190,6 @@ refused() {
 	}
 	[ "$(exec_in hostname)" = ${prefix}1 ]
 	[ "$(exec_in 'cat /usr/local/lib/ballast/DIGEST')" = "$(cat "$BATS_TEST_DIRNAME/../workloads/build/guest/DIGEST")" ]
-	# shellcheck disable=SC2016  # expanded in the guest
 	[ "$(exec_in 'cat /proc/$(pidof qemu-ga)/oom_score_adj')" = -1000 ]
 	[[ $(exec_in 'stress-ng --version; cat /proc/self/oom_score_adj') == *"stress-ng, version"* ]]
 	[[ $(exec_in 'cat /proc/modules') == *"loop "* ]]
@@ -207,16 +205,15 @@ refused() {
 
 @test "one command at a time changes a prefix's guests: the other waits and says so" {
 	mkfifo "$SCRATCH/go"
-	# shellcheck disable=SC2016  # expanded by the shell that holds the lock
-	flock "$BALLAST_STATE/locks/$prefix" sh -c 'echo held >"$0"; read -r _ <"$0"' "$SCRATCH/go" 3>&- &
-	read -r _ <"$SCRATCH/go"
+	timeout 60 flock "$BALLAST_STATE/locks/$prefix" sh -c 'echo held >"$0"; read -r _ <"$0"' "$SCRATCH/go" 3>&- &
+	timeout 60 cat "$SCRATCH/go" >/dev/null
 	"$LAB" up --prefix $prefix --guests 2 --memory 384M >"$SCRATCH/out" 2>&1 3>&- &
 	for _ in {1..100}; do
 		[[ $(<"$SCRATCH/out") != *waiting* ]] || break
 		sleep 0.1
 	done
 	[[ $(<"$SCRATCH/out") == *"waiting for another lab command to finish"* ]]
-	echo go >"$SCRATCH/go"
+	timeout 60 sh -c 'echo go >"$0"' "$SCRATCH/go"
 	wait $!
 	[[ $(<"$SCRATCH/out") == *"was up"* ]]
 }
