@@ -2,8 +2,10 @@
 /* The policy's second stage and its order: demands to loads, is there anything to do, and the pins. */
 #include "plan.h"
 
+#include "part.h"
 #include "rates.h"
 #include "search.h"
+#include "table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -88,226 +90,6 @@ void cpu_plan_free(struct cpu_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-/* --- demands to a problem --- */
-
-/* The part of a sample that can be planned, in an order that is not the sample's. */
-struct table {
-	struct cpu_problem problem;
-	size_t *vcpu;	    /* [problem.nvcpus] position in the sample */
-	size_t *pcpu;	    /* [problem.npcpus] position in the sample */
-	ptrdiff_t *column;  /* [sample.npcpus] position in the problem, or −1 */
-	double *base, *demand;
-	int *core, *cache, *node, *at;
-	size_t *guest;
-	unsigned char *flags;	     /* nvcpus × npcpus, where any vCPU is restricted */
-	const unsigned char **allowed;
-	double *weight;		     /* [problem.nvcpus] */
-	size_t floating;	     /* vCPUs without a pCPU of ours */
-	double loudest;		     /* the largest demand */
-	double total;
-};
-
-static void table_free(struct table *table)
-{
-	free(table->vcpu);
-	free(table->pcpu);
-	free(table->column);
-	free(table->base);
-	free(table->demand);
-	free(table->core);
-	free(table->cache);
-	free(table->node);
-	free(table->at);
-	free(table->guest);
-	free(table->weight);
-	free(table->flags);
-	free(table->allowed);
-}
-
-static int table_allocate(struct table *table, const struct cpu_sample *sample)
-{
-	size_t n = sample->nvcpus + 1, m = sample->npcpus + 1;
-
-	table->vcpu = calloc(n, sizeof(*table->vcpu));
-	table->demand = calloc(n, sizeof(*table->demand));
-	table->at = calloc(n, sizeof(*table->at));
-	table->guest = calloc(n, sizeof(*table->guest));
-	table->weight = calloc(n, sizeof(*table->weight));
-	table->pcpu = calloc(m, sizeof(*table->pcpu));
-	table->column = calloc(m, sizeof(*table->column));
-	table->base = calloc(m, sizeof(*table->base));
-	table->core = calloc(m, sizeof(*table->core));
-	table->cache = calloc(m, sizeof(*table->cache));
-	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->at && table->guest &&
-	       table->weight && table->pcpu &&
-	       table->column && table->base && table->core && table->cache && table->node ? 0 : -1;
-}
-
-static bool may_use(const struct cpu_vcpu *vcpu, int id)
-{
-	size_t byte = (size_t)id / 8;
-
-	return !vcpu->allowed || (id >= 0 && byte < vcpu->allowed_len &&
-				  (vcpu->allowed[byte] >> (id % 8) & 1));
-}
-
-static bool has_place(const struct cpu_sample *sample, const struct cpu_vcpu *vcpu)
-{
-	for (size_t p = 0; p < sample->npcpus; p++) {
-		if (sample->pcpus[p].usable && may_use(vcpu, sample->pcpus[p].id))
-			return true;
-	}
-	return false;
-}
-
-static void add_pcpus(struct table *table, const struct cpu_sample *sample,
-		      const struct cpu_pcpu_load *loads)
-{
-	for (size_t p = 0; p < sample->npcpus; p++) {
-		const struct cpu_pcpu *pcpu = &sample->pcpus[p];
-		size_t c = table->problem.npcpus;
-
-		table->column[p] = -1;
-		if (!pcpu->usable)
-			continue;
-		table->column[p] = (ptrdiff_t)c;
-		table->pcpu[c] = p;
-		table->base[c] = loads[p].other_pct;
-		table->core[c] = pcpu->core;
-		table->cache[c] = pcpu->cache;
-		table->node[c] = pcpu->node;
-		table->problem.npcpus++;
-	}
-}
-
-/* One vCPU: something to plan with, or load that stays. */
-static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_t i,
-		     const struct cpu_plan *plan)
-{
-	const struct cpu_vcpu *vcpu = &sample->vcpus[i];
-	ptrdiff_t p = cpu_pcpu_find(sample, vcpu->pcpu);
-	ptrdiff_t column = p < 0 ? -1 : table->column[p];
-	size_t n = table->problem.nvcpus;
-
-	if (!plan->vcpus[i].known)
-		return;
-	if (!sample->guests[vcpu->guest].managed || !has_place(sample, vcpu)) {
-		if (column >= 0)
-			table->base[column] += plan->vcpus[i].demand_pct;
-		return;
-	}
-	if (column >= 0 && !may_use(vcpu, vcpu->pcpu))
-		column = -1;
-	table->vcpu[n] = i;
-	table->demand[n] = plan->vcpus[i].demand_pct;
-	table->guest[n] = vcpu->guest;
-	table->weight[n] = sample->guests[vcpu->guest].weight;
-	table->at[n] = column < 0 ? CPU_NOWHERE : (int)column;
-	table->floating += column < 0;
-	table->loudest = fmax(table->loudest, table->demand[n]);
-	table->total += table->demand[n];
-	table->problem.nvcpus++;
-}
-
-static int compare_levels(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/*
- * Where all pCPUs together cannot give what is wanted, a vCPU's due is what it would get if they were one
- * (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond due_most times
- * its due it would not get anywhere, and to plan for it would be to move vCPUs for nothing.
- */
-static int limit_demands(struct table *table, double due_most)
-{
-	size_t n = table->problem.nvcpus, i = 0;
-	double room = 0, weight = 0, level = 0;
-	double *levels = calloc(2 * n + 1, sizeof(*levels));
-
-	if (!levels)
-		return -1;
-	for (size_t c = 0; c < table->problem.npcpus; c++)
-		room += fmax(100 - table->base[c], 0);
-	if (table->total <= room)
-		goto out;
-	for (size_t v = 0; v < n; v++) {
-		levels[2 * v] = table->demand[v] / table->weight[v];
-		levels[2 * v + 1] = table->weight[v];
-		weight += table->weight[v];
-	}
-	qsort(levels, n, 2 * sizeof(*levels), compare_levels);
-	/* Raise the level from one demand to the next until the room is used up. */
-	for (; i < n && (levels[2 * i] - level) * weight <= room; i++) {
-		room -= (levels[2 * i] - level) * weight;
-		level = levels[2 * i];
-		weight -= levels[2 * i + 1];
-	}
-	if (i < n && weight > 0)
-		level += room / weight;
-	for (size_t v = 0; v < n; v++)
-		table->demand[v] = fmin(table->demand[v], due_most * level * table->weight[v]);
-out:
-	free(levels);
-	return 0;
-}
-
-/* Which vCPU may go where, if any is restricted. */
-static int add_restrictions(struct table *table, const struct cpu_sample *sample)
-{
-	size_t n = table->problem.nvcpus, m = table->problem.npcpus;
-	bool any = false;
-
-	for (size_t v = 0; v < n; v++)
-		any |= sample->vcpus[table->vcpu[v]].allowed != NULL;
-	if (!any)
-		return 0;
-	table->flags = calloc(n, m);
-	table->allowed = calloc(n, sizeof(*table->allowed));
-	if (!table->flags || !table->allowed)
-		return -1;
-	for (size_t v = 0; v < n; v++) {
-		const struct cpu_vcpu *vcpu = &sample->vcpus[table->vcpu[v]];
-
-		if (!vcpu->allowed)
-			continue;
-		table->allowed[v] = table->flags + v * m;
-		for (size_t c = 0; c < m; c++)
-			table->flags[v * m + c] =
-				may_use(vcpu, sample->pcpus[table->pcpu[c]].id);
-	}
-	table->problem.allowed = table->allowed;
-	return 0;
-}
-
-static int table_build(struct table *table, const struct cpu_policy *policy,
-		       const struct cpu_sample *sample, const struct cpu_plan *plan,
-		       const size_t *sorted)
-{
-	memset(table, 0, sizeof(*table));
-	if (table_allocate(table, sample))
-		return -1;
-	add_pcpus(table, sample, plan->pcpus);
-	for (size_t i = 0; i < sample->nvcpus; i++)
-		add_vcpu(table, sample, sorted[i], plan);
-	if (limit_demands(table, policy->due_most))
-		return -1;
-	table->problem.base = table->base;
-	table->problem.core = table->core;
-	table->problem.cache = table->cache;
-	table->problem.node = table->node;
-	table->problem.demand = table->demand;
-	table->problem.at = table->at;
-	table->problem.guest = table->guest;
-	table->problem.threshold = policy->threshold_pct;
-	table->problem.move_cost = policy->cost_pct;
-	table->problem.node_budget = policy->node_budget;
-	return add_restrictions(table, sample);
-}
-
 /* Loads of the problem's pCPUs as things are, counting only vCPUs of at least that demand. */
 static void sum_loads(const struct table *table, const int *to, double least, double *load)
 {
@@ -369,24 +151,43 @@ static enum cpu_verdict judge(const struct table *table, const struct cpu_policy
 
 /* --- the pins --- */
 
-static enum cpu_reason find_reason(const struct table *table, const struct cpu_policy *policy,
-				   const struct cpu_plan *plan, size_t v, int to)
+/* What a decision is made of. */
+struct decision {
+	const struct cpu_policy *policy;
+	const struct cpu_sample *sample;
+	struct cpu_tracks *tracks;
+	const size_t *order; /* tracks[order[i]] belongs to the sample's vCPU i */
+	struct table table;
+	struct cpu_plan *plan;
+	int *to;       /* [problem.nvcpus] */
+	bool *parted;  /* [problem.nvcpus] moved for another reason than load */
+	double *load;  /* [problem.npcpus] scratch */
+	bool *touched; /* [problem.npcpus] scratch */
+};
+
+static enum cpu_reason find_reason(const struct decision *d, size_t v)
 {
-	double mean = 0, half = policy->threshold_pct / 2;
+	double mean = 0, half = d->policy->threshold_pct / 2;
+	const struct table *table = &d->table;
 
 	if (table->at[v] == CPU_NOWHERE)
 		return CPU_PLACE;
+	if (d->parted[v])
+		return CPU_PART;
 	for (size_t c = 0; c < table->problem.npcpus; c++)
-		mean += plan->pcpus[table->pcpu[c]].load_pct / (double)table->problem.npcpus;
-	if (plan->pcpus[table->pcpu[table->at[v]]].load_pct > mean + half)
+		mean += d->plan->pcpus[table->pcpu[c]].load_pct / (double)table->problem.npcpus;
+	if (d->plan->pcpus[table->pcpu[table->at[v]]].load_pct > mean + half)
 		return CPU_RELIEVE;
-	return plan->pcpus[table->pcpu[to]].load_pct < mean - half ? CPU_FILL : CPU_SWAP;
+	return d->plan->pcpus[table->pcpu[d->to[v]]].load_pct < mean - half ? CPU_FILL : CPU_SWAP;
 }
 
-static int write_pins(const struct table *table, const struct cpu_policy *policy,
-		      const struct cpu_sample *sample, const int *to, struct cpu_plan *plan)
+/* The pins that make what is into what is to be. */
+static int write_pins(struct decision *d)
 {
+	const struct table *table = &d->table;
+	struct cpu_plan *plan = d->plan;
 	struct cpu_pin *pins = realloc(plan->pins, (table->problem.nvcpus + 1) * sizeof(*pins));
+	struct span span;
 
 	if (!pins)
 		return -1;
@@ -394,57 +195,64 @@ static int write_pins(const struct table *table, const struct cpu_policy *policy
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
 		struct cpu_pin *pin = &pins[plan->npins];
 
-		if (to[v] == table->at[v])
+		if (d->to[v] == table->at[v])
 			continue;
 		pin->vcpu = table->vcpu[v];
-		pin->from = sample->vcpus[pin->vcpu].pcpu;
-		pin->to = sample->pcpus[table->pcpu[to[v]]].id;
-		pin->reason = find_reason(table, policy, plan, v, to[v]);
+		pin->from = d->sample->vcpus[pin->vcpu].pcpu;
+		pin->to = d->sample->pcpus[table->pcpu[d->to[v]]].id;
+		pin->reason = find_reason(d, v);
 		plan->npins++;
 		plan->moves += pin->from != CPU_FLOATING;
 	}
+	sum_loads(table, d->to, 0, d->load);
+	span = measure(d->load, table->problem.npcpus);
+	plan->plan_spread_pct = span.most - span.least;
+	for (size_t c = 0; c < table->problem.npcpus; c++)
+		plan->pcpus[table->pcpu[c]].plan_pct = d->load[c];
 	return 0;
 }
 
-/* Remembers what was moved, and whose surroundings that changes. touched: a false per pCPU. */
-static void remember(const struct table *table, const int *to, struct cpu_tracks *tracks,
-		     const size_t *order, bool *touched, struct cpu_plan *plan)
+/* Remembers what was moved, and whose surroundings that changes. */
+static void remember(struct decision *d)
 {
-	for (size_t i = 0; i < plan->npins; i++) {
-		const struct cpu_pin *pin = &plan->pins[i];
-		struct cpu_track *track = &tracks->vcpus[order[pin->vcpu]];
+	const struct table *table = &d->table;
 
-		plan->undone += track->moved_ago && track->moved_ago <= UNDO_TICKS &&
-				track->came_from == pin->to;
+	for (size_t i = 0; i < d->plan->npins; i++) {
+		const struct cpu_pin *pin = &d->plan->pins[i];
+		struct cpu_track *track = &d->tracks->vcpus[d->order[pin->vcpu]];
+
+		d->plan->undone += track->moved_ago && track->moved_ago <= UNDO_TICKS &&
+				   track->came_from == pin->to;
 		track->came_from = pin->from;
 		track->moved_ago = 1;
 	}
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
-		if (to[v] == table->at[v])
+		if (d->to[v] == table->at[v])
 			continue;
-		touched[to[v]] = true;
+		d->touched[d->to[v]] = true;
 		if (table->at[v] != CPU_NOWHERE)
-			touched[table->at[v]] = true;
+			d->touched[table->at[v]] = true;
 	}
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
-		if (touched[to[v]])
-			tracks->vcpus[order[table->vcpu[v]]].belief.disturbed = true;
+		if (d->touched[d->to[v]])
+			d->tracks->vcpus[d->order[table->vcpu[v]]].belief.disturbed = true;
 	}
 }
 
 /*
  * How far the spread may be off: twice the standard error of the difference of two sums of beliefs, those
- * of the busiest and the idlest pCPU. variance: scratch.
+ * of the busiest and the idlest pCPU.
  */
-static double find_doubt(const struct table *table, const struct cpu_tracks *tracks,
-			 const size_t *order, double *variance)
+static double find_doubt(struct decision *d)
 {
-	double first = 0, second = 0;
+	const struct table *table = &d->table;
+	double *variance = d->load, first = 0, second = 0;
 
 	for (size_t c = 0; c < table->problem.npcpus; c++)
 		variance[c] = 0;
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
-		double error = cpu_belief_error(&tracks->vcpus[order[table->vcpu[v]]].belief);
+		double error = cpu_belief_error(
+			&d->tracks->vcpus[d->order[table->vcpu[v]]].belief);
 
 		if (table->at[v] != CPU_NOWHERE)
 			variance[table->at[v]] += error * error;
@@ -458,95 +266,155 @@ static double find_doubt(const struct table *table, const struct cpu_tracks *tra
 }
 
 /* Is a solution worth its moves: does it gain more than they cost, and at least that much? */
-static bool is_worth(const struct table *table, const struct cpu_policy *policy,
-		     const struct cpu_solution *solution, double least_gain, double *load)
+static bool is_worth(struct decision *d, const struct cpu_solution *solution, double least_gain)
 {
+	const struct table *table = &d->table;
 	struct span now, then;
 
 	/* What floats must be placed, whatever it costs. */
 	if (table->floating)
 		return true;
-	sum_loads(table, table->at, 0, load);
-	now = measure(load, table->problem.npcpus);
-	sum_loads(table, solution->to, 0, load);
-	then = measure(load, table->problem.npcpus);
+	sum_loads(table, table->at, 0, d->load);
+	now = measure(d->load, table->problem.npcpus);
+	sum_loads(table, solution->to, 0, d->load);
+	then = measure(d->load, table->problem.npcpus);
 	return now.most - now.least - (then.most - then.least) > least_gain &&
-	       now.astray - then.astray > policy->cost_pct * (double)solution->moves;
+	       now.astray - then.astray > d->policy->cost_pct * (double)solution->moves;
 }
 
-/* Searches, and takes the result if it is worth its moves. */
-static int search(const struct table *table, const struct cpu_policy *policy, bool settled,
-		  const struct cpu_sample *sample, struct cpu_tracks *tracks, const size_t *order,
-		  double *load, struct cpu_plan *plan)
+/* Searches among the places on the guests' own nodes, and everywhere if that gains enough. */
+static int search_nodes(struct decision *d, struct cpu_solution *solution)
 {
-	double least_gain = fmax(find_doubt(table, tracks, order, load),
-				 settled ? GAIN_LEAST * policy->threshold_pct : 0);
-	struct cpu_solution solution = {0};
-	struct span span;
-	bool *touched = calloc(table->problem.npcpus, sizeof(*touched));
-	int result = -1;
+	struct table *table = &d->table;
+	struct cpu_solution near = {0};
 
-	if (!touched || cpu_search(&table->problem, &solution))
-		goto out;
-	result = 0;
-	plan->best_spread_pct = solution.spread_bound;
-	plan->bound = solution.bound;
-	plan->exact = solution.exact;
-	plan->verdict = CPU_BEST;
-	if (!is_worth(table, policy, &solution, least_gain, load))
-		goto out;
-	result = write_pins(table, policy, sample, solution.to, plan);
-	if (result)
-		goto out;
-	if (plan->npins)
-		plan->verdict = CPU_ACT;
-	sum_loads(table, solution.to, 0, load);
-	span = measure(load, table->problem.npcpus);
-	plan->plan_spread_pct = span.most - span.least;
-	for (size_t c = 0; c < table->problem.npcpus; c++)
-		plan->pcpus[table->pcpu[c]].plan_pct = load[c];
-	remember(table, solution.to, tracks, order, touched, plan);
-out:
-	free(touched);
+	if (cpu_search(&table->problem, solution))
+		return -1;
+	if (!table->near)
+		return 0;
+	table->problem.allowed = table->near;
+	if (cpu_search(&table->problem, &near)) {
+		cpu_solution_free(&near);
+		return -1;
+	}
+	table->problem.allowed = table->allowed;
+	if (near.spread - solution->spread <= d->policy->node_cost_pct) {
+		struct cpu_solution far = *solution;
+
+		*solution = near;
+		near = far;
+	}
+	cpu_solution_free(&near);
+	return 0;
+}
+
+/* Balances the loads into to[], if that is worth its moves. */
+static int balance(struct decision *d, bool settled)
+{
+	double least_gain = fmax(find_doubt(d), settled ? GAIN_LEAST * d->policy->threshold_pct : 0);
+	struct cpu_solution solution = {0};
+	int result = search_nodes(d, &solution);
+
+	if (result == 0) {
+		d->plan->best_spread_pct = solution.spread_bound;
+		d->plan->bound = solution.bound;
+		d->plan->exact = solution.exact;
+		d->plan->verdict = CPU_BEST;
+		if (is_worth(d, &solution, least_gain))
+			memcpy(d->to, solution.to, d->table.problem.nvcpus * sizeof(*d->to));
+	}
 	cpu_solution_free(&solution);
 	return result;
 }
 
-/* Decides on the demands. */
-static int decide(struct cpu_state *state, const struct cpu_policy *policy,
-		  const struct cpu_sample *sample, struct cpu_tracks *tracks,
-		  const struct cpu_windows *windows, struct cpu_plan *plan, unsigned int *held)
+/* Parts what is in each other's way, as far as the spread allows. */
+static int part(struct decision *d)
 {
-	size_t *sorted = calloc(sample->nvcpus + 1, sizeof(*sorted));
-	double *load = calloc(sample->npcpus + 1, sizeof(*load));
-	struct table table = {0};
+	struct table *table = &d->table;
+	double most = fmax(d->policy->threshold_pct, cpu_spread(&table->problem, d->to));
+	int result;
+
+	if (table->near)
+		table->problem.allowed = table->near;
+	result = cpu_part(&table->problem, most, d->to, d->parted);
+	table->problem.allowed = table->allowed;
+	return result;
+}
+
+static bool differs(const struct decision *d)
+{
+	return memcmp(d->to, d->table.at, d->table.problem.nvcpus * sizeof(*d->to)) != 0;
+}
+
+/* Fills in what is to be: to[]. */
+static int choose(struct decision *d, const struct cpu_state *state)
+{
+	struct table *table = &d->table;
+
+	memcpy(d->to, table->at, table->problem.nvcpus * sizeof(*d->to));
+	d->plan->verdict = judge(table, d->policy, d->plan, d->load);
+	if (d->plan->verdict == CPU_ACT && balance(d, state->settled))
+		return -1;
+	/* While something floats for want of load there is nothing to part. */
+	if (d->plan->verdict != CPU_QUIET && part(d))
+		return -1;
+	if (differs(d))
+		d->plan->verdict = CPU_ACT;
+	return 0;
+}
+
+static int decision_allocate(struct decision *d)
+{
+	size_t n = d->table.problem.nvcpus + 1, m = d->table.problem.npcpus + 1;
+
+	d->to = calloc(n, sizeof(*d->to));
+	d->parted = calloc(n, sizeof(*d->parted));
+	d->load = calloc(m, sizeof(*d->load));
+	d->touched = calloc(m, sizeof(*d->touched));
+	return d->to && d->parted && d->load && d->touched ? 0 : -1;
+}
+
+static void decision_free(struct decision *d)
+{
+	table_free(&d->table);
+	free(d->to);
+	free(d->parted);
+	free(d->load);
+	free(d->touched);
+}
+
+/* Decides on the demands. *held: for how many ticks in a row this has now been put off. */
+static int decide(struct decision *d, const struct cpu_state *state,
+		  const struct cpu_windows *windows, unsigned int *held)
+{
+	size_t *sorted = calloc(d->sample->nvcpus + 1, sizeof(*sorted));
 	int result = -1;
 
 	*held = 0;
-	if (!sorted || !load)
-		goto out;
-	for (size_t i = 0; i < sample->nvcpus; i++)
-		sorted[windows->order[i]] = i;
-	if (table_build(&table, policy, sample, plan, sorted))
+	for (size_t i = 0; sorted && i < d->sample->nvcpus; i++)
+		sorted[d->order[i]] = i;
+	if (!sorted || table_build(&d->table, d->policy, d->sample, d->plan, sorted) ||
+	    decision_allocate(d))
 		goto out;
 	result = 0;
-	plan->verdict = CPU_EMPTY;
-	if (!table.problem.nvcpus || !table.problem.npcpus)
+	d->plan->verdict = CPU_EMPTY;
+	if (!d->table.problem.nvcpus || !d->table.problem.npcpus)
 		goto out;
-	plan->verdict = judge(&table, policy, plan, load);
-	if (plan->verdict != CPU_ACT)
+	result = choose(d, state);
+	if (result || d->plan->verdict != CPU_ACT)
 		goto out;
-	if (windows->changed_pct > fmax(policy->threshold_pct, HOLD_SHARE * table.total) &&
+	if (windows->changed_pct > fmax(d->policy->threshold_pct, HOLD_SHARE * d->table.total) &&
 	    state->held < HOLD_TICKS) {
-		plan->verdict = CPU_HELD;
+		d->plan->verdict = CPU_HELD;
 		*held = state->held + 1;
 		goto out;
 	}
-	result = search(&table, policy, state->settled, sample, tracks, windows->order, load, plan);
+	result = write_pins(d);
+	if (result == 0)
+		remember(d);
 out:
-	table_free(&table);
+	decision_free(d);
 	free(sorted);
-	free(load);
 	return result;
 }
 
@@ -573,6 +441,7 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 {
 	struct cpu_windows windows = {0};
 	struct cpu_tracks next = {0};
+	struct decision decision;
 	unsigned int held = 0;
 	int result = -1;
 
@@ -581,8 +450,9 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 	if (cpu_rates(&state->tracks, policy, sample, plan->vcpus, plan->pcpus, &next, &windows))
 		goto out;
 	plan->elapsed_s = state->tracks.started ? windows.elapsed_s : 0;
-	if (windows.usable &&
-	    decide(state, policy, sample, &next, &windows, plan, &held))
+	decision = (struct decision){.policy = policy, .sample = sample, .tracks = &next,
+				     .order = windows.order, .plan = plan};
+	if (windows.usable && decide(&decision, state, &windows, &held))
 		goto out;
 	result = 0;
 	/* A window too short to be read goes on until it is long enough. */

@@ -25,7 +25,7 @@ struct cpu_problem {
 	size_t nvcpus;
 	const double *demand; /* [nvcpus] ≥ 0 */
 	const int *at;	      /* [nvcpus] where it is; CPU_NOWHERE: it must be placed, at no cost */
-	const size_t *guest;  /* [nvcpus] equal numbers: the same guest */
+	const size_t *guest;  /* [nvcpus] equal numbers: the same guest; they stand together */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
 	double threshold;		     /* spread that is good enough */
 	double move_cost; /* points of spread above the threshold that a move must be worth */
