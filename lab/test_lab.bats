@@ -241,7 +241,7 @@ refused() {
 	before=$(virsh dumpxml ${prefix}9)
 	run "$LAB" up --prefix $prefix --guests 9 --memory 256M
 	refused 2 "${prefix}9 that is not the lab's"
-	gone virsh -q dominfo ${prefix}2 2>/dev/null
+	gone virsh -q dominfo ${prefix}3 2>/dev/null
 	"$LAB" down --prefix $prefix
 	[ "$before" = "$(virsh dumpxml ${prefix}9)" ]
 	virsh -q undefine ${prefix}9
