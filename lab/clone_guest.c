@@ -128,7 +128,12 @@ static int restore_by_pipe(struct clone *c, const char *path, const unsigned cha
 		return fail(c, "%s: %s", path, strerror(errno));
 	status = virDomainRestoreFlags(c->conn, path, wanted, VIR_DOMAIN_SAVE_RUNNING);
 	feed_stop(&feed);
-	return status < 0 ? fail_virt(c, "cannot be restored") : 0;
+	if (status < 0)
+		return fail_virt(c, "cannot be restored");
+	if (feed_gate_good(feed.gate))
+		return 0;
+	virDomainDestroyFlags(c->dom, VIR_DOMAIN_DESTROY_REMOVE_LOGS);
+	return fail(c, "the golden guest is damaged");
 }
 
 static int restore_by_copy(struct clone *c, const char *path, const unsigned char *head, size_t len,
