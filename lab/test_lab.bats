@@ -1,20 +1,19 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The lab on real guests of its own prefix: up, again, down, what is left, and what it refuses.
-# shellcheck disable=SC2016,SC2030,SC2031  # texts for other shells; each test has a state folder of its own
-
-prefix=labtest_vm
+# The lab on real guests: up, again, down, what is left, and what it refuses.
+# shellcheck disable=SC2016  # texts for other shells
+# shellcheck disable=SC2030,SC2031,SC2086  # a state folder per test; the prefix is one word
 
 setup_file() {
 	export LAB=$BATS_TEST_DIRNAME/lab VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	export BALLAST_STATE=${BALLAST_STATE:-/var/lib/ballast}
 	((EUID == 0)) || skip "needs root"
 	"$LAB" setup >&2
-	"$LAB" down --prefix $prefix
 	"$LAB" image >&2
-	# A state folder of its own, where guests' QEMUs can read.
+	# A state folder of its own, where guests' QEMUs can read; and a prefix, for there may be another run.
 	SCRATCH=$(mktemp -d /var/tmp/ballast-test.XXXXXX)
-	export SCRATCH
+	prefix=lt${SCRATCH##*.}_vm
+	export SCRATCH prefix
 	chmod 0755 "$SCRATCH"
 }
 
@@ -22,7 +21,7 @@ teardown_file() {
 	[[ ${SCRATCH:-} ]] || return 0
 	"$LAB" down --prefix $prefix
 	virsh -q undefine ${prefix}9 2>/dev/null || true
-	rm -rf "$SCRATCH"
+	rm -rf "$SCRATCH" "$BALLAST_STATE/locks/$prefix"
 }
 
 # A copy of the lab's scripts whose inputs may be changed.
