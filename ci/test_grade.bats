@@ -125,7 +125,11 @@ key() { # FILE KEY: the first value of that key, at any depth
 	submission sleeps
 	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
 	pid=$!
-	while ! grep -q running "$CALLS"; do sleep 0.1; done
+	for ((i = 0; i < 600; i++)); do
+		! grep -q running "$CALLS" || break
+		kill -0 "$pid"
+		sleep 0.1
+	done
 	kill -TERM "$pid"
 	status=0
 	wait "$pid" || status=$?
