@@ -25,8 +25,10 @@
 #define GATE_LEAST_PCT 0.5
 #define NOISE_GATE     4.0
 
-/* A vCPU that gets all but this of what it is believed to want, and never sleeps, wants more. */
-#define FAITH_MARGIN_PCT 2.0
+/* A vCPU that gets all but this, and this part, of what it is believed to want, and never sleeps, wants
+ * more. */
+#define FAITH_MARGIN_PCT 0.5
+#define FAITH_MARGIN	 0.04
 
 /* So many windows it may do that before a guess is made again, once a guess was wrong; twice as many
  * each time. */
@@ -72,7 +74,7 @@ static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guesse
 		return false;
 	}
 	belief->explained |= belief->disturbed;
-	if (belief->explained && usage_pct < belief->demand_pct - FAITH_MARGIN_PCT)
+	if (belief->explained && usage_pct < belief->demand_pct * (1 - FAITH_MARGIN) - FAITH_MARGIN_PCT)
 		return true;
 	if (usage_pct > belief->demand_pct + gate || belief->waited >= belief->patience)
 		return false;

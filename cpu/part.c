@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parting busy vCPUs that are in each other's way. */
+/* Relief of overloaded pCPUs, and parting of busy vCPUs that are in each other's way. */
 #include "part.h"
 
 #include <math.h>
@@ -14,6 +14,9 @@
 
 /* A pCPU has room as far as it then has no more than this. */
 #define FULL_PCT 100.0
+
+/* Relief of less than this is not worth a move. */
+#define RELIEF_PCT 5.0
 
 /* How many pCPUs at either end of the order of load are known: of two that change one is left. */
 #define ENDS 3
@@ -95,8 +98,75 @@ static void put(struct parting *parting, size_t v, size_t q)
 	parting->load[parting->to[v]] -= demand;
 	parting->load[q] += demand;
 	parting->to[v] = (int)q;
-	parting->moved[v] = true;
 }
+
+/* --- overloaded pCPUs --- */
+
+static double overload(double load)
+{
+	return fmax(load - FULL_PCT, 0);
+}
+
+/* v goes to q, and other (or none: nvcpus) in exchange. */
+struct relief {
+	size_t v, q, other;
+	double worth; /* overload taken away, per move */
+};
+
+static void consider_relief(const struct parting *parting, size_t v, size_t q, size_t other,
+			    struct relief *best)
+{
+	const struct cpu_problem *problem = parting->problem;
+	size_t p = (size_t)parting->to[v];
+	double shift = problem->demand[v], moves = 1, worth;
+
+	if (other < problem->nvcpus) {
+		shift -= problem->demand[other];
+		moves = 2;
+		if (shift <= 0 || !cpu_may(problem, other, p))
+			return;
+	}
+	worth = (overload(parting->load[p]) + overload(parting->load[q]) -
+		 overload(parting->load[p] - shift) - overload(parting->load[q] + shift)) / moves;
+	if (worth > best->worth + CPU_EPSILON && cpu_may(problem, v, q) &&
+	    spread_after(parting, p, q, shift) <= parting->spread_most + CPU_EPSILON)
+		*best = (struct relief){v, q, other, worth};
+}
+
+/* Takes load off a pCPU as long as it has too much and another has room. */
+static void relieve(struct parting *parting, size_t p)
+{
+	const struct cpu_problem *problem = parting->problem;
+	struct relief best;
+
+	do {
+		best = (struct relief){.worth = RELIEF_PCT};
+		find_ends(parting);
+		if (overload(parting->load[p]) < RELIEF_PCT ||
+		    parting->load[parting->least[0]] > FULL_PCT - RELIEF_PCT)
+			return;
+		for (size_t v = 0; v < problem->nvcpus; v++) {
+			if (parting->to[v] != (int)p)
+				continue;
+			for (size_t q = 0; q < problem->npcpus; q++) {
+				if (parting->load[q] <= FULL_PCT - RELIEF_PCT)
+					consider_relief(parting, v, q, problem->nvcpus, &best);
+			}
+			for (size_t u = 0; u < problem->nvcpus; u++) {
+				if (parting->load[parting->to[u]] <= FULL_PCT - RELIEF_PCT)
+					consider_relief(parting, v, (size_t)parting->to[u], u,
+							&best);
+			}
+		}
+		if (best.worth > RELIEF_PCT) {
+			if (best.other < problem->nvcpus)
+				put(parting, best.other, p);
+			put(parting, best.v, best.q);
+		}
+	} while (best.worth > RELIEF_PCT);
+}
+
+/* --- busy vCPUs and threads --- */
 
 /* A place for v, and who would have to leave it: nobody (nvcpus) or one vCPU in exchange. */
 struct place {
@@ -127,9 +197,9 @@ static void consider(const struct parting *parting, size_t v, size_t q, size_t o
 	*best = (struct place){.found = true, .pcpu = q, .other = other, .cost = cost};
 }
 
-/* Moves v to the cheapest place on a pCPU that passes the test, or swaps it there. */
-static bool move_away(struct parting *parting, size_t v, bool (*test)(const struct parting *, size_t v,
-								     size_t q))
+/* Moves v to the cheapest place on a pCPU that passes the test, or else swaps it there. */
+static void move_away(struct parting *parting, size_t v,
+		      bool (*test)(const struct parting *parting, size_t v, size_t q))
 {
 	const struct cpu_problem *problem = parting->problem;
 	struct place best = {0};
@@ -146,11 +216,13 @@ static bool move_away(struct parting *parting, size_t v, bool (*test)(const stru
 			consider(parting, v, q, u, &best);
 	}
 	if (!best.found)
-		return false;
-	if (best.other < problem->nvcpus)
+		return;
+	if (best.other < problem->nvcpus) {
+		parting->moved[best.other] = true;
 		put(parting, best.other, (size_t)parting->to[v]);
+	}
+	parting->moved[v] = true;
 	put(parting, v, best.pcpu);
-	return true;
 }
 
 /* --- vCPUs of one guest --- */
@@ -212,6 +284,8 @@ int cpu_part(const struct cpu_problem *problem, double spread_most, int *to, boo
 	memcpy(parting.load, problem->base, problem->npcpus * sizeof(*parting.load));
 	for (size_t v = 0; v < problem->nvcpus; v++)
 		parting.load[to[v]] += problem->demand[v];
+	for (size_t p = 0; p < problem->npcpus; p++)
+		relieve(&parting, p);
 	for (size_t v = 0; v < problem->nvcpus; v++) {
 		if (!is_busy(&parting, v))
 			continue;

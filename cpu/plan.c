@@ -317,11 +317,12 @@ static int balance(struct decision *d, bool settled)
 
 	if (result == 0) {
 		d->plan->best_spread_pct = solution.spread_bound;
-		d->plan->bound = solution.bound;
-		d->plan->exact = solution.exact;
 		d->plan->verdict = CPU_BEST;
-		if (is_worth(d, &solution, least_gain))
+		if (is_worth(d, &solution, least_gain)) {
+			d->plan->bound = solution.bound;
+			d->plan->exact = solution.exact;
 			memcpy(d->to, solution.to, d->table.problem.nvcpus * sizeof(*d->to));
+		}
 	}
 	cpu_solution_free(&solution);
 	return result;

@@ -20,7 +20,7 @@
  * the longer it stays, with this time constant, and no longer than it stays; and only as far as it stands
  * out of the average by more than its noise.
  */
-#define OTHER_RISE_S	4.0
+#define OTHER_RISE_S	3.0
 #define OTHER_LEAST_PCT 3.0
 #define OTHER_NOISE	1.5
 
@@ -171,6 +171,9 @@ static void sum_usage(struct reading *r)
 		ptrdiff_t then = cpu_pcpu_find(r->sample, track->pcpu);
 		double usage = r->vcpus[i].usage_pct;
 
+		/* What it used is not known, so neither is what others used beside it. */
+		if (now >= 0 && !r->vcpus[i].known)
+			r->blurred[now] = true;
 		if (now < 0) {
 			r->floating_pct += usage;
 		} else {
@@ -199,6 +202,8 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 		.crowd_pct = p < 0 ? -1 : r->crowd[p],
 		.cap_pct = r->sample->guests[vcpu->guest].cap_pct,
 	};
+	double contradiction;
+	bool disturbed;
 
 	if (p >= 0 && r->top[p] > 0)
 		window.share = load->usage_pct / weight_of(r, i) / r->top[p];
@@ -207,7 +212,10 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 	track->pcpu = vcpu->pcpu;
 	if (!load->known)
 		return;
-	r->windows->changed_pct += cpu_believe(&track->belief, &window, policy->confirm);
+	disturbed = track->belief.disturbed;
+	contradiction = cpu_believe(&track->belief, &window, policy->confirm);
+	/* What we stirred up ourselves is nothing to wait for. */
+	r->windows->changed_pct += disturbed ? 0 : contradiction;
 	load->demand_pct = track->belief.demand_pct;
 	load->known = track->belief.known;
 }
@@ -264,7 +272,7 @@ static void settle_others(struct reading *r)
 		double off = tracks[p].other_pct - sum / usable;
 		double noise = OTHER_LEAST_PCT + OTHER_NOISE * tracks[p].noise_pct;
 
-		r->pcpus[p].other_pct = sum / usable + copysign(fmax(fabs(off) - noise, 0), off);
+		r->pcpus[p].other_pct = sum / usable + (fabs(off) > noise ? off : 0);
 	}
 }
 

@@ -1,254 +1,510 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy, rule by rule, on a made-up host whose counters follow made-up loads. */
-#include "plan.h"
+/* The policy, rule by rule, on a made-up host. */
+#include "made_up.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#define VCPUS_MOST 64
-#define PCPUS_MOST 16
-
-/* A host in which every vCPU runs and waits at given rates. */
-struct bench {
-	struct cpu_state *state;
-	struct cpu_policy policy;
-	struct cpu_plan plan;
-	struct cpu_sample sample;
-	struct cpu_pcpu pcpus[PCPUS_MOST];
-	struct cpu_guest guests[VCPUS_MOST];
-	struct cpu_vcpu vcpus[VCPUS_MOST];
-	double demand[VCPUS_MOST]; /* % of a pCPU; per guest one vCPU */
-};
+#define HEAVY 100.0
+#define LIGHT 45.0
 
 static int set_up(void **state)
 {
-	struct bench *b = calloc(1, sizeof(*b));
+	struct made_up *m = calloc(1, sizeof(*m));
 
-	b->state = cpu_state_new();
-	cpu_policy_init(&b->policy);
-	b->sample.pcpus = b->pcpus;
-	b->sample.guests = b->guests;
-	b->sample.vcpus = b->vcpus;
-	b->sample.time_s = 1000;
-	*state = b;
-	return 0;
+	made_up_init(m, 4);
+	*state = m;
+	return m ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
-	struct bench *b = *state;
-
-	cpu_state_free(b->state);
-	cpu_plan_free(&b->plan);
-	free(b);
+	made_up_free(*state);
+	free(*state);
 	return 0;
 }
 
-static void make_host(struct bench *b, size_t npcpus)
+/* --- the course's cases, as a table --- */
+
+struct course_case {
+	const char *name;
+	int pcpus;
+	int start[8];	   /* F: floats */
+	double demand[8];
+	size_t moves, pins; /* in all */
+	double spread;	   /* of the wishes, at the end */
+};
+
+#define F CPU_FLOATING
+#define ALL(x) {x, x, x, x, x, x, x, x}
+
+static const struct course_case course_cases[] = {
+	{"balanced", 4, {0, 1, 2, 3, 0, 1, 2, 3}, ALL(LIGHT), 0, 0, 0},
+	{"all on one", 4, ALL(0), ALL(LIGHT), 6, 6, 0},
+	{"half and half", 4, {0, 0, 0, 0, 1, 1, 1, 1}, ALL(LIGHT), 4, 4, 0},
+	{"floating, equal", 4, ALL(F), ALL(LIGHT), 0, 8, 0},
+	{"floating, mixed", 4, ALL(F), {HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT}, 0, 8, 0},
+	{"idle", 4, {0, 1, 2, 3, 0, 1, 2, 3}, ALL(2), 0, 0, 0},
+	{"idle, all on one", 4, ALL(0), ALL(2), 0, 0, 16},
+	{"idle, floating", 4, ALL(F), ALL(2), 0, 0, 0},
+	{"a swap is needed", 2, {0, 0, 1, 1}, {HEAVY, HEAVY, LIGHT, LIGHT}, 2, 2, 0},
+	{"one vCPU is the whole load", 4, {2}, {HEAVY}, 0, 0, 100},
+	{"as many as pCPUs", 4, {0, 0, 1, 1}, {60, 60, 60, 60}, 2, 2, 0},
+	{"fewer than pCPUs", 4, {1, 1, 1}, {80, 80, 80}, 2, 2, 80},
+	{"two small on one", 2, {0, 0}, {20, 20}, 1, 1, 0},
+};
+
+static double spread_of(const struct made_up *m)
 {
-	b->sample.npcpus = npcpus;
-	for (size_t p = 0; p < npcpus; p++)
-		b->pcpus[p] = (struct cpu_pcpu){.id = (int)p, .core = -1, .cache = -1, .node = -1,
-						.usable = true};
+	double least = INFINITY, most = 0;
+
+	for (size_t p = 0; p < m->sample.npcpus; p++) {
+		least = fmin(least, made_up_load(m, m->pcpus[p].id));
+		most = fmax(most, made_up_load(m, m->pcpus[p].id));
+	}
+	return most - least;
 }
 
-static void add_guest(struct bench *b, int pcpu, double demand)
+static void test_course(void **state)
 {
-	size_t g = b->sample.nguests++;
+	(void)state;
+	for (size_t i = 0; i < sizeof(course_cases) / sizeof(*course_cases); i++) {
+		const struct course_case *c = &course_cases[i];
+		struct made_up m;
+		size_t moves = 0, pins = 0;
 
-	b->guests[g] = (struct cpu_guest){.managed = true, .weight = 1, .cap_pct = 100, .node = -1};
-	b->guests[g].uuid[0] = (unsigned char)(g + 1);
-	b->vcpus[b->sample.nvcpus++] = (struct cpu_vcpu){.guest = g, .pcpu = pcpu};
-	b->demand[g] = demand;
-}
-
-/*
- * Time passes: each pCPU is shared fairly. A vCPU that does not get its demand waits all of the rest
- * of the time; one that does waits as long as the others run, at most.
- */
-static void pass(struct bench *b, double seconds)
-{
-	b->sample.time_s += seconds;
-	for (size_t p = 0; p < b->sample.npcpus; p++) {
-		size_t mine[VCPUS_MOST], n = 0, left;
-		double got[VCPUS_MOST] = {0}, room = 100, used = 0;
-
-		for (size_t v = 0; v < b->sample.nvcpus; v++) {
-			if (b->vcpus[v].pcpu == b->pcpus[p].id ||
-			    (b->vcpus[v].pcpu == CPU_FLOATING && v % b->sample.npcpus == p))
-				mine[n++] = v;
+		made_up_init(&m, (size_t)c->pcpus);
+		for (int g = 0; g < 8 && c->demand[g] > 0; g++)
+			made_up_guest(&m, c->start[g], c->demand[g]);
+		for (int tick = 0; tick < 20; tick++) {
+			moves += made_up_run(&m, 1);
+			pins += m.plan.npins;
+			/* All is done by the second full window. */
+			if (tick > 2 && m.plan.npins)
+				fail_msg("%s: pins at tick %d", c->name, tick);
 		}
-		left = n;
-		/* Water-filling: whoever wants less than an equal share gets all it wants. */
-		for (bool again = true; again && left;) {
-			double share = room / (double)left;
-
-			again = false;
-			for (size_t i = 0; i < n; i++) {
-				if (got[i] > 0 || b->demand[mine[i]] > share)
-					continue;
-				got[i] = fmax(b->demand[mine[i]], 1e-9);
-				room -= got[i];
-				left--;
-				again = true;
-			}
-		}
-		for (size_t i = 0; i < n; i++) {
-			got[i] = got[i] > 0 ? got[i] : room / (double)left;
-			used += got[i];
-		}
-		for (size_t i = 0; i < n; i++) {
-			struct cpu_vcpu *vcpu = &b->vcpus[mine[i]];
-			double wait = b->demand[mine[i]] > got[i] + 1e-6 ?
-					      100 - got[i] : got[i] * (used - got[i]) / 100;
-
-			vcpu->run_ns += (uint64_t)(got[i] / 100 * seconds * 1e9);
-			vcpu->delay_ns += (uint64_t)(wait / 100 * seconds * 1e9);
-		}
-		b->pcpus[p].busy_ns += (uint64_t)(used / 100 * seconds * 1e9);
+		if (moves != c->moves || pins != c->pins || fabs(spread_of(&m) - c->spread) > 1e-6)
+			fail_msg("%s: %zu moves, %zu pins, spread %.1f", c->name, moves, pins,
+				 spread_of(&m));
+		assert_int_equal(m.plan.undone, 0);
+		made_up_free(&m);
 	}
 }
 
-static const struct cpu_plan *tick(struct bench *b)
+/* --- time --- */
+
+static void test_first_sample_decides_nothing(void **state)
 {
-	assert_int_equal(cpu_plan(b->state, &b->policy, &b->sample, &b->plan), 0);
-	return &b->plan;
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, 0, HEAVY);
+	assert_int_equal(made_up_tick(m), 0);
+	assert_int_equal(m->plan.verdict, CPU_FIRST);
+	assert_int_equal(made_up_run(m, 1), 0); /* one window is no confirmation */
+	assert_int_equal(made_up_run(m, 1), 6);
+	assert_int_equal(m->plan.bound, 6);
+	assert_true(m->plan.exact);
 }
 
-static void make_pins(struct bench *b)
+static void test_once_decides_on_one_window(void **state)
 {
-	for (size_t i = 0; i < b->plan.npins; i++)
-		b->vcpus[b->plan.pins[i].vcpu].pcpu = b->plan.pins[i].to;
+	struct made_up *m = *state;
+
+	m->policy.confirm = 1;
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, 0, HEAVY);
+	made_up_tick(m);
+	assert_int_equal(made_up_run(m, 1), 6);
 }
 
-/* Ticks at an interval of 2 s, doing what the plan says. Returns all moves, and all pins in *pins. */
-static size_t run(struct bench *b, unsigned int ticks, size_t *pins)
+static void test_windows_that_are_too_short_add_up(void **state)
 {
-	size_t moves = 0;
+	struct made_up *m = *state;
 
-	for (unsigned int i = 0; i < ticks; i++) {
-		pass(b, 2);
-		tick(b);
-		make_pins(b);
-		moves += b->plan.moves;
-		if (pins)
-			*pins += b->plan.npins;
+	for (int g = 0; g < 4; g++)
+		made_up_guest(m, g, LIGHT);
+	made_up_tick(m);
+	made_up_pass(m, 0.03);
+	made_up_tick(m);
+	assert_int_equal(m->plan.verdict, CPU_FIRST);
+	made_up_pass(m, 0.03);
+	made_up_tick(m);
+	assert_true(m->plan.elapsed_s > 0.059 && m->plan.elapsed_s < 0.061);
+	assert_true(m->plan.vcpus[0].usage_pct > 44 && m->plan.vcpus[0].usage_pct < 46);
+}
+
+static void test_late_ticks_read_the_same(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 4; g++)
+		made_up_guest(m, g, LIGHT);
+	made_up_run(m, 3);
+	made_up_pass(m, 7777);
+	assert_int_equal(made_up_tick(m), 0);
+	assert_true(fabs(m->plan.vcpus[0].usage_pct - LIGHT) < 0.1);
+	/* A clock that goes back starts anew. */
+	m->sample.time_s = 5;
+	assert_int_equal(made_up_tick(m), 0);
+	assert_int_equal(m->plan.verdict, CPU_FIRST);
+	assert_int_equal(made_up_run(m, 3), 0);
+	assert_int_equal(m->plan.verdict, CPU_BALANCED);
+}
+
+/* --- demand --- */
+
+static void test_one_noisy_window_moves_nothing(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, g % 4, 40);
+	made_up_run(m, 5);
+	for (int i = 0; i < 10; i++) {
+		m->demand[i % 8] = 95;
+		assert_int_equal(made_up_run(m, 1), 0);
+		m->demand[i % 8] = 40;
+		assert_int_equal(made_up_run(m, 2), 0);
 	}
-	return moves;
 }
 
-static void test_all_on_one(void **state)
+static void test_a_change_is_acted_on_at_the_next_tick(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
 
-	make_host(b, 4);
 	for (int g = 0; g < 8; g++)
-		add_guest(b, 0, 100);
-	tick(b);
-	assert_int_equal(b->plan.verdict, CPU_FIRST);
-	assert_int_equal(run(b, 1, NULL), 0); /* one window is no confirmation */
-	assert_int_equal(b->plan.nvcpus, 8);
-	assert_int_equal(run(b, 1, NULL), 6);
-	assert_int_equal(b->plan.bound, 6);
-	assert_int_equal(run(b, 20, NULL), 0);
-	assert_int_equal(b->plan.verdict, CPU_BALANCED);
+		made_up_guest(m, g % 4, 40);
+	made_up_run(m, 5);
+	m->demand[0] = m->demand[4] = HEAVY; /* both on pCPU 0: best is 100, 100, 120, 120 */
+	assert_int_equal(made_up_run(m, 1), 0);
+	assert_int_equal(made_up_run(m, 1), 3);
+	assert_int_equal(made_up_run(m, 20), 0);
 }
 
-static void test_idle_noise_moves_nothing(void **state)
+static void test_demand_is_seen_through_waiting(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
 
-	make_host(b, 4);
-	for (int g = 0; g < 8; g++)
-		add_guest(b, 0, 2);
-	for (int i = 0; i < 50; i++) {
-		for (int g = 0; g < 8; g++)
-			b->demand[g] = 1 + (i * 7 + g * 3) % 5;
-		assert_int_equal(run(b, 1, NULL), 0);
-	}
-	assert_int_equal(b->plan.verdict, CPU_QUIET);
+	/* On one pCPU: 33 each for the busy, 20 for the light one. */
+	made_up_guest(m, 0, HEAVY);
+	made_up_guest(m, 0, HEAVY);
+	made_up_guest(m, 0, 20);
+	m->sample.npcpus = 1;
+	made_up_run(m, 4);
+	assert_int_equal(m->plan.vcpus[0].demand_pct, 100);
+	assert_int_equal(lround(m->plan.vcpus[0].usage_pct), 40);
+	assert_int_equal(lround(m->plan.vcpus[2].demand_pct), 20);
 }
 
-static void test_mixed_floating(void **state)
+static void test_demand_without_delays(void **state)
 {
-	struct bench *b = *state;
-	size_t pins = 0;
-	double load[4] = {0};
+	struct made_up *m = *state;
 
-	make_host(b, 4);
+	made_up_guest(m, 0, HEAVY);
+	made_up_guest(m, 0, HEAVY);
+	made_up_guest(m, 0, 20);
+	for (int v = 0; v < 3; v++)
+		m->vcpus[v].delay_ns = CPU_NOT_KNOWN;
+	m->sample.npcpus = 1;
+	made_up_run(m, 4);
+	assert_int_equal(m->plan.vcpus[0].demand_pct, 100);
+	assert_int_equal(lround(m->plan.vcpus[2].demand_pct), 20);
+	assert_true(m->plan.vcpus[2].delay_pct < 0);
+}
+
+static void test_what_was_seen_in_better_times_is_kept(void **state)
+{
+	struct made_up *m = *state;
+
 	for (int g = 0; g < 8; g++)
-		add_guest(b, CPU_FLOATING, 1);
-	assert_int_equal(run(b, 3, &pins), 0);
-	assert_int_equal(pins, 0); /* nothing tells them apart yet */
+		made_up_guest(m, g % 4, g < 4 ? HEAVY : LIGHT);
+	assert_int_equal(made_up_run(m, 6), 0);
+	/* Somebody else pins them all to one pCPU, where they all use 12.5 %. */
 	for (int g = 0; g < 8; g++)
-		b->demand[g] = g % 2 ? 100 : 45;
-	assert_int_equal(run(b, 10, &pins), 0);
-	assert_int_equal(pins, 8);
-	for (int g = 0; g < 8; g++)
-		load[b->vcpus[g].pcpu] += b->demand[g];
+		m->vcpus[g].pcpu = 0;
+	assert_int_equal(made_up_run(m, 1), 6);
 	for (int p = 0; p < 4; p++)
-		assert_int_equal((int)load[p], 145);
+		assert_int_equal(lround(made_up_load(m, p)), 145);
+	assert_int_equal(made_up_run(m, 20), 0);
 }
 
-static void test_one_noisy_window(void **state)
+static void test_capped_guests_count_with_their_cap(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
 
-	make_host(b, 2);
+	for (int g = 0; g < 2; g++) {
+		made_up_guest(m, 0, HEAVY);
+		m->guests[g].cap_pct = 30;
+	}
+	made_up_guest(m, 1, 60);
+	m->sample.npcpus = 2;
+	assert_int_equal(made_up_run(m, 10), 0); /* 60 and 60 */
+	assert_int_equal(m->plan.verdict, CPU_BALANCED);
+	assert_int_equal(lround(m->plan.vcpus[0].demand_pct), 30);
+}
+
+static void test_weights_are_what_is_due(void **state)
+{
+	struct made_up *m = *state;
+
+	/* Two that weigh twice as much on one pCPU get 50 each there and 67 beside a common one. */
+	for (int g = 0; g < 4; g++) {
+		made_up_guest(m, g / 2, HEAVY);
+		m->guests[g].weight = g < 2 ? 2 : 1;
+	}
+	m->sample.npcpus = 2;
+	assert_int_equal(made_up_run(m, 4), 2);
+	assert_int_not_equal(m->vcpus[0].pcpu, m->vcpus[1].pcpu);
+	assert_int_not_equal(m->vcpus[2].pcpu, m->vcpus[3].pcpu);
+	assert_int_equal(made_up_run(m, 20), 0);
+}
+
+/* --- who comes and goes --- */
+
+static void test_counters_go_back_at_a_reboot(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, g % 4, 50);
+	made_up_run(m, 4);
+	made_up_pass(m, 2);
+	m->vcpus[0].run_ns = 5;
+	m->vcpus[0].delay_ns = 0;
+	made_up_tick(m);
+	assert_false(m->plan.vcpus[0].known);
+	assert_int_equal(m->plan.npins, 0);
+	assert_int_equal(made_up_run(m, 4), 0);
+	assert_true(m->plan.vcpus[0].known);
+}
+
+static void test_a_guest_comes_and_another_goes(void **state)
+{
+	struct made_up *m = *state;
+
 	for (int g = 0; g < 4; g++)
-		add_guest(b, g % 2, 40);
-	run(b, 5, NULL);
-	b->demand[0] = 95;
-	assert_int_equal(run(b, 1, NULL), 0);
-	b->demand[0] = 40;
-	assert_int_equal(run(b, 5, NULL), 0);
+		made_up_guest(m, g, 50);
+	assert_int_equal(made_up_run(m, 4), 0);
+	/* In the middle of the list, with counters that are no continuation of the one before. */
+	m->guests[1].uuid[5] = 77;
+	m->vcpus[1].run_ns = 12345;
+	m->vcpus[1].pcpu = 0;
+	made_up_pass(m, 2);
+	assert_int_equal(made_up_tick(m), 0);
+	assert_false(m->plan.vcpus[1].known);
+	assert_int_equal(made_up_run(m, 2), 1); /* 100 on pCPU 0, none on 1 */
+	assert_int_equal(m->vcpus[1].pcpu == 1 || m->vcpus[0].pcpu == 1, 1);
+	/* All others vanish. */
+	m->sample.nguests = m->sample.nvcpus = 1;
+	assert_int_equal(made_up_run(m, 3), 0);
+	m->sample.nguests = m->sample.nvcpus = 0;
+	assert_int_equal(made_up_run(m, 2), 0);
+	assert_int_equal(m->plan.verdict, CPU_EMPTY);
 }
 
-static void test_lone_heavy_stays(void **state)
+static void test_pcpus_come_and_go(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
 
-	make_host(b, 4);
-	add_guest(b, 2, 100);
-	assert_int_equal(run(b, 20, NULL), 0);
-	assert_int_equal(b->plan.verdict, CPU_BEST);
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, g % 4, 50);
+	assert_int_equal(made_up_run(m, 4), 0);
+	/* pCPU 3 goes: its guests float, as Linux has it. */
+	m->sample.npcpus = 3;
+	m->vcpus[3].pcpu = m->vcpus[7].pcpu = CPU_FLOATING;
+	made_up_run(m, 3);
+	assert_in_range(m->vcpus[3].pcpu, 0, 2);
+	assert_in_range(m->vcpus[7].pcpu, 0, 2);
+	assert_int_equal(made_up_run(m, 5), 0);
+	/* And back it comes. */
+	m->sample.npcpus = 4;
+	made_up_run(m, 4);
+	assert_int_equal(lround(spread_of(m)), 0);
+	assert_int_equal(made_up_run(m, 10), 0);
 }
 
-static void test_counter_goes_back(void **state)
+static void test_pcpus_with_holes(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
+	static const int ids[] = {1, 7, 64, 129};
 
-	make_host(b, 2);
+	for (int p = 0; p < 4; p++)
+		m->pcpus[p].id = ids[p];
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, 64, HEAVY);
+	assert_int_equal(made_up_run(m, 3), 6);
+	for (int p = 0; p < 4; p++)
+		assert_int_equal(lround(made_up_load(m, ids[p])), 200);
+}
+
+/* --- what is not ours --- */
+
+static void test_unusable_pcpus_are_left(void **state)
+{
+	struct made_up *m = *state;
+
+	m->pcpus[0].usable = m->pcpus[2].usable = false;
 	for (int g = 0; g < 4; g++)
-		add_guest(b, g % 2, 50);
-	run(b, 4, NULL);
-	pass(b, 2);
-	b->vcpus[0].run_ns = 5;
-	b->vcpus[0].delay_ns = 0;
-	tick(b);
-	assert_false(b->plan.vcpus[0].known);
-	assert_int_equal(b->plan.npins, 0);
-	assert_int_equal(run(b, 4, NULL), 0);
-	assert_true(b->plan.vcpus[0].known);
+		made_up_guest(m, g, HEAVY);
+	made_up_run(m, 4);
+	assert_int_equal(lround(made_up_load(m, 1)), 200);
+	assert_int_equal(lround(made_up_load(m, 3)), 200);
+	assert_int_equal(made_up_run(m, 10), 0);
 }
 
-static void test_swap_is_found(void **state)
+static void test_unmanaged_guests_count_but_stay(void **state)
 {
-	struct bench *b = *state;
+	struct made_up *m = *state;
 
-	make_host(b, 2);
-	add_guest(b, 0, 100);
-	add_guest(b, 0, 100);
-	add_guest(b, 1, 40);
-	add_guest(b, 1, 40);
-	assert_int_equal(run(b, 10, NULL), 2);
-	assert_int_equal(b->plan.verdict, CPU_BALANCED);
+	m->sample.npcpus = 2;
+	for (int g = 0; g < 4; g++) {
+		made_up_guest(m, 0, 40);
+		m->guests[g].managed = g >= 2;
+	}
+	made_up_run(m, 5);
+	assert_int_equal(m->vcpus[0].pcpu, 0);
+	assert_int_equal(m->vcpus[1].pcpu, 0);
+	assert_int_equal(m->vcpus[2].pcpu, 1);
+	assert_int_equal(m->vcpus[3].pcpu, 1);
+}
+
+static void test_the_hosts_own_load_counts(void **state)
+{
+	struct made_up *m = *state;
+
+	m->other[0] = 80;
+	m->sample.npcpus = 2;
+	for (int g = 0; g < 4; g++)
+		made_up_guest(m, g % 2, 25);
+	made_up_run(m, 20);
+	assert_int_equal(lround(made_up_load(m, 0)), 0);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
+static void test_restrictions_are_kept(void **state)
+{
+	struct made_up *m = *state;
+	static const unsigned char two[] = {0x03}, last[] = {0x08};
+
+	for (int g = 0; g < 8; g++) {
+		made_up_guest(m, 0, 50);
+		m->vcpus[g].allowed = g < 4 ? two : last;
+		m->vcpus[g].allowed_len = 1;
+	}
+	made_up_run(m, 10);
+	for (int g = 0; g < 4; g++)
+		assert_in_range(m->vcpus[g].pcpu, 0, 1);
+	for (int g = 4; g < 8; g++)
+		assert_int_equal(m->vcpus[g].pcpu, 3);
+	assert_int_equal(lround(made_up_load(m, 0)), 100);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
+/* --- cost, nodes, threads, vCPUs of one guest --- */
+
+static void test_nothing_is_moved_for_less_than_it_costs(void **state)
+{
+	struct made_up *m = *state;
+
+	m->policy.cost_pct = 100;
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, g / 4, 20);
+	assert_int_equal(made_up_run(m, 10), 0);
+	assert_int_equal(m->plan.verdict, CPU_BEST);
+}
+
+static void test_guests_stay_on_their_node(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int p = 0; p < 4; p++)
+		m->pcpus[p].node = p / 2;
+	/* 90 and 60 on one node, 60 and 60 on the other: 15 points are not worth leaving it. */
+	made_up_guest(m, 0, 45);
+	made_up_guest(m, 0, 45);
+	made_up_guest(m, 1, 30);
+	made_up_guest(m, 1, 30);
+	made_up_guest(m, 2, 60);
+	made_up_guest(m, 3, 60);
+	assert_int_equal(made_up_run(m, 4), 2);
+	for (int g = 0; g < 4; g++)
+		assert_in_range(m->vcpus[g].pcpu, 0, 1);
+	assert_int_equal(made_up_run(m, 10), 0);
+	/* A node that is twice as busy is. */
+	m->demand[4] = m->demand[5] = 5;
+	assert_true(made_up_run(m, 4) > 0);
+	assert_true(spread_of(m) < 30);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
+static void test_memory_says_which_node(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int p = 0; p < 4; p++)
+		m->pcpus[p].node = p / 2;
+	for (int g = 0; g < 4; g++) {
+		made_up_guest(m, CPU_FLOATING, 60);
+		m->guests[g].node = g / 2;
+	}
+	made_up_run(m, 4);
+	for (int g = 0; g < 4; g++)
+		assert_int_equal(m->vcpus[g].pcpu / 2, g / 2);
+}
+
+static void test_busy_vcpus_of_a_guest_are_parted(void **state)
+{
+	struct made_up *m = *state;
+
+	/* Two guests, each with both vCPUs on one pCPU: the loads are even, the guests are not served. */
+	made_up_guest(m, 0, 50);
+	made_up_vcpu(m, 0, 50);
+	made_up_guest(m, 1, 50);
+	made_up_vcpu(m, 1, 50);
+	m->sample.npcpus = 2;
+	assert_int_equal(made_up_run(m, 4), 2);
+	assert_int_equal(m->plan.npins, 0);
+	assert_int_not_equal(m->vcpus[0].pcpu, m->vcpus[1].pcpu);
+	assert_int_not_equal(m->vcpus[2].pcpu, m->vcpus[3].pcpu);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
+static void test_busy_threads_of_a_core_are_parted(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int p = 0; p < 4; p++)
+		m->pcpus[p].core = p / 2 * 2;
+	made_up_guest(m, 0, 90);
+	made_up_guest(m, 1, 90);
+	assert_int_equal(made_up_run(m, 4), 1);
+	assert_int_not_equal(m->vcpus[0].pcpu / 2, m->vcpus[1].pcpu / 2);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
+static void test_an_undone_move_is_counted(void **state)
+{
+	struct made_up *m = *state;
+
+	m->sample.npcpus = 2;
+	m->policy.confirm = 1;
+	for (int g = 0; g < 3; g++)
+		made_up_guest(m, g % 2, 60);
+	made_up_guest(m, 0, 10);
+	made_up_run(m, 3);
+	for (int i = 0; i < 4; i++) {
+		m->demand[0] = i % 2 ? 10 : 100;
+		m->demand[2] = i % 2 ? 100 : 10;
+		made_up_run(m, 1);
+	}
+	made_up_run(m, 3);
+	assert_true(spread_of(m) <= 60);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -256,13 +512,32 @@ static void test_swap_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_all_on_one),
-		TEST(test_idle_noise_moves_nothing),
-		TEST(test_mixed_floating),
-		TEST(test_one_noisy_window),
-		TEST(test_lone_heavy_stays),
-		TEST(test_counter_goes_back),
-		TEST(test_swap_is_found),
+		TEST(test_course),
+		TEST(test_first_sample_decides_nothing),
+		TEST(test_once_decides_on_one_window),
+		TEST(test_windows_that_are_too_short_add_up),
+		TEST(test_late_ticks_read_the_same),
+		TEST(test_one_noisy_window_moves_nothing),
+		TEST(test_a_change_is_acted_on_at_the_next_tick),
+		TEST(test_demand_is_seen_through_waiting),
+		TEST(test_demand_without_delays),
+		TEST(test_what_was_seen_in_better_times_is_kept),
+		TEST(test_capped_guests_count_with_their_cap),
+		TEST(test_weights_are_what_is_due),
+		TEST(test_counters_go_back_at_a_reboot),
+		TEST(test_a_guest_comes_and_another_goes),
+		TEST(test_pcpus_come_and_go),
+		TEST(test_pcpus_with_holes),
+		TEST(test_unusable_pcpus_are_left),
+		TEST(test_unmanaged_guests_count_but_stay),
+		TEST(test_the_hosts_own_load_counts),
+		TEST(test_restrictions_are_kept),
+		TEST(test_nothing_is_moved_for_less_than_it_costs),
+		TEST(test_guests_stay_on_their_node),
+		TEST(test_memory_says_which_node),
+		TEST(test_busy_vcpus_of_a_guest_are_parted),
+		TEST(test_busy_threads_of_a_core_are_parted),
+		TEST(test_an_undone_move_is_counted),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
