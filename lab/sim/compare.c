@@ -118,18 +118,46 @@ static void read_trace(struct trace *trace, const char *path)
 		die(EXIT_USAGE, "%s: has no samples", path);
 }
 
-/* What the host itself and other processes used of a pCPU; guests are the model's business. */
-static void print_other_load(const struct trace_sample *sample)
+/* What a guest's vCPU used on the pCPU it is pinned to; of one that may run on several only the
+ * last is known, so its time may have been anywhere. */
+static double pinned_pct(const struct trace_sample *sample, int pcpu)
 {
+	double pct = 0;
+
+	for (size_t i = 0; i < sample->nguests; i++) {
+		for (size_t j = 0; j < sample->guests[i].nvcpus; j++) {
+			const struct trace_vcpu *vcpu = &sample->guests[i].vcpus[j];
+			char *end;
+
+			if (vcpu->affinity && strtol(vcpu->affinity, &end, 10) == pcpu && !*end)
+				pct += fmax(vcpu->usage_pct, 0);
+		}
+	}
+	return pct;
+}
+
+/* What the host itself and other processes used of each pCPU from from_s on; guests are the model's
+ * business. Floating guests are taken to have run where there was room beside the pinned. */
+static void print_other_load(const struct trace_sample *sample, double from_s)
+{
+	double room_pct = 0, guests_pct = 0, share;
+
 	for (size_t i = 0; i < sample->npcpus; i++) {
 		const struct trace_pcpu *pcpu = &sample->pcpus[i];
-		double other_pct = pcpu->usage_pct - pcpu->guests_pct;
+		double pinned = pinned_pct(sample, pcpu->id);
 
 		if (pcpu->guests_pct < 0)
-			continue;
-		printf("host_load = %d %.1f%% %.3fs-%.3fs\n", pcpu->id,
-		       fmin(fmax(other_pct, 0), 99), fmax(sample->t_s - sample->elapsed_s, 0),
-		       sample->t_s);
+			return;
+		room_pct += fmax(pcpu->usage_pct - pinned, 0);
+		guests_pct += pcpu->guests_pct - pinned;
+	}
+	share = room_pct > 0 ? fmin(fmax(1 - guests_pct / room_pct, 0), 1) : 0;
+	for (size_t i = 0; i < sample->npcpus; i++) {
+		const struct trace_pcpu *pcpu = &sample->pcpus[i];
+		double room = fmax(pcpu->usage_pct - pinned_pct(sample, pcpu->id), 0);
+
+		printf("host_load = %d %.1f%% %.3fs-%.3fs\n", pcpu->id, fmin(share * room, 99),
+		       from_s, sample->t_s);
 	}
 }
 
@@ -151,7 +179,7 @@ static void print_host(const char *path)
 	       "K\nload = 0\n[faults]\n",
 	       last + 1, first->host_total_kib, used_kib > 0 ? used_kib : 0);
 	for (size_t i = 0; i < trace.nsamples; i++)
-		print_other_load(&trace.samples[i]);
+		print_other_load(&trace.samples[i], i ? trace.samples[i - 1].t_s : 0);
 	trace_free(&trace);
 }
 

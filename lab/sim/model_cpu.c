@@ -286,6 +286,8 @@ static void vcpu_step(const struct model *m, struct vcpu *v)
 			burst = IDLE_BURST * rng_unit(&v->rng);
 	}
 	v->need = fmin(1, need_of(m, v) + burst);
+	if (m->config.noise > 0 && v == v->guest->vcpus)
+		v->need += memory_cpu(m, &v->guest->memory, 1 - v->need);
 }
 
 void guest_cpu_update(struct model *m, struct guest *g)
@@ -330,6 +332,18 @@ void guest_cpu_reset(struct guest *g)
 	}
 }
 
+/* The host's own tasks come and go; a load that somebody puts upon it is as steady as a guest's. */
+static double host_need(const struct model *m, struct pcpu *p)
+{
+	double own = fmin(p->host_load, m->config.load_pct / 100), load = p->host_load - own;
+
+	p->host_noise = rng_wander(&p->rng, p->host_noise, NOISE_STEPS);
+	own *= fmax(0.3, 1 + IDLE_DEVIATION * p->host_noise);
+	if (load < NEED_BUSY)
+		load *= fmax(0, 1 + m->config.noise * p->host_noise);
+	return fmin(1, own + load);
+}
+
 void cpu_step(struct model *m)
 {
 	for (unsigned int i = 0; i < m->config.pcpus; i++) {
@@ -339,10 +353,8 @@ void cpu_step(struct model *m)
 		if (!p->online)
 			continue;
 		p->host_need = p->host_load;
-		if (m->config.noise > 0) {
-			p->host_noise = rng_wander(&p->rng, p->host_noise, NOISE_STEPS);
-			p->host_need *= fmax(0.3, 1 + IDLE_DEVIATION * p->host_noise);
-		}
+		if (m->config.noise > 0)
+			p->host_need = host_need(m, p);
 		for (struct vcpu *v = p->first; v; v = v->next)
 			vcpu_step(m, v);
 		p->dirty = true;

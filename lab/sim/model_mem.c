@@ -103,6 +103,8 @@ void memory_init(struct model *m, struct guest *g, const struct model_guest_conf
 static void memory_boot(struct memory *mem)
 {
 	mem->anon = mem->anon_goal = mem->anon_rate = 0;
+	mem->loaded = false;
+	mem->work_ns = 0;
 	mem->cache = 0;
 	mem->cache_growing = false;
 	mem->swapped = mem->swap_in = mem->swap_out = 0;
@@ -141,6 +143,22 @@ void memory_reboot(struct model *m, struct guest *g)
 	memory_boot(mem);
 	mem->way_start = mem->actual;
 	(void)m;
+}
+
+/* --- CPU time --- */
+
+static void work(struct memory *mem, double kib, uint64_t ns_mib)
+{
+	mem->work_ns += kib / MIB * (double)ns_mib;
+}
+
+double memory_cpu(const struct model *m, struct memory *mem, double most)
+{
+	double load = mem->loaded ? m->config.memory_load_pct / 100 : 0, moving;
+
+	moving = fmax(0, fmin(mem->work_ns / MODEL_STEP_NS, most - load));
+	mem->work_ns -= moving * MODEL_STEP_NS;
+	return load + moving;
 }
 
 /* --- the guest's kernel --- */
@@ -230,13 +248,14 @@ static void oom_kill(struct model *m, struct guest *g)
 	model_emit(m, MODEL_OOM, g, held);
 }
 
-static void load_shrink(struct memory *mem, double kib)
+static void load_shrink(const struct model *m, struct memory *mem, double kib)
 {
 	double swapped = fmin(kib, mem->swapped), resident = fmin(kib - swapped, mem->anon);
 
 	mem->swapped -= swapped;
 	mem->anon -= resident;
 	give_free(mem, resident);
+	work(mem, resident, m->config.free_ns_mib);
 }
 
 static void load_step(struct model *m, struct guest *g)
@@ -245,14 +264,16 @@ static void load_step(struct model *m, struct guest *g)
 	double missing = mem->anon_goal - mem->anon - mem->swapped, want, got;
 
 	if (missing < 0)
-		load_shrink(mem, mem->anon_rate > 0 ? fmin(-missing, mem->anon_rate * MODEL_STEP_S)
-						    : -missing);
+		load_shrink(m, mem,
+			    mem->anon_rate > 0 ? fmin(-missing, mem->anon_rate * MODEL_STEP_S)
+					       : -missing);
 	if (missing <= 0)
 		return;
 	want = fmin(missing, (mem->anon_rate > 0 ? mem->anon_rate : TOUCH_KIB_S) * MODEL_STEP_S);
 	got = take_free(mem, want);
 	mem->anon += got;
 	mem->minor_faults += got / 4;
+	work(mem, got, m->config.touch_ns_mib);
 	if (got >= want) {
 		mem->starving_s = 0;
 		return;
@@ -281,9 +302,16 @@ void model_set_memory_load(struct model *m, unsigned int guest, uint64_t kib, ui
 {
 	struct memory *mem = &m->guests[guest]->memory;
 
+	mem->loaded = true;
 	mem->anon_goal = (double)kib;
 	mem->anon_rate = (double)rate_kib_s;
 	mem->starved_s = mem->starving_s = 0;
+}
+
+void model_end_memory_load(struct model *m, unsigned int guest)
+{
+	model_set_memory_load(m, guest, 0, 0);
+	m->guests[guest]->memory.loaded = false;
 }
 
 void model_set_cache_load(struct model *m, unsigned int guest, uint64_t kib, uint64_t rate_kib_s)
@@ -315,10 +343,13 @@ static double balloon_step_kib(const struct memory *mem, uint64_t rate_kib_s)
 
 static void balloon_deflate(const struct model *m, struct memory *mem)
 {
-	double missing = balloon_goal(mem) - mem->actual;
+	double missing = balloon_goal(mem) - mem->actual, got;
 
-	if (missing > 0)
-		mem->actual += fmin(missing, balloon_step_kib(mem, m->config.deflate_kib_s));
+	if (missing <= 0)
+		return;
+	got = fmin(missing, balloon_step_kib(mem, m->config.deflate_kib_s));
+	mem->actual += got;
+	work(mem, got, m->config.balloon_ns_mib);
 }
 
 static void balloon_inflate(const struct model *m, struct memory *mem)
@@ -330,6 +361,7 @@ static void balloon_inflate(const struct model *m, struct memory *mem)
 	want = fmin(excess, balloon_step_kib(mem, m->config.inflate_kib_s));
 	got = take_free(mem, want);
 	mem->actual -= got;
+	work(mem, got, m->config.balloon_ns_mib);
 	if (got < want && got < RETRY_KIB)
 		mem->retry_ns = m->now_ns + RETRY_NS;
 }

@@ -62,6 +62,8 @@ struct memory {
 	double free_least;	    /* allocations fail below */
 	double free_low, free_high; /* reclaim starts, ends */
 	double anon, anon_goal, anon_rate;
+	bool loaded;	/* there is a memory load, be it of 0 KiB */
+	double work_ns; /* of the first vCPU's time, for memory that has moved */
 	double cache, cache_goal, cache_rate;
 	bool cache_growing;
 	double swap_size, swapped;
@@ -149,6 +151,8 @@ void memory_reboot(struct model *m, struct guest *g);
 void memory_step(struct model *m);
 double memory_rss(const struct guest *g);
 double memory_free(const struct memory *mem);
+/* The part of a pCPU that memory takes of the first vCPU in the next step, at most most. */
+double memory_cpu(const struct model *m, struct memory *mem, double most);
 
 /* --- model_host.c --- */
 void host_memory_init(struct model *m);

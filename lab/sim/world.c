@@ -213,7 +213,10 @@ static bool stress(struct world *w, size_t guest, const char *profile)
 			continue;
 		model_set_stolen(w->model, id, MODEL_STOLEN_STRESS);
 		model_set_cpu_load(w->model, id, profiles[i].pct, false, 0);
-		model_set_memory_load(w->model, id, profiles[i].kib, 0);
+		if (profiles[i].kib)
+			model_set_memory_load(w->model, id, profiles[i].kib, 0);
+		else
+			model_end_memory_load(w->model, id);
 		return true;
 	}
 	return false;
@@ -252,7 +255,7 @@ static void set_load(struct world *w, size_t guest, const struct phase *phase)
 	default: /* idle */
 		end_loads(w, guest);
 		model_set_cpu_load(w->model, id, 0, false, 0);
-		model_set_memory_load(w->model, id, 0, 0);
+		model_end_memory_load(w->model, id);
 		model_set_cache_load(w->model, id, 0, 0);
 	}
 }
