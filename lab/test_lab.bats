@@ -297,6 +297,15 @@ refused() {
 	[ "$output" = "" ]
 }
 
+@test "down --all holds every lock and does not wait for itself" {
+	copy_lab "$SCRATCH/alltree"
+	mkdir -p "$SCRATCH/alltree/lab/build"
+	printf '#!/bin/sh\n' >"$SCRATCH/alltree/lab/build/guests" # no guests: only the locks are of interest
+	chmod +x "$SCRATCH/alltree/lab/build/guests"
+	BALLAST_STATE=$SCRATCH/all run timeout 20 "$SCRATCH/alltree/lab/lab" down --all
+	[ "$status" -eq 0 ]
+}
+
 @test "an image is built once, by one of two, and again when an input changes" {
 	export BALLAST_STATE=$SCRATCH/state
 	copy_lab "$SCRATCH/tree"
