@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Image flavours without guests: what is refused, what makes another image, seeds and overlays. uvtool exists on
-# Ubuntu only: here its commands are stand-ins that behave as recorded there, and this says so.
+# Ubuntu only: here its commands are stand-ins written from its documentation, and each test says so.
 # shellcheck disable=SC2030,SC2031  # each test is a process of its own
 
 # shellcheck disable=SC2034,SC2317  # what flavours read and call
@@ -168,7 +168,7 @@ make_raw() {
 	[[ $output == *"apt-get install uvtool"* && $output == *"--image debian"* ]]
 }
 
-# As recorded from uvtool 0~git183: sync fills the pool, query names what there is.
+# As uvtool is documented: sync fills the pool, query names what there is.
 fake_uvtool() {
 	mkdir -p bin pool
 	cat >bin/uvt-simplestreams-libvirt <<-'EOT'
@@ -185,7 +185,7 @@ fake_uvtool() {
 	export PATH=$PWD/bin:$PATH UVTOOL_IMAGES=$PWD/pool UBUNTU_CSV=$PWD/ubuntu.csv LOG=$PWD/log BASE=$PWD/base.qcow2
 }
 
-@test "ubuntu: the image is synced once and then found (recorded behaviour of uvtool, not uvtool itself)" {
+@test "ubuntu: the image is synced once and then found (a stand-in for uvtool, not uvtool itself)" {
 	need qemu-img
 	fake_uvtool
 	flavour ubuntu
@@ -197,7 +197,7 @@ fake_uvtool() {
 	[ -f built/disk.qcow2 ]
 }
 
-@test "ubuntu: a sync that brings nothing is said (recorded behaviour of uvtool, not uvtool itself)" {
+@test "ubuntu: a sync that brings nothing is said (a stand-in for uvtool, not uvtool itself)" {
 	need qemu-img
 	fake_uvtool
 	printf '#!/bin/sh\nexit 0\n' >bin/uvt-simplestreams-libvirt
