@@ -113,7 +113,7 @@ void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *lo
 		*low = least_top(problem, bases, demands);
 		*high = fmin(mean + spread * (m - 1) / m,
 			     most_bottom(problem, bases, demands) + spread);
-		*high = fmax(*high, *low);
+		*high = fmax(fmin(*high, problem->top_most), *low);
 	}
 	free(bases);
 	free(demands);

@@ -5,11 +5,10 @@
 #include <math.h>
 
 /* A vCPU that ran or wanted to run for this much of a window never slept … */
-#define SLEEPLESS_PCT	     99.0
-/* … and neither did one that comes near that; if it used as much as the busiest on its pCPU, or nearly. */
+#define SLEEPLESS_PCT	     99.4
+/* … and neither did one that comes near that and used as much as the busiest on its pCPU, or nearly. */
 #define NEARLY_SLEEPLESS_PCT 95.0
 #define TOP_SHARE	     0.95
-#define NEARLY_TOP_SHARE     0.85
 
 /* Less waiting than this keeps nobody from what it wants. */
 #define WAITED_PCT 4.0
@@ -55,9 +54,9 @@ static double estimate(const struct cpu_window *window, bool *guessed)
 	if (delay < 0)
 		delay = window->crowd_pct >= NEARLY_SLEEPLESS_PCT ? 100 - window->usage_pct : 0;
 	wanted = window->usage_pct + delay;
-	*guessed = delay > WAITED_PCT && wanted >= NEARLY_SLEEPLESS_PCT &&
-		   window->share >= (wanted >= SLEEPLESS_PCT && window->delay_pct >= 0 ?
-					     NEARLY_TOP_SHARE : TOP_SHARE);
+	*guessed = delay > WAITED_PCT &&
+		   ((wanted >= SLEEPLESS_PCT && window->delay_pct >= 0) ||
+		    (wanted >= NEARLY_SLEEPLESS_PCT && window->share >= TOP_SHARE));
 	return fmin(*guessed ? 100 : window->usage_pct, window->cap_pct);
 }
 

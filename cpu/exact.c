@@ -147,7 +147,7 @@ static void try_place(struct tree *tree, size_t depth, size_t p, int64_t cost)
 	size_t v = tree->vcpus[depth];
 	double demand = tree->problem->demand[v], was = tree->load[p];
 
-	if (!tree->minimise_spread && was + demand > tree->high)
+	if (was + demand > tree->high)
 		return;
 	tree->now[v] = (int)p;
 	tree->load[p] += demand;
@@ -220,7 +220,9 @@ static void plant(struct tree *tree)
 	}
 	mean = total / (double)tree->m;
 	tree->most = fmax(tree->most, mean);
-	tree->high = mean + slack + CPU_EPSILON;
+	tree->high = problem->top_most + CPU_EPSILON;
+	if (!tree->minimise_spread)
+		tree->high = fmin(tree->high, mean + slack + CPU_EPSILON);
 }
 
 bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread, int *to,

@@ -284,6 +284,13 @@ static int improve(struct descent *descent)
 
 /* --- taking back --- */
 
+static bool is_too_high(const struct board *board)
+{
+	const struct cpu_problem *problem = board->problem;
+
+	return board->load[board->order[problem->npcpus - 1]] > problem->top_most + CPU_EPSILON;
+}
+
 /* Puts v on p if the spread is still within the target then. */
 static bool put_within(struct board *board, size_t v, size_t p, double target)
 {
@@ -291,7 +298,7 @@ static bool put_within(struct board *board, size_t v, size_t p, double target)
 
 	if (board_put(board, v, p))
 		return false;
-	if (board_spread(board) <= target + CPU_EPSILON)
+	if (board_spread(board) <= target + CPU_EPSILON && !is_too_high(board))
 		return true;
 	/* There was room for it a moment ago. */
 	board_put(board, v, from);
@@ -311,7 +318,7 @@ static void trade_home(struct board *board, size_t u, double target)
 			continue;
 		if (board_put(board, u, home) || board_put(board, v, away))
 			return;
-		if (board_spread(board) <= target + CPU_EPSILON)
+		if (board_spread(board) <= target + CPU_EPSILON && !is_too_high(board))
 			return;
 		if (board_put(board, v, home) || board_put(board, u, away))
 			return;
@@ -344,6 +351,8 @@ static void keep_better(const struct board *board, double target, int *to, doubl
 	double reached = board_spread(board);
 	bool within = reached <= target + CPU_EPSILON;
 
+	if (is_too_high(board))
+		return;
 	if (within && *spread <= target + CPU_EPSILON) {
 		if (cpu_cost(problem, board->to) >= cpu_cost(problem, to))
 			return;

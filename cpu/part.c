@@ -191,7 +191,8 @@ static void consider(const struct parting *parting, size_t v, size_t q, size_t o
 		    (is_busy(parting, other) && meets_own(parting, other, (int)p)))
 			return;
 	}
-	if ((best->found && cost >= best->cost) || parting->load[q] + shift > FULL_PCT ||
+	if ((best->found && cost >= best->cost) ||
+	    parting->load[q] + shift > fmin(FULL_PCT, problem->top_most) ||
 	    spread_after(parting, p, q, shift) > parting->spread_most + CPU_EPSILON)
 		return;
 	*best = (struct place){.found = true, .pcpu = q, .other = other, .cost = cost};

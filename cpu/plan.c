@@ -48,8 +48,14 @@
 /* Once a plan was made that could not reach the threshold, another must gain this part of it. */
 #define GAIN_LEAST 0.25
 
-/* A move that goes back to where the vCPU was within so many ticks undoes the earlier one. */
+/*
+ * A move that goes back to where the vCPU was within so many ticks undoes the earlier one. Then the vCPU rests
+ * for 4, 8 … at most 256 ticks, so that nothing that is misread can make it go to and fro for ever; all is
+ * forgotten once it has stayed for twice as long.
+ */
 #define UNDO_TICKS 5
+#define REST_FIRST 4U
+#define REST_MOST  256U
 
 struct cpu_state {
 	struct cpu_tracks tracks;
@@ -221,8 +227,14 @@ static void remember(struct decision *d)
 		const struct cpu_pin *pin = &d->plan->pins[i];
 		struct cpu_track *track = &d->tracks->vcpus[d->order[pin->vcpu]];
 
-		d->plan->undone += track->moved_ago && track->moved_ago <= UNDO_TICKS &&
-				   track->came_from == pin->to;
+		if (track->moved_ago && track->moved_ago <= UNDO_TICKS &&
+		    track->came_from == pin->to) {
+			d->plan->undone++;
+			track->rests = REST_FIRST << track->undone;
+			track->undone += track->rests < REST_MOST;
+		} else if (track->moved_ago > 2 * REST_MOST) {
+			track->undone = 0;
+		}
 		track->came_from = pin->from;
 		track->moved_ago = 1;
 	}
@@ -353,6 +365,9 @@ static int choose(struct decision *d, const struct cpu_state *state)
 	struct table *table = &d->table;
 
 	memcpy(d->to, table->at, table->problem.nvcpus * sizeof(*d->to));
+	/* A plan never makes the worst pCPU worse; unless what floats must go somewhere. */
+	table->problem.top_most =
+		table->floating ? INFINITY : cpu_top(&table->problem, table->at);
 	d->plan->verdict = judge(table, d->policy, d->plan, d->load);
 	if (d->plan->verdict == CPU_ACT && balance(d, state->settled))
 		return -1;
@@ -389,12 +404,17 @@ static int decide(struct decision *d, const struct cpu_state *state,
 		  const struct cpu_windows *windows, unsigned int *held)
 {
 	size_t *sorted = calloc(d->sample->nvcpus + 1, sizeof(*sorted));
+	bool *resting = calloc(d->sample->nvcpus + 1, sizeof(*resting));
 	int result = -1;
 
 	*held = 0;
-	for (size_t i = 0; sorted && i < d->sample->nvcpus; i++)
+	if (!sorted || !resting)
+		goto out;
+	for (size_t i = 0; i < d->sample->nvcpus; i++) {
 		sorted[d->order[i]] = i;
-	if (!sorted || table_build(&d->table, d->policy, d->sample, d->plan, sorted) ||
+		resting[i] = d->tracks->vcpus[d->order[i]].rests > 0;
+	}
+	if (table_build(&d->table, d->policy, d->sample, d->plan, sorted, resting) ||
 	    decision_allocate(d))
 		goto out;
 	result = 0;
@@ -407,6 +427,8 @@ static int decide(struct decision *d, const struct cpu_state *state,
 	if (windows->changed_pct > fmax(d->policy->threshold_pct, HOLD_SHARE * d->table.total) &&
 	    state->held < HOLD_TICKS) {
 		d->plan->verdict = CPU_HELD;
+		d->plan->bound = 0;
+		d->plan->exact = false;
 		*held = state->held + 1;
 		goto out;
 	}
@@ -416,6 +438,7 @@ static int decide(struct decision *d, const struct cpu_state *state,
 out:
 	decision_free(d);
 	free(sorted);
+	free(resting);
 	return result;
 }
 

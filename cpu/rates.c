@@ -147,6 +147,7 @@ static void read_vcpus(struct reading *r)
 		track->run_ns = vcpu->run_ns;
 		track->delay_ns = vcpu->delay_ns;
 		track->moved_ago += track->moved_ago != 0;
+		track->rests -= track->rests != 0;
 		r->windows->order[key->position] = n;
 	}
 }

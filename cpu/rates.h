@@ -16,6 +16,8 @@ struct cpu_track {
 	struct cpu_belief belief;
 	int came_from;		/* the pCPU of its last move by us */
 	unsigned int moved_ago; /* ticks since; 0: never */
+	unsigned int undone;	/* how often one of its moves was undone soon after */
+	unsigned int rests;	/* ticks for which it is left where it is, for that reason */
 };
 
 /* What is remembered of a pCPU. */

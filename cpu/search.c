@@ -82,24 +82,41 @@ size_t cpu_count_moves(const struct cpu_problem *problem, const int *to)
 	return moves;
 }
 
-double cpu_spread(const struct cpu_problem *problem, const int *to)
+/* The loads of the idlest and the busiest pCPU. */
+static void find_ends(const struct cpu_problem *problem, const int *to, double *least, double *most)
 {
-	double least = INFINITY, most = -INFINITY;
 	double *load = malloc((problem->npcpus + 1) * sizeof(*load));
 
+	*least = *most = 0;
 	if (!load || !problem->npcpus) {
 		free(load);
-		return 0;
+		return;
 	}
 	memcpy(load, problem->base, problem->npcpus * sizeof(*load));
 	for (size_t v = 0; v < problem->nvcpus; v++)
 		load[to[v]] += problem->demand[v];
-	for (size_t p = 0; p < problem->npcpus; p++) {
-		least = fmin(least, load[p]);
-		most = fmax(most, load[p]);
+	*least = *most = load[0];
+	for (size_t p = 1; p < problem->npcpus; p++) {
+		*least = fmin(*least, load[p]);
+		*most = fmax(*most, load[p]);
 	}
 	free(load);
+}
+
+double cpu_spread(const struct cpu_problem *problem, const int *to)
+{
+	double least, most;
+
+	find_ends(problem, to, &least, &most);
 	return most - least;
+}
+
+double cpu_top(const struct cpu_problem *problem, const int *to)
+{
+	double least, most;
+
+	find_ends(problem, to, &least, &most);
+	return most;
 }
 
 /* Descents until one has as few moves as there can be. */

@@ -27,7 +27,8 @@ struct cpu_problem {
 	const int *at;	      /* [nvcpus] where it is; CPU_NOWHERE: it must be placed, at no cost */
 	const size_t *guest;  /* [nvcpus] equal numbers: the same guest; they stand together */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
-	double threshold;		     /* spread that is good enough */
+	double threshold; /* spread that is good enough */
+	double top_most;  /* no pCPU may get more load than this; infinite: as it comes */
 	double move_cost; /* points of spread above the threshold that a move must be worth */
 	unsigned long node_budget;	     /* steps of the complete search */
 };
@@ -66,6 +67,9 @@ double cpu_spread(const struct cpu_problem *problem, const int *to);
 
 /* The spread of things as they are; infinite while something floats. */
 double cpu_spread_now(const struct cpu_problem *problem);
+
+/* The load of the busiest pCPU in an assignment. */
+double cpu_top(const struct cpu_problem *problem, const int *to);
 
 size_t cpu_count_moves(const struct cpu_problem *problem, const int *to);
 

@@ -156,14 +156,14 @@ out:
 	return 0;
 }
 
-/* Which vCPU may go where, if any is restricted. */
-static int add_restrictions(struct table *table, const struct cpu_sample *sample)
+/* Which vCPU may go where, if any is restricted, or rests where it is. */
+static int add_restrictions(struct table *table, const struct cpu_sample *sample, const bool *resting)
 {
 	size_t n = table->problem.nvcpus, m = table->problem.npcpus;
 	bool any = false;
 
 	for (size_t v = 0; v < n; v++)
-		any |= sample->vcpus[table->vcpu[v]].allowed != NULL;
+		any |= sample->vcpus[table->vcpu[v]].allowed || resting[table->vcpu[v]];
 	if (!any)
 		return 0;
 	table->flags = calloc(n, m);
@@ -172,13 +172,15 @@ static int add_restrictions(struct table *table, const struct cpu_sample *sample
 		return -1;
 	for (size_t v = 0; v < n; v++) {
 		const struct cpu_vcpu *vcpu = &sample->vcpus[table->vcpu[v]];
+		bool rests = resting[table->vcpu[v]] && table->at[v] != CPU_NOWHERE;
 
-		if (!vcpu->allowed)
+		if (!vcpu->allowed && !rests)
 			continue;
 		table->allowed[v] = table->flags + v * m;
 		for (size_t c = 0; c < m; c++)
 			table->flags[v * m + c] =
-				may_use(vcpu, sample->pcpus[table->pcpu[c]].id);
+				rests ? table->at[v] == (int)c :
+					may_use(vcpu, sample->pcpus[table->pcpu[c]].id);
 	}
 	table->problem.allowed = table->allowed;
 	return 0;
@@ -242,7 +244,7 @@ static int add_nodes(struct table *table, const struct cpu_sample *sample)
 
 int table_build(struct table *table, const struct cpu_policy *policy,
 		       const struct cpu_sample *sample, const struct cpu_plan *plan,
-		       const size_t *sorted)
+		const size_t *sorted, const bool *resting)
 {
 	memset(table, 0, sizeof(*table));
 	if (table_allocate(table, sample))
@@ -262,6 +264,6 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 	table->problem.threshold = policy->threshold_pct;
 	table->problem.move_cost = policy->cost_pct;
 	table->problem.node_budget = policy->node_budget;
-	return add_restrictions(table, sample) || add_nodes(table, sample) ? -1 : 0;
+	return add_restrictions(table, sample, resting) || add_nodes(table, sample) ? -1 : 0;
 }
 

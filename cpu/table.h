@@ -27,11 +27,11 @@ struct table {
 
 /*
  * What can be planned of a sample: its usable pCPUs with the load that stays, and the managed vCPUs whose
- * demand is known, in the order sorted[]. plan has the loads. 0, or −1 when out of memory; free it in either
- * case.
+ * demand is known, in the order sorted[]. plan has the loads; resting[] says which of the sample's vCPUs are
+ * not to be moved for now. 0, or −1 when out of memory; free it in either case.
  */
 int table_build(struct table *table, const struct cpu_policy *policy, const struct cpu_sample *sample,
-		const struct cpu_plan *plan, const size_t *sorted);
+		const struct cpu_plan *plan, const size_t *sorted, const bool *resting);
 
 void table_free(struct table *table);
 

@@ -43,7 +43,7 @@ static void make(struct instance *i, size_t n, size_t m)
 	memset(i, 0, sizeof(*i));
 	i->problem = (struct cpu_problem){
 		.npcpus = m, .base = i->base, .nvcpus = n, .demand = i->demand, .at = i->at,
-		.guest = i->guest, .threshold = 10, .node_budget = 5000000,
+		.guest = i->guest, .threshold = 10, .top_most = INFINITY, .node_budget = 5000000,
 	};
 	for (size_t v = 0; v < n; v++)
 		i->guest[v] = v;
