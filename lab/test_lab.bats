@@ -206,7 +206,8 @@ refused() {
 	mkfifo "$SCRATCH/go"
 	timeout 60 flock "$BALLAST_STATE/locks/$prefix" sh -c 'echo held >"$0"; read -r _ <"$0"' "$SCRATCH/go" 3>&- &
 	timeout 60 cat "$SCRATCH/go" >/dev/null
-	"$LAB" up --prefix $prefix --guests 2 --memory 384M >"$SCRATCH/out" 2>&1 3>&- &
+	: >"$SCRATCH/out" # the one in the background may not have begun when it is first read
+	"$LAB" up --prefix $prefix --guests 2 --memory 384M >>"$SCRATCH/out" 2>&1 3>&- &
 	for _ in {1..100}; do
 		[[ $(<"$SCRATCH/out") != *waiting* ]] || break
 		sleep 0.1
