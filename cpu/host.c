@@ -444,7 +444,7 @@ static void read_affinity_again(const struct host *host, virDomainPtr dom, struc
 
 	if (changed < 0)
 		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
-	if (changed <= 0)
+	if (changed <= 0 || !guest->policy.managed)
 		return;
 	guest->left_alone = host->options->respect_pins;
 	log_warn("guest %s: %d of its vCPUs pinned by somebody else; %s", guest->name, changed,

@@ -45,8 +45,9 @@
  */
 #define DUE_MOST 1.25
 
-/* Once a plan was made that could not reach the threshold, another must gain this part of it. */
-#define GAIN_LEAST 0.25
+/* A plan must gain this part of the threshold; the larger one, once a plan was made that could not reach it. */
+#define GAIN_LEAST	   0.05
+#define GAIN_LEAST_SETTLED 0.25
 
 /*
  * A move that goes back to where the vCPU was within so many ticks undoes the earlier one. Then the vCPU rests
@@ -252,16 +253,19 @@ static void remember(struct decision *d)
 }
 
 /*
- * How far the spread may be off: twice the standard error of the difference of two sums of beliefs, those
- * of the busiest and the idlest pCPU.
+ * How far the spread may be off by chance: twice the standard error of the difference of two loads, those of
+ * the busiest and the idlest pCPU; each a sum of beliefs, and of what else runs there.
  */
 static double find_doubt(struct decision *d)
 {
 	const struct table *table = &d->table;
 	double *variance = d->load, first = 0, second = 0;
 
-	for (size_t c = 0; c < table->problem.npcpus; c++)
-		variance[c] = 0;
+	for (size_t c = 0; c < table->problem.npcpus; c++) {
+		double error = d->tracks->pcpus[table->pcpu[c]].noise_pct;
+
+		variance[c] = error * error;
+	}
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
 		double error = cpu_belief_error(
 			&d->tracks->vcpus[d->order[table->vcpu[v]]].belief);
@@ -323,7 +327,8 @@ static int search_nodes(struct decision *d, struct cpu_solution *solution)
 /* Balances the loads into to[], if that is worth its moves. */
 static int balance(struct decision *d, bool settled)
 {
-	double least_gain = fmax(find_doubt(d), settled ? GAIN_LEAST * d->policy->threshold_pct : 0);
+	double part = settled ? GAIN_LEAST_SETTLED : GAIN_LEAST;
+	double least_gain = fmax(find_doubt(d), part * d->policy->threshold_pct);
 	struct cpu_solution solution = {0};
 	int result = search_nodes(d, &solution);
 

@@ -17,8 +17,8 @@
 /*
  * Load that is no vCPU's may be bound to its pCPU (interrupts, pinned processes) or only happen to be
  * there: Linux moves it to where there is room, as soon as we take that room away. So it counts the more
- * the longer it stays, with this time constant, and no longer than it stays; and only as far as it stands
- * out of the average by more than its noise.
+ * the longer it stays, with this time constant, and no longer than it stays; and only where it stands out of
+ * the average by more than its noise.
  */
 #define OTHER_RISE_S	3.0
 #define OTHER_LEAST_PCT 3.0
@@ -228,7 +228,7 @@ static void follow_other(struct cpu_pcpu_track *track, double other_pct, double 
 	double rate = confirm < 2 ? 1 : 1 - exp(-elapsed_s / OTHER_RISE_S);
 	double off = other_pct - track->other_pct;
 
-	track->noise_pct += rate * (fmax(-off, 0) - track->noise_pct);
+	track->noise_pct += rate * (fabs(off) - track->noise_pct);
 	track->other_pct += off < 0 ? off : rate * off;
 }
 
