@@ -123,6 +123,9 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 		confirm_belief(belief, off);
 		belief->guessed = guessed;
 	} else if (replace) {
+		/* Two first windows that differ are no ground to stand on yet. */
+		if (!belief->known && belief->pending && fabs(seen_pct - belief->first_pct) > gate)
+			contradiction = fabs(seen_pct - belief->first_pct);
 		learn_patience(belief, seen_pct, guessed, gate);
 		belief->known = true;
 		belief->pending = false;
@@ -131,6 +134,7 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 		belief->demand_pct = seen_pct;
 	} else {
 		belief->pending = true;
+		belief->first_pct = seen_pct;
 		contradiction = fabs(off);
 		/* A guess that comes and goes says nothing about how steady the load is. */
 		belief->pending_pct = guessed || belief->guessed ? 0 : contradiction;

@@ -16,6 +16,7 @@ struct cpu_belief {
 	unsigned int agreed; /* windows since it was formed */
 	bool pending;	     /* the last window contradicted it … */
 	double pending_pct;  /* … by so much */
+	double first_pct;    /* … and showed this */
 	bool guessed;	     /* the vCPU never slept: it may want less than this */
 	double sure_pct;     /* the last belief that was no guess */
 	bool disturbed;	     /* pins changed its surroundings since the last window */

@@ -15,8 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A guest whose pins fail is left alone for 1, 2, 4 … at most so many ticks. */
-#define BACKOFF_MOST_TICKS 64
+/* A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest is left
+ * alone for 1, 2, 4 … at most 64 ticks. */
+#define RETRIES		   2U
+#define BACKOFF_MOST_STEPS 6U
 
 struct guest {
 	unsigned char uuid[VIR_UUID_BUFLEN];
@@ -736,10 +738,14 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 		log_verbose("guest %s is gone", guest->name);
 		goto out;
 	}
-	guest->wait_ticks = guest->failures < 6 ? 1U << guest->failures : BACKOFF_MOST_TICKS;
+	if (guest->failures >= RETRIES) {
+		unsigned int step = guest->failures - RETRIES;
+
+		guest->wait_ticks = 1U << (step < BACKOFF_MOST_STEPS ? step : BACKOFF_MOST_STEPS);
+	}
 	if (!guest->failures++)
-		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; leaving it alone for a while",
-			 guest->name, vcpu->number, pin->to, virGetLastErrorMessage());
+		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; trying again", guest->name,
+			 vcpu->number, pin->to, virGetLastErrorMessage());
 out:
 	free(map);
 	return result;

@@ -203,7 +203,7 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 		.crowd_pct = p < 0 ? -1 : r->crowd[p],
 		.cap_pct = r->sample->guests[vcpu->guest].cap_pct,
 	};
-	double contradiction;
+	double before = track->belief.demand_pct, change;
 	bool disturbed;
 
 	if (p >= 0 && r->top[p] > 0)
@@ -214,9 +214,12 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 	if (!load->known)
 		return;
 	disturbed = track->belief.disturbed;
-	contradiction = cpu_believe(&track->belief, &window, policy->confirm);
-	/* What we stirred up ourselves is nothing to wait for. */
-	r->windows->changed_pct += disturbed ? 0 : contradiction;
+	change = cpu_believe(&track->belief, &window, policy->confirm);
+	/* Many small changes at once are as good as a large one, though none contradicts what was
+	 * believed. What we stirred up ourselves is nothing to wait for. */
+	if (track->belief.agreed && !track->belief.pending)
+		change = fabs(track->belief.demand_pct - before);
+	r->windows->changed_pct += disturbed ? 0 : change;
 	load->demand_pct = track->belief.demand_pct;
 	load->known = track->belief.known;
 }

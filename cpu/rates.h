@@ -41,7 +41,7 @@ struct cpu_tracks {
 struct cpu_windows {
 	double elapsed_s;
 	bool usable;	    /* there are windows, and they are long enough to be read */
-	double changed_pct; /* sum of the changes that are not confirmed yet */
+	double changed_pct; /* sum of the changes that have only begun */
 	size_t *order;	    /* tracks[order[i]] belongs to the sample's vCPU i; free() it */
 };
 

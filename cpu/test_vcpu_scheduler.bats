@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 setup() {
-	cd "$BATS_TEST_DIRNAME"
+	cd "$BATS_TEST_DIRNAME" || return
 	export RUNTIME_DIRECTORY="$BATS_TEST_TMPDIR"
 }
 
@@ -14,7 +14,9 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	run --separate-stderr ./vcpu_scheduler "$@"
 	[ "$status" -eq 2 ]
 	[ -z "$output" ]
+	# shellcheck disable=SC2154 # set by run
 	[ "${#stderr_lines[@]}" -eq 1 ]
+	# shellcheck disable=SC2154 # set by run
 	[[ "$stderr" == *"$text"* ]]
 }
 
@@ -35,6 +37,46 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "--cost -1" --cost -1 2
 	refused "--pcpus 3-1" --pcpus 3-1 2
 	refused "--pcpus" --pcpus "" 2
+	refused "this host has pCPUs 0-7 only" -c test:///default --pcpus 0-99 2
+	refused "--restore-on-exit" --dry-run --restore-on-exit 2
+	refused "only one of" --explain --restore
+	refused "--json=yes: no such option, or one that takes no argument" --json=yes 2
+}
+
+@test "files that cannot be read or written are named in one line" {
+	refused "/nowhere/metrics" --metrics /nowhere/metrics -c test:///default 2
+	refused "/nowhere/log" --replay /nowhere/log
+	: >"$BATS_TEST_TMPDIR/empty"
+	refused "no tick" --replay "$BATS_TEST_TMPDIR/empty"
+	echo '{"version":1,"vcpus":[{"uuid":"what"}]}' >"$BATS_TEST_TMPDIR/vcpu_scheduler.state"
+	refused "vcpu_scheduler.state" -c test:///default 2
+	RUNTIME_DIRECTORY=/nowhere/run refused "/nowhere/run" -c test:///default 2
+}
+
+@test "one instance per host; what only looks may run beside it" {
+	./vcpu_scheduler -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
+	local pid=$!
+	until grep -q tick=0 "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	run ./vcpu_scheduler -c test:///default --once 0.1
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"another vcpu_scheduler runs"* ]]
+	run ./vcpu_scheduler -c test:///default --once --dry-run 0.1
+	[ "$status" -eq 0 ]
+	kill -TERM "$pid"
+	wait "$pid"
+}
+
+@test "--metrics is Prometheus' text format, --explain a table, --restore without a state has nothing to do" {
+	./vcpu_scheduler -c test:///default --once --metrics "$BATS_TEST_TMPDIR/m" 0.1
+	grep -qx 'vcpu_scheduler_ticks_total 2' "$BATS_TEST_TMPDIR/m"
+	# Every line is a comment or a name, perhaps with labels, and a number.
+	[ "$(grep -cvE '^(#.*|[a-z_]+(\{[a-z]+="[0-9]+"\})? -?[0-9.e+-]+)$' "$BATS_TEST_TMPDIR/m")" -eq 0 ]
+	run ./vcpu_scheduler -c test:///default --explain
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"guest"*"pCPU"* ]]
+	run ./vcpu_scheduler -c test:///default --restore
+	[ "$status" -eq 0 ]
+	[ "$output" = "restored=0 failed=0" ]
 }
 
 @test "an unreachable hypervisor is named" {

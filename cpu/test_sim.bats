@@ -1,0 +1,197 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The program as it is on the simulated host: the course's scenarios, replay, calls per tick, others who pin,
+# what goes wrong.
+
+bats_require_minimum_version 1.5.0
+sim=../lab/sim/run
+check=../ci/build/check_cpu
+scenarios=../ci/scenarios
+
+setup() {
+	cd "$BATS_TEST_DIRNAME" || return
+	[ -x $sim ] || skip "the simulated host is not built: make -C lab/sim"
+	[ -x $check ] || skip "the checker is not built: make -C ci"
+	trace=$BATS_TEST_TMPDIR/trace
+	out=$BATS_TEST_TMPDIR/out
+	scenario=$BATS_TEST_TMPDIR/s.scenario
+}
+
+simulate() { # SEED SCENARIO ARGS…: runs the program, its output in $out
+	local seed=$1 file=$2
+	shift 2
+	$sim -v --seed "$seed" --trace "$trace" "$file" -- ./vcpu_scheduler "$@" >"$out" 2>&1
+}
+
+write_scenario() { # LENGTH PINS TIMELINE EXPECT FAULTS
+	printf '[scenario]\nkind = cpu\nlength = %s\n[guests]\npins = %s\n[timeline]\n%s\n[expect]\n%s\n[faults]\n%s\n' \
+		"$@" >"$scenario"
+}
+
+passes() { # SCENARIO ARGS…: with three seeds, the checker says pass
+	local seed
+	for seed in 1 2 3; do
+		simulate $seed "$@"
+		$check --text "$1" "$trace" >"$BATS_TEST_TMPDIR/verdict" || {
+			echo "seed $seed"
+			grep -v '^  pass' "$BATS_TEST_TMPDIR/verdict"
+			grep -E '^pin|scheduler:' "$out"
+			return 1
+		}
+	done
+}
+
+well_despite() { # FAULT [EXPECT]: four lights on one pCPU each two, from all on one
+	write_scenario 40s all-on-one 'all = 5s cpu 45%' "${2-}" "$1"
+	passes "$scenario" 2
+}
+
+said() { # how often that line is in the last run's output
+	grep -cE "$1" "$out" || true
+}
+
+runs_on() { # [FAULT]: the program ran to the end and was told to stop
+	grep '"event":"program_exit"' "$trace" | grep -q '"asked":true'
+}
+
+@test "the course's scenarios are passed, by the checker" {
+	for file in "$scenarios"/cpu-*.scenario; do
+		passes "$file" 2
+	done
+}
+
+@test "other intervals do as well" {
+	for interval in 0.5 1 3; do
+		passes $scenarios/cpu-all-on-one.scenario "$interval"
+		passes $scenarios/cpu-unpinned-mixed.scenario "$interval"
+	done
+}
+
+@test "a log of --json goes through the policy again with the same result" {
+	simulate 1 $scenarios/cpu-phase.scenario --json 2
+	grep '^{' "$out" >"$BATS_TEST_TMPDIR/log"
+	run ./vcpu_scheduler --replay "$BATS_TEST_TMPDIR/log"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"different=0"* ]]
+	# And a decision that was another one is seen.
+	sed 's/"vcpu":0,"to":[0-9]*/"vcpu":0,"to":77/' "$BATS_TEST_TMPDIR/log" >"$BATS_TEST_TMPDIR/other"
+	run ./vcpu_scheduler --replay "$BATS_TEST_TMPDIR/other"
+	[ "$status" -eq 1 ]
+}
+
+@test "a quiet tick is one call of libvirt, whatever the number of guests" {
+	printf '[scenario]\nkind = cpu\nlength = 30s\n[host]\nmemory = 64G\n[guests]\ncount = 40\npins = spread\n[timeline]\nall = 0s cpu 5%%\n' >"$scenario"
+	simulate 1 "$scenario" 2
+	# From 20 s to 25 s there are ticks at 20, 22 and 24.
+	[ "$(grep '"event":"call"' "$trace" | grep -c '"t_s":2[0-4]\.')" -eq 3 ]
+}
+
+@test "somebody else's pins are told once and balanced again" {
+	write_scenario 50s spread 'all = 5s cpu 45%' '' 'repin = all 20s 0'
+	simulate 1 "$scenario" 2
+	[ "$(said 'pinned by somebody else; going on from there')" -eq 6 ] # two were there already
+	[ "$(said '^pin ')" -eq 6 ]
+}
+
+@test "with --respect-pins a guest that others pin is left alone" {
+	write_scenario 50s none 'all = 5s cpu 45%' '' 'repin = 1-4 20s 0'
+	simulate 1 "$scenario" --respect-pins 2
+	[ "$(said 'leaving it alone')" -ge 1 ]
+	[ "$(sed -n '/leaving it alone/,$p' "$out" | grep -c '^pin guest=aos_vm[1-4] ')" -eq 0 ]
+}
+
+@test "--respect-pins keeps to the affinities found" {
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate 1 "$scenario" --respect-pins 2
+	[ "$(said '^pin ')" -eq 0 ]
+}
+
+@test "--restore-on-exit puts back what was found" {
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate 1 "$scenario" --restore-on-exit 2
+	[ "$(said '^pin ')" -eq 6 ]
+	runs_on
+	# Each of the six was pinned twice, the second time to pCPU 0.
+	[ "$(grep '"event":"pin"' "$trace" | grep '"by":"program"' | tail -6 | grep -c '"affinity":"0"')" -eq 6 ]
+}
+
+@test "guests outside --guests and pCPUs outside --pcpus are left alone" {
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate 1 "$scenario" --guests '*[1-4]' --pcpus 2-3 2
+	[ "$(said '^pin guest=aos_vm[5-8]')" -eq 0 ]
+	[ "$(said '^pin .* to=[01] ')" -eq 0 ]
+	[ "$(said '^pin .* to=[23] ')" -eq 4 ]
+}
+
+@test "libvirtd restarts" {
+	well_despite 'libvirtd_restart = 12s 3s'
+	[ "$(said 'connected to .* again')" -eq 1 ]
+}
+
+@test "libvirtd restarts in the middle of the work" {
+	well_despite 'libvirtd_restart = 6s 4s' 'balance_within = 15s'
+}
+
+@test "calls fail" {
+	well_despite 'fail = virDomainPinVcpuFlags 30%' 'moves = 10'
+	well_despite 'fail = virConnectGetAllDomainStats 30%' 'balance_within = 20s'
+	well_despite 'fail = virDomainGetVcpuPinInfo 30%' $'balance_within = 20s\nmoves = 12'
+	well_despite 'fail = virDomainGetXMLDesc 30%' $'balance_within = 20s\nmoves = 12'
+}
+
+@test "wake-ups come late" {
+	well_despite 'late = 30% 3s' 'balance_within = 20s'
+}
+
+@test "a libvirt that does not tell delays" {
+	well_despite 'missing = vcpu.*.delay'
+}
+
+@test "a pCPU goes offline and comes back" {
+	write_scenario 60s spread 'all = 5s cpu 30%' '' 'offline = 3 15s-35s'
+	simulate 1 "$scenario" 2
+	runs_on
+	# Its two guests got other pCPUs, and once it was back it got some again.
+	[ "$(said '^pin .* to=3 ')" -ge 1 ]
+	[ "$(grep -c 'verdict=' "$out")" -ge 29 ]
+}
+
+@test "a hundred random runs with faults: the program never ends by itself" {
+	local faults=('libvirtd_restart = 11s 4s' 'fail = virDomain* 10%' 'late = 20% 5s' 'repin = odd 13s 0 7s' 'respawn = 2 9s 2s'
+		'replace = 3 14s' 'offline = 2 8s-21s' 'pause = 4 10s-16s' 'hang = 5 9s-15s' 'missing = vcpu.*.delay'
+		'host_load = 1 70% 5s-20s' 'quota = 6 30%' 'shares = 7 8192')
+	local pins=(none spread all-on-one half-half)
+	for seed in $(seq 1 100); do
+		RANDOM=$seed
+		write_scenario 30s "${pins[RANDOM % 4]}" "all = 5s cpu $((RANDOM % 100))%
+odd = $((6 + RANDOM % 20))s cpu $((RANDOM % 100))%" '' "${faults[RANDOM % 13]}
+${faults[RANDOM % 13]}"
+		simulate "$seed" "$scenario" --json 2
+		runs_on || {
+			cat "$scenario" "$out"
+			return 1
+		}
+		grep '^{' "$out" >"$BATS_TEST_TMPDIR/log"
+		./vcpu_scheduler --replay "$BATS_TEST_TMPDIR/log" >/dev/null
+	done
+}
+
+@test "damaged logs are refused in one line or replayed as far as they go" {
+	simulate 1 $scenarios/cpu-phase.scenario --json 2
+	grep '^{' "$out" >"$BATS_TEST_TMPDIR/log"
+	local size bytes=('"' '}' ':' '-' '9' 'e99' 'null' ',' '[')
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/log")
+	for seed in $(seq 1 150); do
+		RANDOM=$seed
+		cp "$BATS_TEST_TMPDIR/log" "$BATS_TEST_TMPDIR/bad"
+		printf %s "${bytes[RANDOM % 9]}" | dd of="$BATS_TEST_TMPDIR/bad" bs=1 conv=notrunc \
+			seek=$((RANDOM * 32768 % size + RANDOM % 300)) status=none
+		run --separate-stderr ./vcpu_scheduler --replay "$BATS_TEST_TMPDIR/bad"
+		[ "$status" -le 2 ]
+		# shellcheck disable=SC2154 # set by run
+		[ "$status" -ne 2 ] || [ "${#stderr_lines[@]}" -eq 1 ]
+	done
+	# Cut off in the middle of a line: what is whole is replayed.
+	head -c $((size / 2)) "$BATS_TEST_TMPDIR/log" >"$BATS_TEST_TMPDIR/cut"
+	./vcpu_scheduler --replay "$BATS_TEST_TMPDIR/cut"
+}
