@@ -19,7 +19,7 @@ void model_config_default(struct model_config *config)
 		.load_pct = 1,
 		.inflate_kib_s = KIB_PER_GIB * 9 / 10,
 		.deflate_kib_s = KIB_PER_GIB * 21 / 10,
-		.background_pct = 0.8,
+		.background_pct = 0.22,
 		.memory_load_pct = 2.7,
 		.touch_ns_mib = 6000000,
 		.free_ns_mib = 350000,
@@ -167,7 +167,7 @@ static void vcpus_init(struct model *m, struct guest *g)
 			cpumap_add(v->affinity, p);
 		v->choices = m->online;
 		v->rng = rng_seed(m->config.seed, (g->id + 1ULL) << 32 | i);
-		v->background = m->config.background_pct / 100 * (0.5 + rng_unit(&v->rng));
+		v->background = m->config.background_pct / 100 * (0.8 + 0.4 * rng_unit(&v->rng));
 		v->speed = 1;
 	}
 	guest_cpu_reset(g);

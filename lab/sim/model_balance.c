@@ -12,6 +12,13 @@
 #define CANDIDATES 8
 /* Loads and timers wake a guest about every MODEL_STEP_NS; so often the kernel looks around. */
 #define WAKE_CHANCE 0.5
+/*
+ * A vCPU that sleeps for most of the time is woken by QEMU's other threads and by interrupts, and
+ * drawn to where those run: on real hosts it is anywhere each time. One that works more is woken by
+ * its own timer, where it was.
+ */
+#define LIGHT	     0.3
+#define DRAWN_CHANCE 0.7
 /* A pCPU's chance per step to look for work elsewhere. */
 #define PULL_CHANCE 0.5
 /* Chance that a pull may take more than half the difference (the kernel: after failing often). */
@@ -68,8 +75,9 @@ int balance_place(struct model *m, const struct vcpu *v)
 static void wake(struct model *m, struct vcpu *v)
 {
 	bool near = m->config.nodes > 1 && rng_unit(&m->rng) < SAME_NODE_CHANCE;
+	bool drawn = v->runnable < LIGHT && rng_unit(&m->rng) < DRAWN_CHANCE;
 
-	if (rng_unit(&m->rng) >= m->pcpus[v->pcpu].usage - v->rate)
+	if (!drawn && rng_unit(&m->rng) >= m->pcpus[v->pcpu].usage - v->rate)
 		return;
 	for (unsigned int i = 0; i < CANDIDATES; i++) {
 		unsigned int pcpu = rng_below(&m->rng, m->config.pcpus);

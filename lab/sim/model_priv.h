@@ -63,7 +63,7 @@ struct memory {
 	double free_low, free_high; /* reclaim starts, ends */
 	double anon, anon_goal, anon_rate;
 	bool loaded;	/* there is a memory load, be it of 0 KiB */
-	double work_ns; /* of the first vCPU's time, for memory that has moved */
+	double work_ns; /* of the first vCPU's time, for memory that has moved and the agent */
 	double cache, cache_goal, cache_rate;
 	bool cache_growing;
 	double swap_size, swapped;

@@ -327,9 +327,9 @@ static void test_idle_guests_make_some_noise(void **state)
 			sum += r[i].run / 1200;
 		}
 	}
-	assert_near(sum, 0.008, 0.003);
-	assert_true(least > 0.0005 && least < 0.006);
-	assert_true(most > 0.012 && most < 0.15);
+	assert_near(sum, 0.0025, 0.001); /* measured: 0.2 to 0.3 % */
+	assert_true(least > 0.0005 && least < 0.002);
+	assert_true(most > 0.005 && most < 0.15);
 	model_free(m);
 }
 
@@ -502,9 +502,9 @@ static void test_idle_guest_memory(void **state)
 		model_advance(m, model_now(m) + S);
 		memory = memory_of(m, i);
 		assert_int_equal(memory.actual_kib, 512 * MIB);
-		assert_near((double)(memory.actual_kib - memory.total_kib), 68.2 * MIB, MIB);
-		assert_near((double)(memory.total_kib - memory.free_kib), 77 * MIB, 7 * MIB);
-		assert_near((double)(memory.free_kib - memory.usable_kib), 69 * MIB, 3 * MIB);
+		assert_near((double)(memory.actual_kib - memory.total_kib), 69.2 * MIB, MIB);
+		assert_near((double)(memory.total_kib - memory.free_kib), 68.8 * MIB, 3 * MIB);
+		assert_near((double)(memory.free_kib - memory.usable_kib), 69 * MIB, MIB);
 	}
 	model_free(m);
 }

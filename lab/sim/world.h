@@ -81,6 +81,10 @@ struct world_event {
 	const char *text; /* WORLD_FAULT, WORLD_WARNING */
 };
 
+/* What the guest's agent takes of its first vCPU for one command: idle guests that are looked into
+ * each 2 s, six commands at a time, use 0.45 % more. */
+#define WORLD_AGENT_NS 1500000
+
 typedef void (*world_event_fn)(const struct world_event *event, void *opaque);
 
 /*
