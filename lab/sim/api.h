@@ -18,8 +18,12 @@
 #include <libvirt/virterror.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define API_ERROR_MAX 512
+
+/* Whether a call is about the domain that runs or its persistent definition. */
+#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
 
 /* The period a guest's CPU quota is given for, as libvirt's default. */
 #define CPU_PERIOD_US 100000
@@ -81,6 +85,11 @@ struct api_guest {
 	uint64_t memory_kib; /* of the persistent definition */
 	uint64_t maximum_kib;
 	bool autostart;
+	unsigned int period_us; /* the time a CPU quota is given for */
+	/* api_metadata.c; NULL: as at the start. And what has happened since they were looked at.
+	 */
+	struct api_metadata *live_metadata, *config_metadata;
+	bool stopped, replaced, policy_set;
 	uint64_t *pcpu_ns; /* time on each pCPU, once somebody asked; see api_cpu.c */
 	uint64_t *seen_ns; /* per vCPU: what pcpu_ns holds of its time */
 };
@@ -117,6 +126,16 @@ struct memory_stat {
 /* Of a guest that runs, by the model's id. What is not known is not among them. Returns how many.
  */
 size_t memory_stats(unsigned int id, struct memory_stat stats[MEMORY_STATS_MAX]);
+
+/* --- titles, descriptions, elements of others' namespaces (api_metadata.c) --- */
+
+struct api_metadata;
+
+/* What an administrator wants of a controller, as an element of a domain's metadata. */
+#define POLICY_NAMESPACE "urn:ballast:policy:1"
+
+/* As a part of the domain's XML. */
+void metadata_print(FILE *out, size_t place, bool live);
 
 /* --- calls (api_call.c) --- */
 
@@ -168,6 +187,10 @@ int call_fail_argument(struct call *c, const char *format, ...)
 int call_check_flags(struct call *c, unsigned int flags, unsigned int allowed);
 int call_check_pointer(struct call *c, const void *pointer, const char *name);
 int call_check_positive(struct call *c, long value, const char *name);
+/* Not both of IMPACT. */
+int call_check_exclusive(struct call *c, unsigned int flags);
+/* By default the one that runs if it does; only that has a live one. Fills in flags. */
+int call_check_impact(struct call *c, size_t place, unsigned int *flags);
 
 /* Ends a call: raises its error or not, writes the trace; returns what the function should. */
 int call_int(struct call *c, int result);
@@ -186,11 +209,18 @@ const char *error_prefix(int code);
 /* Of a name in fault_error_names. */
 int error_code(const char *name);
 
+/* A typed parameter, in a row that the program gave (api_cpu.c). */
+void put_ullong(virTypedParameterPtr param, const char *field, uint64_t value);
+
 /* --- events (api_event.c) --- */
 
 void events_on_event(const struct world_event *event);
+/* A tunable was set through libvirt; type: VIR_TYPED_PARAM_LLONG or _ULLONG. */
+void events_tuned(size_t place, const char *field, int type, long long value);
 /* A pin made through libvirt. */
 void events_pinned(size_t place, unsigned int vcpu, const unsigned char *map, size_t maplen);
+/* Its metadata was set; uri: of an element. */
+void events_metadata(size_t place, int type, const char *uri);
 /* libvirtd is gone: open connections are told. */
 void events_restart(void);
 void events_release(virConnectPtr conn);
@@ -198,6 +228,7 @@ void events_release(virConnectPtr conn);
 /* --- XML (api_xml.c) --- */
 
 char *xml_capabilities(void);
-char *xml_domain(const struct world_guest *guest, const struct api_guest *state, bool live);
+/* Of the guest at that place: as it runs, or as it is defined. */
+char *xml_domain(size_t place, bool live);
 
 #endif

@@ -68,6 +68,23 @@ int call_check_positive(struct call *c, long value, const char *name)
 	return call_fail_argument(c, "%s in %s must be greater than zero", name, c->function);
 }
 
+int call_check_exclusive(struct call *c, unsigned int flags)
+{
+	if ((flags & IMPACT) != IMPACT)
+		return 0;
+	return call_fail_argument(c, "Flags 'VIR_DOMAIN_AFFECT_LIVE' and "
+				     "'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+}
+
+int call_check_impact(struct call *c, size_t place, unsigned int *flags)
+{
+	bool running = guest_running(place);
+
+	if (!(*flags & IMPACT))
+		*flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
+	return *flags & VIR_DOMAIN_AFFECT_LIVE && !running ? call_fail_off(c) : 0;
+}
+
 /* --- beginning --- */
 
 void call_begin_bare(struct call *c, const char *function, int kind)

@@ -9,20 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 /* Of virDomainGetCPUStats(): what the remote protocol allows. */
 #define CPUS_PER_CALL 128
 
 /* --- how many --- */
-
-static int check_exclusive(struct call *c, unsigned int flags)
-{
-	if ((flags & IMPACT) != IMPACT)
-		return 0;
-	return call_fail_argument(c, "Flags 'VIR_DOMAIN_AFFECT_LIVE' and "
-				     "'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
-}
 
 static int count_vcpus(virDomainPtr domain, const char *function, unsigned int flags)
 {
@@ -36,7 +26,7 @@ static int count_vcpus(virDomainPtr domain, const char *function, unsigned int f
 	if (flags & VIR_DOMAIN_VCPU_GUEST)
 		return call_int(&c, call_fail(&c, VIR_ERR_OPERATION_UNSUPPORTED,
 					      "the simulated guest agent does not count vCPUs"));
-	if (check_exclusive(&c, flags))
+	if (call_check_exclusive(&c, flags))
 		return call_int(&c, -1);
 	if ((flags & IMPACT) == VIR_DOMAIN_AFFECT_LIVE && !guest_running(domain->place))
 		return call_int(&c, call_fail_off(&c));
@@ -167,7 +157,6 @@ static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
 {
 	struct call c;
 	char list[CPULIST_MAX];
-	bool running;
 
 	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
 		return call_int(&c, -1);
@@ -177,11 +166,8 @@ static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
 	if (call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
 	    call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
-	running = guest_running(domain->place);
-	if (!(flags & IMPACT))
-		flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE && !running)
-		return call_int(&c, call_fail_off(&c));
+	if (call_check_impact(&c, domain->place, &flags))
+		return call_int(&c, -1);
 	if (vcpu >= model_guest_vcpus(api_model(), c.id))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_INVALID_ARG,
@@ -295,7 +281,7 @@ EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char 
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i, s:i}", "ncpumaps", most, "maplen", maplen, "flags",
 		       (int)flags);
-	if (check_exclusive(&c, flags))
+	if (call_check_exclusive(&c, flags))
 		return call_int(&c, -1);
 	live = guest_running(domain->place);
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && !live)
@@ -318,9 +304,9 @@ EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char 
 
 /* --- time of the whole guest --- */
 
-static void put_time(virTypedParameterPtr param, const char *field, uint64_t ns)
+void put_ullong(virTypedParameterPtr param, const char *field, uint64_t value)
 {
-	*param = (virTypedParameter){.type = VIR_TYPED_PARAM_ULLONG, .value.ul = ns};
+	*param = (virTypedParameter){.type = VIR_TYPED_PARAM_ULLONG, .value.ul = value};
 	strncpy(param->field, field, VIR_TYPED_PARAM_FIELD_LENGTH - 1);
 }
 
@@ -337,11 +323,11 @@ static int total_times(struct call *c, virTypedParameterPtr params, unsigned int
 		model_vcpu_read(api_model(), c->id, i, &vcpu);
 		run_ns += vcpu.run_ns;
 	}
-	put_time(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, run_ns);
+	put_ullong(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, run_ns);
 	if (nparams > 1)
-		put_time(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, run_ns);
+		put_ullong(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, run_ns);
 	if (nparams > 2)
-		put_time(&params[2], VIR_DOMAIN_CPU_STATS_SYSTEMTIME, 0);
+		put_ullong(&params[2], VIR_DOMAIN_CPU_STATS_SYSTEMTIME, 0);
 	return nparams > 3 ? 3 : (int)nparams;
 }
 
@@ -368,9 +354,9 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 	for (unsigned int i = 0; i < ncpus; i++) {
 		uint64_t ns = c->state->pcpu_ns[(unsigned int)start + i];
 
-		put_time(&params[i * nparams], VIR_DOMAIN_CPU_STATS_CPUTIME, ns);
+		put_ullong(&params[i * nparams], VIR_DOMAIN_CPU_STATS_CPUTIME, ns);
 		if (nparams > 1)
-			put_time(&params[i * nparams + 1], VIR_DOMAIN_CPU_STATS_VCPUTIME, ns);
+			put_ullong(&params[i * nparams + 1], VIR_DOMAIN_CPU_STATS_VCPUTIME, ns);
 	}
 	return nparams > 2 ? 2 : (int)nparams;
 }
@@ -417,74 +403,4 @@ EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params
 		memset(params, 0, sizeof(*params) * nparams * ncpus);
 	return call_int(&c, start == -1 ? total_times(&c, params, nparams)
 					: per_pcpu_times(&c, params, nparams, start, ncpus));
-}
-
-/* --- weights --- */
-
-#define SCHEDULE_PARAMS 9
-
-EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
-{
-	struct call c;
-
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
-		return call_pointer(&c, NULL, NULL);
-	if (nparams)
-		*nparams = SCHEDULE_PARAMS;
-	return call_pointer(&c, strdup("posix"), "posix");
-}
-
-/* The guest's weight and caps; only the vCPUs' can be other than the default. */
-static int read_schedule(const struct call *c, virTypedParameter all[SCHEDULE_PARAMS])
-{
-	static const char *const periods[] = {
-		VIR_DOMAIN_SCHEDULER_VCPU_PERIOD, VIR_DOMAIN_SCHEDULER_EMULATOR_PERIOD,
-		VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD, VIR_DOMAIN_SCHEDULER_IOTHREAD_PERIOD};
-	static const char *const quotas[] = {
-		VIR_DOMAIN_SCHEDULER_VCPU_QUOTA, VIR_DOMAIN_SCHEDULER_EMULATOR_QUOTA,
-		VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, VIR_DOMAIN_SCHEDULER_IOTHREAD_QUOTA};
-	double quota_pct = model_quota(api_model(), c->id);
-	int n = 0;
-
-	put_time(&all[n++], VIR_DOMAIN_SCHEDULER_CPU_SHARES, model_shares(api_model(), c->id));
-	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
-		put_time(&all[n++], periods[i], CPU_PERIOD_US);
-		put_time(&all[n], quotas[i], 0);
-		all[n].type = VIR_TYPED_PARAM_LLONG;
-		all[n++].value.l =
-			i == 0 && quota_pct > 0 ? (long long)(quota_pct * CPU_PERIOD_US / 100) : -1;
-	}
-	return n;
-}
-
-static int scheduler_parameters(virDomainPtr domain, const char *function,
-				virTypedParameterPtr params, int *nparams, unsigned int flags)
-{
-	virTypedParameter all[SCHEDULE_PARAMS];
-	struct call c;
-	int n;
-
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE) ||
-	    call_check_pointer(&c, params, "params") ||
-	    call_check_pointer(&c, nparams, "nparams") ||
-	    call_check_positive(&c, *nparams, "nparams") ||
-	    call_check_flags(&c, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY))
-		return call_int(&c, -1);
-	n = read_schedule(&c, all);
-	if (*nparams > n)
-		*nparams = n;
-	memcpy(params, all, (size_t)*nparams * sizeof(*params));
-	return call_int(&c, 0);
-}
-
-EXPORT int virDomainGetSchedulerParameters(virDomainPtr domain, virTypedParameterPtr params,
-					   int *nparams)
-{
-	return scheduler_parameters(domain, __func__, params, nparams, 0);
-}
-
-EXPORT int virDomainGetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterPtr params,
-						int *nparams, unsigned int flags)
-{
-	return scheduler_parameters(domain, __func__, params, nparams, flags);
 }

@@ -271,11 +271,10 @@ EXPORT char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 		call_fail(&c, VIR_ERR_OPERATION_DENIED, "virDomainGetXMLDesc with secure flag");
 	if (c.code || call_check_flags(&c, flags, 0x1f))
 		return call_pointer(&c, NULL, NULL);
-	return call_pointer(
-		&c,
-		xml_domain(c.guest, c.state,
-			   guest_running(domain->place) && !(flags & VIR_DOMAIN_XML_INACTIVE)),
-		"<domain>");
+	return call_pointer(&c,
+			    xml_domain(domain->place, guest_running(domain->place) &&
+							      !(flags & VIR_DOMAIN_XML_INACTIVE)),
+			    "<domain>");
 }
 
 EXPORT int virDomainGetMessages(virDomainPtr domain, char ***messages, unsigned int flags)

@@ -33,9 +33,11 @@ struct pending {
 	size_t place;
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	int id;
-	int what, detail;   /* lifecycle, agent */
+	int what, detail;   /* lifecycle, agent; what: of metadata, too */
 	uint64_t kib;	    /* balloon */
-	char *field, *text; /* tunable */
+	char *field, *text; /* tunable; text: of metadata, too */
+	int type;	    /* tunable: of text, or number where there is none */
+	long long number;
 };
 
 static int next_id;
@@ -52,7 +54,7 @@ static void free_pending(struct pending *pending)
 static void call_back(virConnectPtr conn, virDomainPtr domain, const struct registration *r,
 		      const struct pending *p)
 {
-	virTypedParameter param = {.type = VIR_TYPED_PARAM_STRING};
+	virTypedParameter param = {.type = p->type};
 
 	switch (p->event) {
 	case VIR_DOMAIN_EVENT_ID_LIFECYCLE:
@@ -68,9 +70,16 @@ static void call_back(virConnectPtr conn, virDomainPtr domain, const struct regi
 		break;
 	case VIR_DOMAIN_EVENT_ID_TUNABLE:
 		strncpy(param.field, p->field, VIR_TYPED_PARAM_FIELD_LENGTH - 1);
-		param.value.s = p->text;
+		if (p->text)
+			param.value.s = p->text;
+		else
+			param.value.l = p->number;
 		((virConnectDomainEventTunableCallback)r->callback)(conn, domain, &param, 1,
 								    r->opaque);
+		break;
+	case VIR_DOMAIN_EVENT_ID_METADATA_CHANGE:
+		((virConnectDomainEventMetadataChangeCallback)r->callback)(conn, domain, p->what,
+									   p->text, r->opaque);
 		break;
 	case VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE:
 		((virConnectDomainEventAgentLifecycleCallback)r->callback)(conn, domain, p->what,
@@ -252,6 +261,16 @@ static void queue_state(size_t place, enum model_event_kind state)
 	queue(&p);
 }
 
+void events_tuned(size_t place, const char *field, int type, long long value)
+{
+	struct pending p = of_guest(place, VIR_DOMAIN_EVENT_ID_TUNABLE);
+
+	p.field = (char *)field;
+	p.type = type;
+	p.number = value;
+	queue(&p);
+}
+
 void events_pinned(size_t place, unsigned int vcpu, const unsigned char *map, size_t maplen)
 {
 	struct pending p = of_guest(place, VIR_DOMAIN_EVENT_ID_TUNABLE);
@@ -259,7 +278,17 @@ void events_pinned(size_t place, unsigned int vcpu, const unsigned char *map, si
 
 	snprintf(field, sizeof(field), VIR_DOMAIN_TUNABLE_CPU_VCPUPIN, vcpu);
 	p.field = field;
+	p.type = VIR_TYPED_PARAM_STRING;
 	p.text = cpumap_format(map, maplen, list, sizeof(list));
+	queue(&p);
+}
+
+void events_metadata(size_t place, int type, const char *uri)
+{
+	struct pending p = of_guest(place, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE);
+
+	p.what = type;
+	p.text = (char *)uri;
 	queue(&p);
 }
 
@@ -287,6 +316,9 @@ void events_on_event(const struct world_event *event)
 		break;
 	case WORLD_PIN:
 		events_pinned(place, event->vcpu, event->map, event->maplen);
+		break;
+	case WORLD_POLICY:
+		events_metadata(place, VIR_DOMAIN_METADATA_ELEMENT, POLICY_NAMESPACE);
 		break;
 	default:
 		break;

@@ -71,6 +71,8 @@ void guests_start(void)
 		guests[i].id = guest_running(i) ? next_id++ : -1;
 		guests[i].memory_kib = config->memory_kib;
 		guests[i].maximum_kib = config->maximum_kib;
+		guests[i].period_us = CPU_PERIOD_US;
+		guests[i].policy_set = world_guest(api_world(), i)->policy;
 	}
 	sort();
 }
@@ -100,14 +102,21 @@ void guests_on_event(const struct world_event *event)
 	if (event->guest < 0)
 		return;
 	guest = &guests[event->guest];
-	if (event->kind == WORLD_REPLACED)
+	if (event->kind == WORLD_REPLACED) {
+		guest->replaced = true;
 		sort();
+	}
+	/* Whoever takes the name over gets the policy. */
+	if (event->kind == WORLD_POLICY || event->kind == WORLD_REPLACED)
+		guest->policy_set = true;
 	if (event->kind != WORLD_GUEST)
 		return;
 	if (event->state == MODEL_STARTED)
 		guest->id = next_id++;
 	else if (event->state == MODEL_STOPPED || event->state == MODEL_CRASHED)
 		guest->id = -1;
-	if (guest->id < 0)
+	if (guest->id < 0) {
 		forget_times(guest);
+		guest->stopped = true;
+	}
 }

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 /* --- sizes --- */
 
 EXPORT unsigned long virDomainGetMaxMemory(virDomainPtr domain)
@@ -63,7 +61,6 @@ static int set_memory(virDomainPtr domain, const char *function, unsigned long k
 		      unsigned int flags)
 {
 	struct call c;
-	bool running;
 
 	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
 		return call_int(&c, -1);
@@ -73,11 +70,8 @@ static int set_memory(virDomainPtr domain, const char *function, unsigned long k
 				call_fail_argument(&c, "memory in %s must not be zero", function));
 	if (call_check_flags(&c, flags, IMPACT | VIR_DOMAIN_MEM_MAXIMUM))
 		return call_int(&c, -1);
-	running = guest_running(domain->place);
-	if (!(flags & IMPACT))
-		flags |= running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE && !running)
-		return call_int(&c, call_fail_off(&c));
+	if (call_check_impact(&c, domain->place, &flags))
+		return call_int(&c, -1);
 	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
 		return call_int(&c, set_maximum(&c, kib, flags));
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && set_live(&c, kib))

@@ -6,6 +6,7 @@
 #include "units.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,8 +124,8 @@ static void put_cputune(FILE *out, const struct world_guest *guest, const struct
 	if (shares != 1024)
 		fprintf(out, "    <shares>%u</shares>\n", shares);
 	if (quota_pct > 0)
-		fprintf(out, "    <period>%d</period>\n    <quota>%d</quota>\n", CPU_PERIOD_US,
-			(int)(quota_pct * CPU_PERIOD_US / 100));
+		fprintf(out, "    <period>%u</period>\n    <quota>%lld</quota>\n", state->period_us,
+			llround(quota_pct * state->period_us / 100));
 	put_pins(out, guest, state, live);
 	fputs("  </cputune>\n", out);
 }
@@ -149,8 +150,10 @@ static void put_devices(FILE *out, const struct world_guest *guest)
 	fputs("  </devices>\n", out);
 }
 
-char *xml_domain(const struct world_guest *guest, const struct api_guest *state, bool live)
+char *xml_domain(size_t place, bool live)
 {
+	const struct world_guest *guest = world_guest(api_world(), place);
+	const struct api_guest *state = guest_at(place);
 	struct model_memory memory = {.actual_kib = state->memory_kib};
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	char *text = NULL;
@@ -164,14 +167,13 @@ char *xml_domain(const struct world_guest *guest, const struct api_guest *state,
 	fputs("<domain type='qemu'", out);
 	if (live)
 		fprintf(out, " id='%d'", state->id);
+	fprintf(out, ">\n  <name>%s</name>\n  <uuid>%s</uuid>\n", guest->config->name,
+		uuid_format(guest->uuid, uuid));
+	metadata_print(out, place, live);
 	fprintf(out,
-		">\n  <name>%s</name>\n  <uuid>%s</uuid>\n  <metadata>\n"
-		"    <ballast:guest xmlns:ballast=\"urn:ballast:lab:1\" image=\"simulated\"/>\n"
-		"  </metadata>\n  <memory unit='KiB'>%" PRIu64
-		"</memory>\n  <currentMemory unit='KiB'>%" PRIu64
+		"  <memory unit='KiB'>%" PRIu64 "</memory>\n  <currentMemory unit='KiB'>%" PRIu64
 		"</currentMemory>\n  <vcpu placement='static'>%u</vcpu>\n",
-		guest->config->name, uuid_format(guest->uuid, uuid), state->maximum_kib,
-		memory.actual_kib, guest->config->vcpus);
+		state->maximum_kib, memory.actual_kib, guest->config->vcpus);
 	put_cputune(out, guest, state, live);
 	fputs("  <os>\n    <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>\n  </os>\n"
 	      "  <on_poweroff>destroy</on_poweroff>\n  <on_reboot>restart</on_reboot>\n"

@@ -307,6 +307,11 @@ bool model_guest_ready(const struct model *m, unsigned int guest)
 	return g->state == MODEL_GUEST_RUNNING && g->booted && !g->hung;
 }
 
+bool model_guest_connected(const struct model *m, unsigned int guest)
+{
+	return m->guests[guest]->booted;
+}
+
 unsigned int model_guest_vcpus(const struct model *m, unsigned int guest)
 {
 	return m->guests[guest]->nvcpus;

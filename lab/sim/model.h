@@ -141,6 +141,8 @@ void model_guest_reboot(struct model *m, unsigned int guest);
 enum model_state model_guest_state(const struct model *m, unsigned int guest);
 /* Booted and not paused: agent and loads answer. */
 bool model_guest_ready(const struct model *m, unsigned int guest);
+/* Booted: there is an agent, though it does not answer while the guest hangs. */
+bool model_guest_connected(const struct model *m, unsigned int guest);
 unsigned int model_guest_vcpus(const struct model *m, unsigned int guest);
 
 /* --- loads; they end when the guest stops, reboots or crashes --- */

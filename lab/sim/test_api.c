@@ -28,6 +28,10 @@
 #define MEMORY	 (512UL << 10)
 #define MAXIMUM	 (2048UL << 10)
 #define OFF_NAME "aos_vm3"
+#define POLICY	 "urn:ballast:policy:1"
+
+#define COMMAND(name, arguments) "{\"execute\":\"" name "\",\"arguments\":" arguments "}"
+#define PING			 "{\"execute\":\"guest-ping\"}"
 
 static char **symbols;
 static int nsymbols;
@@ -643,6 +647,151 @@ static void test_events(void **state)
 	virConnectClose(other);
 }
 
+/* --- metadata --- */
+
+static int policies, titles;
+
+static void on_metadata(virConnectPtr c, virDomainPtr domain, int type, const char *uri,
+			void *opaque)
+{
+	(void)c;
+	(void)opaque;
+	policies += type == VIR_DOMAIN_METADATA_ELEMENT && !strcmp(uri, POLICY) &&
+		    !strcmp(virDomainGetName(domain), "aos_vm2");
+	titles += type == VIR_DOMAIN_METADATA_TITLE && !uri;
+}
+
+/* What virDomainGetMetadata() says, which goes away with the next call. */
+static const char *metadata(virDomainPtr domain, int type, const char *uri, unsigned int flags)
+{
+	static char kept[256];
+	char *text = virDomainGetMetadata(domain, type, uri, flags);
+
+	snprintf(kept, sizeof(kept), "%s", text ? text : "none");
+	free(text);
+	return kept;
+}
+
+static void check_metadata_of(virDomainPtr domain)
+{
+	const int element = VIR_DOMAIN_METADATA_ELEMENT, title = VIR_DOMAIN_METADATA_TITLE;
+	char *xml;
+
+	assert_int_equal(virDomainSetMetadata(domain, title, "a < b", NULL, NULL, 0), 0);
+	assert_string_equal(metadata(domain, title, NULL, 0), "a < b");
+	assert_string_equal(metadata(domain, title, NULL, VIR_DOMAIN_AFFECT_CONFIG), "none");
+	assert_int_equal(virDomainSetMetadata(domain, element, "<x y='1'><z/></x>", "k", "urn:k",
+					      VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG),
+			 0);
+	assert_string_equal(metadata(domain, element, "urn:k", 0), "<x y=\"1\">\n  <z/>\n</x>");
+	xml = virDomainGetXMLDesc(domain, 0);
+	assert_non_null(strstr(xml, "<title>a &lt; b</title>"));
+	assert_non_null(strstr(xml, "<k:x xmlns:k=\"urn:k\" y=\"1\">"));
+	free(xml);
+	assert_int_equal(virDomainSetMetadata(domain, element, NULL, NULL, "urn:k", 0), 0);
+	assert_string_equal(metadata(domain, element, "urn:k", 0), "none");
+	assert_string_equal(metadata(domain, element, "urn:ballast:lab:1", 0),
+			    "<guest image=\"simulated\"/>");
+	assert_error(virDomainGetMetadata(domain, element, "urn:none", 0),
+		     VIR_ERR_NO_DOMAIN_METADATA);
+	assert_error(virDomainGetMetadata(domain, element, NULL, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainGetMetadata(domain, title, NULL, 3), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainGetMetadata(domain, 77, NULL, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainSetMetadata(domain, title, "a\nb", NULL, NULL, 0),
+		     VIR_ERR_INVALID_ARG);
+	assert_error(virDomainSetMetadata(domain, element, "<x/>", NULL, "urn:k", 0),
+		     VIR_ERR_INVALID_ARG);
+	assert_error(virDomainSetMetadata(domain, element, "<x", "k", "urn:k", 0),
+		     VIR_ERR_XML_ERROR);
+}
+
+static void test_metadata(void **state)
+{
+	virConnectPtr other = virConnectOpen("qemu:///system");
+	virDomainPtr domain = virDomainLookupByName(other, "aos_vm2");
+	int id;
+
+	(void)state;
+	id = virConnectDomainEventRegisterAny(other, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+					      VIR_DOMAIN_EVENT_CALLBACK(on_metadata), NULL, NULL);
+	assert_string_equal(metadata(domain, VIR_DOMAIN_METADATA_ELEMENT, POLICY, 0),
+			    "<policy manage=\"yes\" weight=\"2\"/>");
+	check_metadata_of(domain);
+	run_events_for(1767225600 + 51 - (int)time(NULL));
+	assert_int_equal(policies, 1); /* by the scenario */
+	assert_string_equal(metadata(domain, VIR_DOMAIN_METADATA_ELEMENT, POLICY, 0),
+			    "<policy manage=\"no\"/>");
+	assert_int_equal(titles, 1);
+	assert_int_equal(virConnectDomainEventDeregisterAny(other, id), 0);
+	virDomainFree(domain);
+	assert_int_equal(virConnectClose(other), 0);
+}
+
+/* --- the guest agent --- */
+
+static const char *agent(virDomainPtr domain, const char *command, int timeout)
+{
+	static char kept[8192];
+	char *answer = virDomainQemuAgentCommand(domain, command, timeout, 0);
+
+	snprintf(kept, sizeof(kept), "%s", answer ? answer : virGetLastErrorMessage());
+	free(answer);
+	return kept;
+}
+
+static void test_agent(void **state)
+{
+	virDomainPtr domain, readonly;
+	virConnectPtr other = virConnectOpen("qemu:///system");
+	virConnectPtr looking = virConnectOpenReadOnly("qemu:///system");
+	time_t before;
+
+	(void)state;
+	domain = virDomainLookupByName(other, "aos_vm4");
+	readonly = virDomainLookupByName(looking, "aos_vm4");
+	assert_string_equal(agent(domain, PING, 5), "{\"return\":{}}");
+	assert_string_equal(agent(domain, COMMAND("guest-sync", "{\"id\":7}"), 5),
+			    "{\"return\":7}");
+	assert_non_null(strstr(agent(domain, COMMAND("guest-info", "{}"), -1), "guest-ping"));
+	assert_non_null(strstr(agent(domain, COMMAND("guest-get-memory-blocks", "{}"), 5),
+			       "\"phys-index\":15"));
+	assert_string_equal(
+		agent(domain, COMMAND("guest-file-open", "{\"path\":\"/proc/meminfo\"}"), 5),
+		"{\"return\":1000}");
+	assert_non_null(strstr(agent(domain, COMMAND("guest-file-read", "{\"handle\":1000}"), 5),
+			       "\"buf-b64\":\"TWVtVG90YWw6")); /* MemTotal: */
+	assert_string_equal(agent(domain, COMMAND("guest-file-close", "{\"handle\":1000}"), 5),
+			    "{\"return\":{}}");
+	assert_error(agent(domain, COMMAND("guest-file-read", "{\"handle\":1000}"), 5),
+		     VIR_ERR_INTERNAL_ERROR);
+	/* It runs nothing, and says so. */
+	assert_string_equal(agent(domain, COMMAND("guest-exec", "{\"path\":\"/bin/true\"}"), 5),
+			    "internal error: unable to execute QEMU agent command 'guest-exec': "
+			    "Command guest-exec has been disabled");
+	assert_error(agent(domain, COMMAND("guest-sync", "{}"), 5), VIR_ERR_INTERNAL_ERROR);
+	assert_error(agent(domain, COMMAND("guest-nonsense", "{}"), 5), VIR_ERR_INTERNAL_ERROR);
+	assert_error(agent(domain, "{", 5), VIR_ERR_INTERNAL_ERROR);
+	assert_error(agent(domain, PING, -3), VIR_ERR_INVALID_ARG);
+	assert_error(agent(readonly, PING, 5), VIR_ERR_OPERATION_DENIED);
+	assert_int_equal(virDomainAgentSetResponseTimeout(domain, 5, 0), 0);
+	/* A guest that is paused, hangs, comes round, boots. */
+	virDomainSuspend(domain);
+	assert_error(agent(domain, PING, 5), VIR_ERR_OPERATION_INVALID);
+	virDomainResume(domain);
+	sleep((unsigned int)(1767225600 + 61 - time(NULL)));
+	before = time(NULL);
+	assert_error(agent(domain, PING, 1), VIR_ERR_AGENT_UNRESPONSIVE);
+	assert_int_equal(time(NULL) - before, 1);
+	assert_string_equal(agent(domain, PING, -2), "{\"return\":{}}");
+	assert_int_equal(time(NULL) - before, 3);
+	virDomainReset(domain, 0);
+	assert_error(agent(domain, PING, 5), VIR_ERR_AGENT_UNRESPONSIVE);
+	virDomainFree(domain);
+	virDomainFree(readonly);
+	virConnectClose(other);
+	virConnectClose(looking);
+}
+
 /* --- all the others --- */
 
 /* What stays the real library's: nothing in it takes a handle of ours. */
@@ -692,7 +841,7 @@ static void test_no_symbol_is_forgotten(void **state)
 static void test_unsupported(void **state)
 {
 	virDomainPtr domain = guest;
-	char *text = (char *)1;
+	char *text;
 
 	(void)state;
 	assert_int_equal(virDomainSave(domain, "/nowhere"), -1);
@@ -702,8 +851,7 @@ static void test_unsupported(void **state)
 		"this function is not supported by the connection driver: virDomainSave");
 	assert_null(virNetworkLookupByName(conn, "default"));
 	assert_int_equal(virGetLastErrorCode(), VIR_ERR_NO_SUPPORT);
-	text = virDomainQemuAgentCommand(domain, "{}", 1, 0);
-	assert_null(text);
+	assert_int_equal(virDomainQemuMonitorCommand(domain, "{}", &text, 0), -1);
 	assert_int_equal(virGetLastErrorCode(), VIR_ERR_NO_SUPPORT);
 }
 
@@ -730,6 +878,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_node),
 		cmocka_unit_test(test_changing_state),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_agent),
 	};
 
 	symbols = argv + 1;

@@ -59,7 +59,7 @@ whole_trace() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
-	[[ $output == *"20 test(s) run"* ]]
+	[[ $output == *"22 test(s) run"* ]]
 }
 
 @test "whatever waits takes virtual time and no real time" {
@@ -150,6 +150,41 @@ print([round(c["cpu_time"] / 1e9) for c in d.getCPUStats(False)])'
 	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 test_client.py
 	run cmp -s "$TRACE.1" "$TRACE.3"
 	[ "$status" -eq 1 ]
+}
+
+# The scenario on stdin, twice with the program: the trace must be the same, and have seen the faults.
+same() {
+	cat >"$BATS_TEST_TMPDIR/same.scenario"
+	for i in 1 2; do
+		"$RUN" --seed 7 --trace "$TRACE.$i" "$BATS_TEST_TMPDIR/same.scenario" -- "$@"
+	done
+	cmp "$TRACE.1" "$TRACE.2"
+	TRACE=$TRACE.1
+	[ "$(count '"error":".*injected by the scenario')" -ge 1 ]
+	[ "$(count 'libvirtd restarts')" -ge 1 ]
+	[ "$(count '"event":"end"')" -eq 1 ]
+}
+
+between='fail = virConnectGetAllDomainStats 20%
+fail = virDomain* 10% operation_failed
+libvirtd_restart = 12s 3s
+late = 20% 300ms
+busy = 20%'
+
+@test "two runs are the same to the byte: vcpu_scheduler, with faults of every kind" {
+	[ -x ../../cpu/vcpu_scheduler ] || skip "cpu/vcpu_scheduler is not built"
+	{ cat "$CPU" && printf '[faults]\n%s\n' "$between" 'repin = all 8s 0 5s' 'offline = 3 10s-20s' \
+		'replace = 2 9s 1s' 'respawn = 3 14s 1s' 'pause = 4 6s-16s' 'hang = 5 10s-20s' \
+		'host_load = 1 60% 8s-18s' 'policy = 1 11s manage=no'; } |
+		same ../../cpu/vcpu_scheduler -v 1
+}
+
+@test "two runs are the same to the byte: memory_coordinator, with faults of every kind" {
+	[ -x ../../memory/memory_coordinator ] || skip "memory/memory_coordinator is not built"
+	{ cat "$MEMORY" && printf '[faults]\n%s\n' "$between" 'balloon_flaky = 1 5s 3s' 'balloon_slow = 2 20M/s' \
+		'stats_frozen = 3 10s-30s' 'setmem = 4 8s 512M 9s' 'host_used = 8G 10s 500M/s' 'replace = 2 20s 1s' \
+		'guest_swap = 1 256M' 'policy = 4 30s manage=no reserve=300M'; } |
+		same ../../memory/memory_coordinator -v 1
 }
 
 @test "without a program the scenario is played alone" {

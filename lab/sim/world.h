@@ -28,7 +28,11 @@ struct world_guest {
 	unsigned char uuid[16];	  /* from seed, name and incarnation; a valid version 4 UUID */
 	unsigned int incarnation; /* from 0; one more for each guest that took the name over */
 	unsigned int starts;	  /* processes so far: changes where libvirt's id does */
+	const char *policy; /* attributes of its policy metadata, such as manage="no"; NULL: none */
 };
+
+/* Room for the attributes of a policy. */
+#define WORLD_POLICY_MAX 256
 
 enum world_event_kind {
 	WORLD_GUEST,	/* state: started, stopped, rebooted, paused, resumed, crashed; see model */
@@ -41,6 +45,7 @@ enum world_event_kind {
 	WORLD_OOM,	/* the guest killed its memory load */
 	WORLD_PIN,	/* somebody else pinned vcpu: map, maplen */
 	WORLD_SETMEM,	/* somebody else set the balloon's target: kib */
+	WORLD_POLICY,	/* somebody set or removed the guest's policy metadata: world_guest() */
 	WORLD_PCPU,	/* pcpu went on- or offline: online */
 	WORLD_FAULT,	/* a fault set in or ended: text */
 	WORLD_WARNING,	/* text */

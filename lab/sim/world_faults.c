@@ -20,6 +20,7 @@
  * S  a size				d  a duration, may be left out (none)
  * C  a list of pCPUs' ids		e  the same: it happens again and again
  * D  a duration			L  positions among the online pCPUs, or all
+ * K  attributes, such as manage=no, as many as there are; or none
  */
 struct world_fault {
 	const struct fault_kind *kind;
@@ -31,6 +32,8 @@ struct world_fault {
 	uint64_t kib, rate_kib_s;
 	double pct;
 	long number;
+	char policy[WORLD_POLICY_MAX]; /* attributes; empty: none */
+	bool no_policy;
 	bool repeats; /* again each first_ns */
 	bool off;     /* of a flaky balloon */
 };
@@ -168,6 +171,19 @@ static void apply_replace(struct world *w, struct world_fault *f, size_t guest, 
 	start_after(w, f, guest);
 }
 
+static void configure_policy(struct world *w, struct world_fault *f, size_t guest)
+{
+	if (f->from_ns == 0)
+		w->guests[guest].view.policy = f->no_policy ? NULL : f->policy;
+}
+
+static void apply_policy(struct world *w, struct world_fault *f, size_t guest, bool on)
+{
+	(void)on;
+	w->guests[guest].view.policy = f->no_policy ? NULL : f->policy;
+	world_emit(w, &(struct world_event){.kind = WORLD_POLICY, .guest = (int)guest});
+}
+
 static bool is_up(const struct world *w, size_t guest)
 {
 	enum model_state state = model_guest_state(w->model, w->guests[guest].view.id);
@@ -238,6 +254,8 @@ static const struct fault_kind kinds[] = {
 	{"repin", "GALe", "GUESTS AT POSITIONS|all [EVERY], such as \"all 10s 0\"", apply_repin,
 	 NULL},
 	{"setmem", "GASe", "GUESTS AT SIZE [EVERY], such as \"all 10s 512M\"", apply_setmem, NULL},
+	{"policy", "GAK", "GUESTS AT NAME=VALUE...|none, such as \"1 10s manage=no\"", apply_policy,
+	 configure_policy},
 	{"offline", "CW", "CPUS FROM[-TO], such as \"2-3 10s-20s\"", apply_offline, NULL},
 	{"host_load", "CPw", "CPUS PERCENT [FROM[-TO]], such as \"0 60% 10s-20s\"", apply_host_load,
 	 NULL},
@@ -326,6 +344,27 @@ static int parse_cpus(const struct world *w, const char *word, bool by_position,
 	return 0;
 }
 
+/* Adds name="value" to those before it. */
+static int parse_attribute(const char *word, struct world_fault *f)
+{
+	size_t used = strlen(f->policy), len = strcspn(word, "=");
+
+	if (f->no_policy)
+		return -1;
+	if (!strcmp(word, "none")) {
+		f->no_policy = true;
+		return used ? -1 : 0;
+	}
+	if (!len || !word[len] || strspn(word, "abcdefghijklmnopqrstuvwxyz-") != len ||
+	    strpbrk(word + len, "\"<>&"))
+		return -1;
+	return snprintf(f->policy + used, sizeof(f->policy) - used, "%s%.*s=\"%s\"",
+			used ? " " : "", (int)len, word,
+			word + len + 1) < (int)(sizeof(f->policy) - used)
+		       ? 0
+		       : -1;
+}
+
 static int parse_word(const struct world *w, char form, char *word, struct world_fault *f)
 {
 	switch (form) {
@@ -351,6 +390,8 @@ static int parse_word(const struct world *w, char form, char *word, struct world
 		return f->first_ns ? 0 : -1;
 	case 'd':
 		return parse_ns(word, &f->first_ns);
+	case 'K':
+		return parse_attribute(word, f);
 	case 'e':
 		f->repeats = true;
 		return parse_ns(word, &f->first_ns) || !f->first_ns ? -1 : 0;
@@ -371,6 +412,8 @@ static int parse(const struct world *w, char *value, struct world_fault *f)
 			return -1;
 		if (word)
 			word = strtok_r(NULL, " \t\n", &rest);
+		if (*form == 'K' && word)
+			form--; /* one more of them */
 	}
 	return word ? -1 : 0;
 }
