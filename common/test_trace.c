@@ -2,6 +2,7 @@
 /* Traces: what is written is read back; what is not a trace is said to be none. */
 #include "trace.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -166,6 +167,32 @@ static void test_bad_files(void **state)
 	}
 }
 
+/* Whatever a file holds, the line about it can be shown on a terminal. */
+static void test_garbage(void **state)
+{
+	char error[TRACE_ERROR_MAX];
+	struct trace trace;
+
+	(void)state;
+	write_text("{\"type\":\"header\",\"version\":1}\n\033[2J\007\n");
+	assert_int_equal(trace_read(&trace, path, error), -1);
+	for (const char *c = error; *c; c++)
+		assert_false(iscntrl((unsigned char)*c));
+}
+
+/* A file that has no lines is refused before it fills the memory. */
+static void test_endless_line(void **state)
+{
+	char error[TRACE_ERROR_MAX];
+	struct trace trace;
+
+	(void)state;
+	write_text("");
+	assert_int_equal(truncate(path, 1 << 30), 0);
+	assert_int_equal(trace_read(&trace, path, error), -1);
+	assert_non_null(strstr(error, ":1: longer than any line of a trace"));
+}
+
 /* Several processes write one trace: no line is torn. */
 static void test_many_writers(void **state)
 {
@@ -203,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_garbage),	     cmocka_unit_test(test_endless_line),
 		cmocka_unit_test(test_many_writers),
 	};
 

@@ -2,12 +2,17 @@
 /* Reads traces back, all of it into memory. */
 #include "trace.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A sample of a thousand guests of a hundred vCPUs is a tenth of it: no trace has longer lines. */
+#define LINE_MAX_BYTES (64 * 1024 * 1024)
 
 struct reader {
 	struct trace *trace;
@@ -26,6 +31,10 @@ static int fail(struct reader *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
+	/* What is quoted of a file that is no trace may be anything. */
+	for (char *c = message; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	if (r->line)
 		snprintf(r->error, TRACE_ERROR_MAX, "%.100s:%u: %s", r->path, r->line, message);
 	else
@@ -44,7 +53,10 @@ static int64_t get_integer(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 
-	return json_is_number(value) ? (int64_t)json_number_value(value) : -1;
+	/* What no integer holds is not known, as what is no number. */
+	return json_is_number(value) && fabs(json_number_value(value)) < 9e18
+		       ? (int64_t)json_number_value(value)
+		       : -1;
 }
 
 /* --- one sample --- */
@@ -197,6 +209,29 @@ static int add_line(struct reader *r, json_t *object)
 	return fail(r, "unknown type \"%.40s\"; there are header, sample, event", type);
 }
 
+/* The next line into *line, grown as needed, with its newline if it has one. Its length; 0 at the
+ * end; LINE_MAX_BYTES where it is no shorter; −1 out of memory. */
+static ssize_t next_line(char **line, size_t *size, FILE *file)
+{
+	size_t len = 0;
+	int c;
+
+	while (len < LINE_MAX_BYTES && (c = getc_unlocked(file)) != EOF) {
+		if (len == *size) {
+			char *bigger = realloc(*line, *size ? 2 * *size : 4096);
+
+			if (!bigger)
+				return -1;
+			*line = bigger;
+			*size = *size ? 2 * *size : 4096;
+		}
+		(*line)[len++] = (char)c;
+		if (c == '\n')
+			break;
+	}
+	return (ssize_t)len;
+}
+
 static int read_lines(struct reader *r, FILE *file)
 {
 	char *line = NULL;
@@ -204,11 +239,17 @@ static int read_lines(struct reader *r, FILE *file)
 	ssize_t len;
 	int status = 0;
 
-	while (!status && (len = getline(&line, &size, file)) > 0) {
+	while (!status && (len = next_line(&line, &size, file)) != 0) {
 		json_error_t why;
 		json_t *object;
 
 		r->line++;
+		if (len < 0 || len == LINE_MAX_BYTES) {
+			status =
+				fail(r, "%s",
+				     len < 0 ? "out of memory" : "longer than any line of a trace");
+			break;
+		}
 		/* Only what ends in a newline was written whole. */
 		if (line[len - 1] != '\n') {
 			r->trace->truncated = 1;

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Enough for every line a talkative program prints in some minutes; a trace of a hundred guests is
- * as big. */
-#define OUTPUT_BYTES_MAX (1024 * 1024)
+/* Enough for every line a talkative program prints in some minutes, be it JSON of many guests; a
+ * trace of a hundred guests is as big. */
+#define OUTPUT_BYTES_MAX (4 * 1024 * 1024)
 #define OUTPUT_LINES_MAX 20000
 
 /*
@@ -58,17 +58,18 @@ static json_t *line_json(const char *text, size_t len)
 static void flush_line(struct program_stream *s)
 {
 	struct program *p = s->program;
+	const char *text = s->line ? s->line : "";
 
-	if (s->len && s->line[s->len - 1] == '\r')
+	if (s->len && text[s->len - 1] == '\r')
 		s->len--;
 	if (!p->cut) {
 		p->bytes += s->len;
 		p->lines++;
 		if (p->recorder->verbose)
-			fprintf(stderr, "%.*s\n", (int)s->len, s->line);
+			fprintf(stderr, "%.*s\n", (int)s->len, text);
 		recorder_event(p->recorder, "program_output",
 			       json_pack("{s:s, s:o}", "stream", s->name, "line",
-					 line_json(s->line, s->len)));
+					 line_json(text, s->len)));
 	}
 	s->len = 0;
 	if (!p->cut && (p->bytes > OUTPUT_BYTES_MAX || p->lines > OUTPUT_LINES_MAX)) {
@@ -82,13 +83,33 @@ static void flush_line(struct program_stream *s)
 	}
 }
 
+/* Adds to the line; what there is no memory for is left out. */
+static void keep(struct program_stream *s, const char *text, size_t len)
+{
+	if (s->len + len > s->size) {
+		char *bigger = realloc(s->line, 2 * (s->len + len));
+
+		if (!bigger)
+			return;
+		s->line = bigger;
+		s->size = 2 * (s->len + len);
+	}
+	memcpy(s->line + s->len, text, len);
+	s->len += len;
+}
+
 static void take_output(struct program_stream *s, const char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] != '\n')
-			s->line[s->len++] = text[i];
-		if (text[i] == '\n' || s->len == PROGRAM_LINE_MAX)
+	while (len) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end ? (size_t)(end - text) : len, used = end ? n + 1 : n;
+
+		if (!s->program->cut)
+			keep(s, text, n);
+		if (end || s->len >= PROGRAM_LINE_MAX)
 			flush_line(s);
+		text += used;
+		len -= used;
 	}
 }
 
@@ -101,6 +122,9 @@ static void close_stream(struct program_stream *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->watch = s->fd = -1;
+	free(s->line);
+	s->line = NULL;
+	s->len = s->size = 0;
 }
 
 /* Reads what is there, at most about `most` bytes. Returns how much; closes the stream at its end.

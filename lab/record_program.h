@@ -7,16 +7,17 @@
 #include "record.h"
 #include "record_child.h"
 
-/* What it prints goes line by line into the trace; longer lines are cut in pieces. */
-#define PROGRAM_LINE_MAX 1000
+/* What it prints goes line by line into the trace, so that a log in JSON can be had back from it;
+ * longer lines are cut in pieces. */
+#define PROGRAM_LINE_MAX (1024 * 1024)
 
 struct program_stream {
 	struct program *program;
 	const char *name; /* "stdout", "stderr" */
 	int fd;		  /* our end; −1: closed */
 	int watch;	  /* libvirt's; −1 */
-	char line[PROGRAM_LINE_MAX + 1];
-	size_t len;
+	char *line;	  /* what has come of a line */
+	size_t len, size;
 };
 
 struct program {

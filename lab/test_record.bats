@@ -186,14 +186,16 @@ until_ok() {
 	run -1 pgrep -f "sleep 1000.$$"
 }
 
-@test "record: a program that crashes or ends early; bytes that are not UTF-8" {
+@test "record: a program that crashes or ends early; bytes that are not UTF-8; long lines" {
 	program <<-'END'
 		printf 'latin \344\n'
+		printf 'long %0200000d\n' 7
 		kill -SEGV $$
 	END
 	run -0 record "$short" -- "$program"
 	query 'my ($e) = of(event => "program_exit"); $e->{signal} == 11 && !$e->{asked} && $e->{t_s} < 2'
 	query 'of(event => "program_output", line => "latin ?") == 1'
+	query 'grep { ($_->{line} // "") =~ /^long 0{199999}7$/ } @all'
 	query 'my @s = of(type => "sample"); !$s[-1]{program} && $all[-1]{event} eq "end"'
 }
 
