@@ -17,7 +17,7 @@ lab_options = $(if $(GUESTS),--guests $(GUESTS)) $(if $(VCPUS),--vcpus $(VCPUS))
 	$(if $(RELEASE),--release $(RELEASE))
 
 all: setup
-	$(each) all; done
+	+$(each) all; done
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ grade: all
 
 ## check       every test, real guests included
 check: all
-	$(each) tests; done
+	+$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
 
@@ -63,7 +63,7 @@ setup:
 
 ## clean       what was built
 clean:
-	$(each) clean; done
+	+$(each) clean; done
 	rm -rf $(OUT)
 
 .PHONY: all help grade check lab-up lab-down lab-status bench fidelity submission install setup clean
