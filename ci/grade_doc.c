@@ -81,7 +81,7 @@ static json_t *unjudged(const struct suite_entry *entry, const struct grade_prog
 static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_program *program,
 			    const char *dir, char error[SUITE_ERROR_MAX])
 {
-	char path[4096];
+	char path[4096], again[FINDING_TEXT];
 	json_error_t where;
 	json_t *doc;
 
@@ -97,6 +97,10 @@ static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_
 			return NULL;
 		}
 	}
+	snprintf(path, sizeof(path), "%s/%s.again", dir, entry->name);
+	read_some(path, true, again, sizeof(again));
+	if (again[0] && !program->log)
+		set_text(doc, "repeated", again);
 	json_object_set_new(doc, "max_points", json_real(entry->points));
 	json_object_set_new(doc, "points",
 			    json_real(strcmp(doc_text(doc, "result"), "pass") ? 0 : entry->points));

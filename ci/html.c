@@ -81,6 +81,9 @@ static void put_scenario(const json_t *scenario, FILE *out)
 	put("<p>", doc_text(scenario, "title"), "</p>\n", out);
 	if (doc_text(scenario, "reason")[0])
 		put("<p class=\"unjudged\">", doc_text(scenario, "reason"), "</p>\n", out);
+	if (doc_text(scenario, "repeated")[0])
+		put("<p class=\"small\">The second run; the first could not be judged: ",
+		    doc_text(scenario, "repeated"), "</p>\n", out);
 	if (trace[0] && plot_trace(trace, doc_text(scenario, "kind"), out, why))
 		put("<p class=\"small\">No plot: ", why, "</p>\n", out);
 	if (json_array_size(json_object_get(scenario, "expectations")))

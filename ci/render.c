@@ -86,6 +86,9 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 	if (doc_text(scenario, "reason")[0])
 		fprintf(out, "  %s%-4s%s  %s\n", result_paint(p, result), result_word(result),
 			p->off, doc_text(scenario, "reason"));
+	if (doc_text(scenario, "repeated")[0])
+		fprintf(out, "  %s..    this is the second run; the first could not be judged: %s%s\n",
+			p->faint, doc_text(scenario, "repeated"), p->off);
 	EACH_FINDING((json_t *)scenario, index, finding)
 	{
 		const char *found = doc_text(finding, "result");

@@ -111,6 +111,8 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[ "$status" -eq 3 ]
 	[ "$(grep -c '^run' "$CALLS")" -eq 2 ]
 	[[ $output == *"no guest got ready"* ]]
+	[[ $output == *"second run; the first could not be judged: "* ]]
+	[[ $(key "$out/verdict.json" repeated) == *"no guest got ready" ]]
 	[[ $output == *"0 of 2 points"* ]]
 }
 
@@ -204,4 +206,52 @@ key() { # FILE KEY: the first value of that key, at any depth
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"10 of 10 points"* ]]
+}
+
+@test "a build that hangs is ended, and says so" {
+	mkdir -p "$sub/cpu"
+	printf 'all:\n\tsleep 1000.%s\n' $$ >"$sub/cpu/Makefile"
+	BALLAST_BUILD_LIMIT_S=1 grade
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"took longer than 1 s"* ]]
+	[[ $output == *"0 of 5 points"* ]]
+	run -1 pgrep -f "sleep 1000.$$"
+}
+
+@test "interrupted while building: nothing is left" {
+	mkdir -p "$sub/cpu"
+	printf 'all:\n\techo building >>"$$CALLS"; sleep 1000.%s\n' $$ >"$sub/cpu/Makefile"
+	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
+	pid=$!
+	for ((i = 0; i < 600; i++)); do
+		! grep -q building "$CALLS" || break
+		kill -0 "$pid"
+		sleep 0.1
+	done
+	kill -TERM "$pid"
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 143 ]
+	[ -z "$(ls -A "$TMPDIR")" ]
+	run -1 pgrep -f "sleep 1000.$$"
+}
+
+@test "names with spaces and dashes" {
+	submission nothing
+	mv "$sub" "$BATS_TEST_TMPDIR/-a sub mission"
+	cd "$BATS_TEST_TMPDIR"
+	run "$ci/grade" --submission "-a sub mission" --out "-o u t" --suite "$ci/testdata/short.suite"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"2 of 5 points"* ]]
+	[ -s "./-o u t/verdict.json" ]
+}
+
+@test "an out folder that cannot be written" {
+	submission nothing
+	run "$ci/grade" --submission "$sub" --out /proc/nothing
+	[ "$status" -eq 2 ]
+	[[ $output == *"/proc/nothing: cannot be written"* ]]
+	[ "$(wc -l <<<"$output")" -eq 1 ]
 }
