@@ -124,6 +124,47 @@ static const struct trace_event *find_event(const struct trace *trace, const cha
 	return NULL;
 }
 
+/* Nothing seen for longer than so many samples is a hole, and so much of a run must be seen:
+ * medians hide what is not. */
+#define HOLE_SAMPLES 3.0
+#define SEEN_SHARE   0.8
+
+/* Whether a guest is on at the run's start, so that samples without any guest saw nothing. */
+static bool guests_expected(const struct scenario *s)
+{
+	for (size_t g = 0; g < s->nguests; g++)
+		if (!s->guests[g].nphases || s->guests[g].phases[0].verb != PHASE_START)
+			return true;
+	return false;
+}
+
+/* Time that no sample's window covers, and samples that came too seldom. */
+static void check_seen(const struct run *run)
+{
+	const struct trace *trace = run->trace;
+	double sample_s = run->scenario->sample_s, seen_to_s = 0;
+	bool expected = guests_expected(run->scenario);
+	size_t seen = 0;
+
+	for (size_t i = 0; i < trace->nsamples; i++) {
+		const struct trace_sample *sample = &trace->samples[i];
+		double from_s = sample->t_s - sample->elapsed_s;
+
+		if ((expected && !sample->nguests) || sample->t_s > run->end_s + sample_s)
+			continue;
+		if (from_s - seen_to_s > HOLE_SAMPLES * sample_s)
+			verdict_cannot_judge(run->verdict,
+					     "nothing was seen of the guests from %.0f s to %.0f s",
+					     seen_to_s, from_s);
+		seen_to_s = sample->t_s;
+		seen++;
+	}
+	if ((double)seen < SEEN_SHARE * floor(run->scenario->length_s / sample_s))
+		verdict_cannot_judge(run->verdict,
+				     "the guests were seen %zu times in %g s, not every %g s", seen,
+				     run->scenario->length_s, sample_s);
+}
+
 /* Says where the trace is no evidence, whatever the kind. */
 static void check_evidence(struct run *run)
 {
@@ -141,6 +182,7 @@ static void check_evidence(struct run *run)
 			run->verdict,
 			"the trace is too short: the last sample is at %.1f s of %.0f s", last_s,
 			s->length_s);
+	check_seen(run);
 	for (size_t g = 0; g < s->nguests; g++)
 		for (size_t i = 0; i < s->guests[g].nphases; i++) {
 			const struct phase *phase = &s->guests[g].phases[i];

@@ -68,9 +68,10 @@ const char *check_text(const struct trace_event *event, const char *key);
 /* Number of an event, NAN where it has none of that name. */
 double check_number(const struct trace_event *event, const char *key);
 
-/* Judges of program_alive and program_cpu. */
+/* Judges of program_alive, guests_run and program_cpu. */
 void check_program_alive(const struct run *run, const struct expect_value *value,
 			 struct finding *f);
+void check_guests_run(const struct run *run, const struct expect_value *value, struct finding *f);
 void check_program_cpu(const struct run *run, const struct expect_value *value, struct finding *f);
 
 #define SAY(buffer, ...) snprintf(buffer, sizeof(buffer), __VA_ARGS__)

@@ -45,6 +45,51 @@ static double demand_of(const struct window *w, const struct scenario_guest *gue
 	return round(fmin(100, usage / (1 - fmin(99, isnan(delay) ? 0 : delay) / 100)));
 }
 
+/* --- where it began --- */
+
+static bool even_by_number(const int *start, size_t n, size_t npcpus)
+{
+	size_t low = n, high = 0;
+
+	for (size_t pcpu = 0; pcpu < npcpus; pcpu++) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < n; i++)
+			count += start[i] == (int)pcpu;
+		low = count < low ? count : low;
+		high = count > high ? count : high;
+	}
+	return high - low <= 1;
+}
+
+/*
+ * First pins are no moves, so whoever piles up free vCPUs before there is any load would have moves
+ * of its own making counted as needed. There the start is taken to be the worst that is even by
+ * number: the heaviest together.
+ */
+static void refuse_piles(struct settled *s, const struct cpu_run *c)
+{
+	const struct segment *segment = s->segment;
+	size_t n = s->problem.nvcpus, npcpus = c->layout.npcpus;
+
+	for (const struct segment *before = c->segments.list; before < segment; before++)
+		if (before->loaded)
+			return;
+	for (size_t i = 0; i < n; i++)
+		if (c->pins.start[s->vcpu[i]] >= 0 || s->start[i] < 0)
+			return;
+	if (even_by_number(s->start, n, npcpus))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		size_t heavier = 0;
+
+		for (size_t k = 0; k < n; k++)
+			heavier += s->demand[k] > s->demand[i] ||
+				   (s->demand[k] == s->demand[i] && k < i);
+		s->start[i] = (int)(heavier * npcpus / n);
+	}
+}
+
 static int fill_problem(struct settled *s, const struct cpu_run *c, const struct run *run)
 {
 	const struct layout *l = &c->layout;
@@ -80,6 +125,7 @@ static int fill_problem(struct settled *s, const struct cpu_run *c, const struct
 					      .guest = s->guest,
 					      .group = s->segment->group,
 					      .nguests = l->nguests};
+	refuse_piles(s, c);
 	return 0;
 }
 

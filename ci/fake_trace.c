@@ -61,6 +61,8 @@ static double cpu_load_at(const struct play *p, const struct scenario_guest *gue
 	for (size_t i = 0; i < guest->nphases && guest->phases[i].at_s < t_s; i++)
 		if (guest->phases[i].verb == PHASE_CPU)
 			pct = guest->phases[i].pct;
+	if (p->fake->paused_from_s > 0 && t_s > p->fake->paused_from_s)
+		return -0.5; /* not even what idles */
 	return guest->number == p->fake->lazy_guest ? pct / 10 : pct;
 }
 
@@ -97,7 +99,7 @@ static void share_out(struct play *p, double t_s, const double *own)
 	int where[VCPUS_MAX];
 
 	for (size_t i = 0; i < p->nvcpus; i++) {
-		p->want[i] = 0.5 + fmax(0, cpu_load_at(p, p->guest_of[i], t_s));
+		p->want[i] = 0.5 + cpu_load_at(p, p->guest_of[i], t_s);
 		where[i] = p->place[i] < 0 ? (int)(i % p->fake->pcpus) : p->place[i];
 	}
 	for (unsigned int c = 0; c < p->fake->pcpus; c++) {
@@ -159,7 +161,14 @@ static double program_cpu(const struct play *p, double t_s)
 		return -1;
 	if (f->still_from_s > 0 && t_s > f->still_from_s)
 		return 0;
+	if (t_s >= 8 && t_s <= 10 && f->program_peak_pct > 0)
+		return f->program_peak_pct;
 	return f->program_cpu_pct > 0 ? f->program_cpu_pct : 0.1;
+}
+
+static bool within(double t_s, double from_s, double to_s)
+{
+	return t_s > from_s && t_s <= to_s;
 }
 
 static void write_sample(struct play *p, double t_s)
@@ -172,6 +181,8 @@ static void write_sample(struct play *p, double t_s)
 	struct trace_pcpu pcpus[PCPUS_MAX];
 	size_t next = 0;
 
+	if (t_s >= 8 && t_s <= 10)
+		own[0] += p->fake->program_peak_pct;
 	share_out(p, t_s, own);
 	for (unsigned int c = 0; c < p->fake->pcpus; c++)
 		pcpus[c] = (struct trace_pcpu){(int)c, own[c], 0};
@@ -192,7 +203,9 @@ static void write_sample(struct play *p, double t_s)
 		.elapsed_s = p->scenario.sample_s,
 		.npcpus = p->fake->pcpus,
 		.pcpus = pcpus,
-		.nguests = p->scenario.nguests,
+		.nguests = within(t_s, p->fake->blind_from_s, p->fake->blind_to_s)
+				   ? 0
+				   : p->scenario.nguests,
 		.guests = guests,
 		.host_total_kib = 16 << 20,
 		.host_free_kib = (int64_t)host_kib,
@@ -255,6 +268,15 @@ static void write_loads(struct play *p, double from_s, double to_s)
 		}
 }
 
+static void write_pauses(struct play *p, double from_s, double to_s)
+{
+	for (size_t g = 0; g < p->scenario.nguests; g++)
+		if (within(p->fake->paused_from_s, from_s, to_s))
+			event(p, p->fake->paused_from_s, "guest",
+			      json_pack("{ss ss}", "guest", p->scenario.guests[g].name, "state",
+					"paused"));
+}
+
 static void write_end(struct play *p, double end_s)
 {
 	const struct fake *f = p->fake;
@@ -265,7 +287,7 @@ static void write_end(struct play *p, double end_s)
 	else if (!f->no_program)
 		event(p, end_s + 0.1, "program_exit",
 		      f->killed ? json_pack("{si sb}", "signal", 9, "asked", 1)
-				: json_pack("{si sb}", "status", 0, "asked", 1));
+				: json_pack("{si sb}", "status", f->stop_status, "asked", 1));
 	if (f->ends_at_s <= 0)
 		event(p, end_s + 0.2, "end", NULL);
 }
@@ -307,7 +329,9 @@ void fake_trace(const struct fake *fake, const char *path)
 		write_loads(&p, t_s - p.scenario.sample_s, t_s);
 		for (; deed && deed->t_s >= 0 && deed->t_s < t_s; deed++)
 			do_deed(&p, deed);
-		write_sample(&p, t_s);
+		write_pauses(&p, t_s - p.scenario.sample_s, t_s);
+		if (!within(t_s, fake->gap_from_s, fake->gap_to_s))
+			write_sample(&p, t_s);
 		if (p.scenario.kind == SCENARIO_MEMORY)
 			write_inside(&p, t_s);
 	}

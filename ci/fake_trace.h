@@ -25,11 +25,16 @@ struct fake {
 	/* What may go wrong; zero is: nothing. */
 	double exits_at_s; /* the program ends by itself with exit_status */
 	int exit_status;
-	bool killed; /* it had to be killed at the end */
+	int stop_status; /* when told to end */
+	bool killed;	 /* it had to be killed at the end */
 	bool no_program;
-	double still_from_s;	/* it uses no CPU time from then on */
-	double program_cpu_pct; /* 0: 0.1 */
-	double ends_at_s;	/* the trace breaks off, without "end" */
+	double still_from_s;		 /* it uses no CPU time from then on */
+	double program_cpu_pct;		 /* 0: 0.1 */
+	double gap_from_s, gap_to_s;	 /* no samples meanwhile */
+	double blind_from_s, blind_to_s; /* samples without guests meanwhile */
+	double paused_from_s;		 /* all guests are paused, and use nothing, from then on */
+	double program_peak_pct; /* what the program uses on pCPU 0 for three samples from 8 s */
+	double ends_at_s;	 /* the trace breaks off, without "end" */
 	bool no_load_events;
 	unsigned int lazy_guest; /* number of a guest whose load runs at a tenth; 0: none */
 	double host_pct;	 /* the host's own load on pCPU 0 */

@@ -55,7 +55,8 @@ static int collect(struct guest_memory *g, const struct scenario_guest *guest,
 	g->actual = calloc(trace->nevents + trace->nsamples + 2, sizeof(*g->actual));
 	if (!g->inside || !g->actual)
 		return -1;
-	/* Where the stage left it; the first sample comes when a program may already have changed it. */
+	/* Where the stage left it; the first sample comes when a program may already have changed
+	 * it. */
 	add_actual(g, 0, (double)guest->memory_kib);
 	for (size_t i = 0; i < trace->nevents; i++) {
 		const struct trace_event *event = &trace->events[i];
@@ -100,6 +101,16 @@ double memory_host_at(const struct run *run, double t_s)
 			break;
 	}
 	return kib;
+}
+
+double memory_least_usable(const struct guest_memory *g, double from_s, double to_s)
+{
+	double least = NAN;
+
+	for (size_t i = 0; i < g->ninside && g->inside[i].t_s <= to_s; i++)
+		if (g->inside[i].t_s >= from_s)
+			least = fmin(least, g->inside[i].usable_kib); /* prefers what is not NAN */
+	return least;
 }
 
 double memory_constant_since(const struct guest_memory *g)

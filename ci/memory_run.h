@@ -46,6 +46,9 @@ double memory_actual_at(const struct guest_memory *g, double t_s);
 /* Host memory available at a time, KiB; NAN where not known. */
 double memory_host_at(const struct run *run, double t_s);
 
+/* The least that was usable in the guest between two times, KiB; NAN where nothing was seen. */
+double memory_least_usable(const struct guest_memory *g, double from_s, double to_s);
+
 /* Since when the guest's load has stayed the same, to the end, s. */
 double memory_constant_since(const struct guest_memory *g);
 

@@ -47,7 +47,7 @@ static size_t find_vcpu(const struct run *run, const struct layout *l,
 
 int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 {
-	int *now = calloc(l->nvcpus + 1, sizeof(*now));
+	int *now = calloc(2 * l->nvcpus + 1, sizeof(*now)), *last = now + l->nvcpus;
 
 	*pins = (struct pins){0};
 	pins->start = calloc(l->nvcpus + 1, sizeof(*pins->start));
@@ -57,7 +57,7 @@ int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 		return -1;
 	}
 	for (size_t i = 0; i < l->nvcpus; i++)
-		pins->start[i] = now[i] =
+		pins->start[i] = now[i] = last[i] =
 			position(l, run->scenario->guests[l->guest_of[i]].pins[l->vcpu_of[i]]);
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
@@ -75,11 +75,13 @@ int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 		pins->changes[pins->count++] = (struct pin_change){
 			.t_s = event->t_s,
 			.vcpu = vcpu,
-			.from = now[vcpu],
+			.from = last[vcpu],
 			.to = to,
 			.by_program = strcmp(check_text(event, "by"), "scenario") != 0,
 		};
 		now[vcpu] = to;
+		if (to >= 0)
+			last[vcpu] = to;
 	}
 	free(now);
 	return 0;

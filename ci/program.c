@@ -76,7 +76,7 @@ static int judge_exit(const struct trace_event *exit, bool may_end, struct findi
 	else if (asked && !isnan(sig) && sig != SIGTERM)
 		SAY(f->measured, "killed by signal %.0f (%s) when told to stop", sig,
 		    strsignal((int)sig));
-	else if (asked && isnan(sig) && status != 0)
+	else if (asked && isnan(sig) && status != 0 && status != 128 + SIGTERM)
 		SAY(f->measured, "stopped with status %.0f", status);
 	else
 		return 0;
@@ -108,6 +108,66 @@ void check_program_alive(const struct run *run, const struct expect_value *value
 	} else {
 		f->from_s = f->to_s = NAN;
 		SAY(f->measured, "ran until told to stop");
+	}
+}
+
+/* The scenario's phases of that verb of a guest that were due by then. */
+static size_t phases_due(const struct scenario_guest *guest, enum phase_verb verb, double t_s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < guest->nphases; i++)
+		count += guest->phases[i].verb == verb && guest->phases[i].at_s <= t_s + 1;
+	return count;
+}
+
+/* What somebody did to a guest, though the scenario did not ask for it; NULL if nothing. */
+static const char *meddled(const struct run *run, const struct scenario_guest *guest,
+			   const struct trace_event **when)
+{
+	static const struct {
+		const char *state;
+		enum phase_verb verb;
+	} lives[] = {{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}};
+	size_t seen[2] = {0};
+
+	for (size_t i = 0; i < run->trace->nevents; i++) {
+		const struct trace_event *event = &run->trace->events[i];
+
+		*when = event;
+		if (event->t_s > run->end_s || strcmp(check_text(event, "guest"), guest->name) != 0)
+			continue;
+		if (!strcmp(event->event, "limit"))
+			return "limited in its CPU time";
+		for (size_t k = 0; k < 2 && !strcmp(event->event, "guest"); k++)
+			if (!strcmp(check_text(event, "state"), lives[k].state) &&
+			    ++seen[k] > phases_due(guest, lives[k].verb, event->t_s))
+				return lives[k].state;
+	}
+	return NULL;
+}
+
+void check_guests_run(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	f->fatal = true;
+	SAY(f->asked, "no guest is paused, stopped or slowed down but by the scenario");
+	if (!value->yes) {
+		f->result = RESULT_SKIPPED;
+		SAY(f->measured, "not asked for");
+		return;
+	}
+	SAY(f->measured, "all ran on");
+	for (size_t g = 0; g < run->scenario->nguests; g++) {
+		const struct scenario_guest *guest = &run->scenario->guests[g];
+		const struct trace_event *when;
+		const char *what = meddled(run, guest, &when);
+
+		if (!what)
+			continue;
+		f->result = RESULT_FAIL;
+		f->from_s = f->to_s = when->t_s;
+		SAY(f->measured, "%s was %s at %.1f s", guest->name, what, when->t_s);
+		return;
 	}
 }
 

@@ -33,7 +33,8 @@ struct segments {
 struct pin_change {
 	double t_s;
 	size_t vcpu;
-	int from, to; /* pCPU; −1: more than one */
+	int from; /* the last pCPU it was pinned to alone; −1: none yet */
+	int to;	  /* pCPU; −1: more than one */
 	bool by_program;
 };
 

@@ -79,6 +79,16 @@ static const struct row rows[] = {
 	/* A host that has nothing left to give is no coordinator's fault. */
 	{"beyond help", RUN(ONE, 2, .host_mib = 150), RESULT_FAIL, " reach given_back near_target ",
 	 NULL},
+	/* But there is somebody who could give: the idle guest with a thousand to spare. */
+	{"kept short beside a hoarder, the host at its reserve",
+	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(3, 1, 1200), SIZE(3.5, 0, 180)), .host_mib = 558),
+	 RESULT_FAIL, " unused near_target floor ", NULL},
+	{"all guests paused", RUN(ONE, 2, .paused_from_s = 6), RESULT_FAIL,
+	 " guests_run unused reach given_back near_target ", NULL},
+	{"no samples for a while",
+	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS), .gap_from_s = 20,
+	     .gap_to_s = 40),
+	 RESULT_UNJUDGED, " ", "nothing was seen"},
 };
 
 static void test_rows(void **state)

@@ -91,6 +91,14 @@ fails() {
 	fails mem-alike burns program_alive
 }
 
+@test "one that pauses the guests fails: what stands still is even" {
+	judge cpu-all-on-one "$CI/build/mutant_scheduler" pauses 2
+	[ "$judged" -eq 1 ]
+	judge mem-one "$CI/build/mutant_coordinator" pauses 2
+	[ "$judged" -eq 1 ]
+	fails cpu-idle pauses guests_run
+}
+
 # --- schedulers ---
 
 @test "doing nothing about a crowd" {
@@ -131,6 +139,37 @@ fails() {
 	[ "$judged" -eq 1 ]
 	[ "$(awk '$1 == "fail" && $2 != "balance_within" && $2 != "spread" {print $2}' <<<"$verdict")" = pinned ]
 	fails cpu-balanced frees pins pinned balance_within
+}
+
+@test "one vCPU left out" {
+	# What Linux does with it is chance; the rest is not.
+	judge cpu-unpinned-equal "$CI/build/mutant_scheduler" leaves 2
+	[ "$judged" -eq 1 ]
+	grep -q 'fail *pinned *aos_vm1 vCPU 0 ' <<<"$verdict"
+}
+
+@test "only each guest's first vCPU" {
+	judge cpu-multi-vcpu "$CI/build/mutant_scheduler" firsts 2
+	[ "$judged" -eq 1 ]
+}
+
+@test "moves of its own making" {
+	fails cpu-unpinned-equal gathers moves pins
+}
+
+@test "moves by way of anywhere" {
+	fails cpu-all-on-one sneaks moves pins pins_after_balance
+}
+
+@test "a mapping in the last moment" {
+	judge cpu-unpinned-equal "$CI/build/mutant_scheduler" posts 2
+	[ "$judged" -eq 1 ]
+	grep -q 'fail *pins_after_balance' <<<"$verdict"
+}
+
+@test "the same pins again and again are no changes" {
+	judge cpu-unpinned-equal "$CI/build/mutant_scheduler" repeats 2
+	[ "$judged" -eq 0 ]
 }
 
 # --- coordinators ---

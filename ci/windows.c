@@ -85,6 +85,10 @@ static double pcpu_of(const struct trace_sample *sample, struct question *q)
 
 		if (pcpu->id != q->pcpu)
 			continue;
+		/* libvirt did not answer: nothing is known of the guests, they do not stand still.
+		 */
+		if (pcpu->usage_pct < 0 || (!sample->nguests && q->figure != PCPU_USAGE))
+			return NAN;
 		if (q->figure == PCPU_USAGE || pcpu->guests_pct < 0)
 			return q->figure == PCPU_OWN ? 0 : pcpu->usage_pct;
 		if (q->figure == PCPU_GUESTS)
@@ -124,7 +128,7 @@ static double usage_of(const struct trace_sample *sample, struct question *q)
 {
 	const struct trace_vcpu *vcpu = vcpu_of(sample, q);
 
-	return vcpu ? vcpu->usage_pct : NAN;
+	return vcpu && vcpu->usage_pct >= 0 ? vcpu->usage_pct : NAN;
 }
 
 static double delay_of(const struct trace_sample *sample, struct question *q)
@@ -141,8 +145,11 @@ static double guest_usage_of(const struct trace_sample *sample, struct question 
 
 	if (!guest)
 		return NAN;
-	for (size_t i = 0; i < guest->nvcpus; i++)
+	for (size_t i = 0; i < guest->nvcpus; i++) {
+		if (guest->vcpus[i].usage_pct < 0)
+			return NAN;
 		sum += guest->vcpus[i].usage_pct;
+	}
 	return sum;
 }
 
@@ -163,6 +170,19 @@ double window_vcpu_delay(const struct window *w, const char *guest, size_t vcpu)
 double window_guest_usage(const struct window *w, const char *guest)
 {
 	struct question q = {.answer = guest_usage_of, .guest = guest};
+
+	return window_median(w, &q);
+}
+
+static double program_of(const struct trace_sample *sample, struct question *q)
+{
+	(void)q;
+	return fmax(0, sample->program_cpu_pct);
+}
+
+double window_program(const struct window *w)
+{
+	struct question q = {.answer = program_of};
 
 	return window_median(w, &q);
 }

@@ -42,6 +42,9 @@ double window_vcpu_delay(const struct window *w, const char *guest, size_t vcpu)
 /* Median of the sum of a guest's vCPUs' usage; NAN where never seen. */
 double window_guest_usage(const struct window *w, const char *guest);
 
+/* Median of what the program under test used, percent of one pCPU; NAN for no sample. */
+double window_program(const struct window *w);
+
 /* max − min, and population standard deviation, of n values; 0 for none. */
 double spread_of(const double *values, size_t n);
 double stddev_of(const double *values, size_t n);

@@ -245,7 +245,7 @@ static int read_expect_key(struct scenario_parse *p, const char *key, const char
 	static const char known[] =
 		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned fairness"
 		" unused near_target host_reserve release_step floor reach given_back oom similar"
-		" program_cpu program_alive ";
+		" program_cpu program_alive guests_run ";
 	char word[64];
 
 	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))

@@ -65,6 +65,22 @@ int events_refresh_vcpus(struct recorder *r, struct watched *g, virDomainPtr dom
 	return n < 0 ? -1 : 0;
 }
 
+/* A quota makes a guest stand still without waiting; below 0 it means none. */
+static void note_quota(struct recorder *r, const struct watched *g, virTypedParameterPtr param)
+{
+	static const char prefix[] = "cputune.", suffix[] = "_quota";
+	size_t len = strlen(param->field);
+
+	if (strncmp(param->field, prefix, strlen(prefix)) || len < strlen(suffix) ||
+	    strcmp(param->field + len - strlen(suffix), suffix) ||
+	    param->type != VIR_TYPED_PARAM_LLONG || param->value.l <= 0)
+		return;
+	recorder_event(r, "limit",
+		       json_pack("{s:s, s:s, s:I}", "guest", g->guest->name, "what",
+				 param->field + strlen(prefix), "value",
+				 (json_int_t)param->value.l));
+}
+
 static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n,
 		       void *opaque)
 {
@@ -77,6 +93,7 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 		unsigned char map[CPULIST_MAX];
 		long vcpu;
 
+		note_quota(r, g, &params[i]);
 		if (strncmp(params[i].field, prefix, strlen(prefix)) ||
 		    params[i].type != VIR_TYPED_PARAM_STRING ||
 		    parse_integer(params[i].field + strlen(prefix), 0, (long)g->nvcpus - 1,

@@ -127,6 +127,12 @@ void mutant_burns(const struct view *view)
 		;
 }
 
+void mutant_pauses(const struct view *view)
+{
+	for (int i = 0; view->tick == 3 && i < view->nguests; i++)
+		virDomainSuspend(view->guests[i]);
+}
+
 /* --- the loop --- */
 
 static int compare_names(const void *a, const void *b)

@@ -54,6 +54,7 @@ void mutant_crashes(const struct view *view);  /* aborts at its third tick */
 void mutant_hangs(const struct view *view);    /* waits for ever from its third tick on */
 void mutant_stubborn(const struct view *view); /* does not stop when told to */
 void mutant_burns(const struct view *view);    /* keeps a CPU busy between its ticks */
+void mutant_pauses(const struct view *view);   /* pauses all guests at its fourth tick */
 
 #define MUTANTS_OF_BOTH                                                                            \
 	{"nothing", "looks, and does nothing", mutant_nothing},                                    \
@@ -61,8 +62,9 @@ void mutant_burns(const struct view *view);    /* keeps a CPU busy between its t
 		{"crashes", "aborts at its third tick", mutant_crashes},                           \
 		{"hangs", "waits for ever from its third tick on", mutant_hangs},                  \
 		{"stubborn", "does not stop when told to", mutant_stubborn},                       \
+		{"burns", "keeps a CPU busy between its ticks", mutant_burns},                     \
 	{                                                                                          \
-		"burns", "keeps a CPU busy between its ticks", mutant_burns                        \
+		"pauses", "pauses all guests at its fourth tick", mutant_pauses                    \
 	}
 
 #endif

@@ -65,6 +65,60 @@ static void counts(const struct view *view)
 			mutant_pin(view, i, i % view->pcpus);
 }
 
+/* Evenly, but the first vCPU, which may run anywhere. */
+static void leaves(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 1;)
+			mutant_pin(view, i, i % view->pcpus);
+}
+
+/* Evenly, but only each guest's first vCPU. */
+static void firsts(const struct view *view)
+{
+	int vcpus = view->nguests ? mutant_vcpus(view) / view->nguests : 0;
+
+	if (view->tick == 0)
+		for (int i = 0; i < view->nguests; i++)
+			mutant_pin(view, i * vcpus, i % view->pcpus);
+}
+
+/* All on the first pCPU before there is any load, evenly once there is. */
+static void gathers(const struct view *view)
+{
+	for (int i = mutant_vcpus(view); i-- > 0;)
+		if (view->tick == 0)
+			mutant_pin(view, i, 0);
+		else if (view->tick == 4)
+			mutant_pin(view, i, i % view->pcpus);
+}
+
+/* Evenly, but each by way of anywhere, to and fro. */
+static void sneaks(const struct view *view)
+{
+	if (view->tick != 3 && view->tick != 4)
+		return;
+	for (int i = mutant_vcpus(view); i-- > 0;) {
+		mutant_pin(view, i, -1);
+		mutant_pin(view, i, (i + (view->tick == 3)) % view->pcpus);
+	}
+}
+
+/* Leaves it to Linux, and pins in the last moment. */
+static void posts(const struct view *view)
+{
+	if (mutant_time_s(view) >= 22 && mutant_time_s(view) < 22 + view->interval_s)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, i % view->pcpus);
+}
+
+/* Evenly, and the same again at every tick: that is no change. */
+static void repeats(const struct view *view)
+{
+	for (int i = mutant_vcpus(view); mutant_time_s(view) >= 6 && i-- > 0;)
+		mutant_pin(view, i, i % view->pcpus);
+}
+
 static const struct mutant mutants[] = {
 	MUTANTS_OF_BOTH,
 	{"piles", "puts everything on the first pCPU", piles},
@@ -75,6 +129,12 @@ static const struct mutant mutants[] = {
 	{"detours", "balances by way of every other pCPU", detours},
 	{"frees", "lets every vCPU run anywhere", frees},
 	{"counts", "balances numbers, not loads", counts},
+	{"leaves", "leaves one vCPU where it may run anywhere", leaves},
+	{"firsts", "pins each guest's first vCPU only", firsts},
+	{"gathers", "piles up before the load and parts after", gathers},
+	{"sneaks", "moves by way of anywhere", sneaks},
+	{"posts", "pins in the last moment", posts},
+	{"repeats", "pins all again at every tick, which is no change", repeats},
 };
 
 int main(int argc, char *argv[])
