@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For ci/bench_real: a client of libvirt that connects (with an argument) or does not even that, and
- * says how much memory it then has. What is left of a controller's is its own. */
+/* For ci/bench_real: a client of libvirt that connects (with an argument) or does not even that,
+ * and says how much memory it then has. What is left of a controller's is its own. */
 #include <libvirt/libvirt.h>
 #include <stdio.h>
 #include <string.h>
