@@ -83,6 +83,42 @@ static int pin_guest(const struct stage *s, size_t index, bool everywhere)
 	return 0;
 }
 
+/*
+ * Takes away what a program run before has limited the guest to: quotas of CPU time outlive it, and
+ * the next one would be judged by them. Where there is no cgroup for them there are none.
+ */
+static int lift_quotas(const struct stage *s, size_t index)
+{
+	static const char suffix[] = "_quota";
+	virTypedParameterPtr params;
+	int n = 0, status = 0;
+	char *type;
+
+	type = virDomainGetSchedulerType(s->doms[index], &n);
+	n = type ? n : 0;
+	free(type);
+	params = n > 0 ? calloc((size_t)n, sizeof(*params)) : NULL;
+	if (!params || virDomainGetSchedulerParametersFlags(s->doms[index], params, &n,
+							    VIR_DOMAIN_AFFECT_LIVE) < 0)
+		n = 0;
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(params[i].field);
+
+		if (len < strlen(suffix) ||
+		    strcmp(params[i].field + len - strlen(suffix), suffix) ||
+		    params[i].type != VIR_TYPED_PARAM_LLONG || params[i].value.l <= 0)
+			continue;
+		params[i].value.l = -1;
+		if (virDomainSetSchedulerParametersFlags(s->doms[index], &params[i], 1,
+							 VIR_DOMAIN_AFFECT_LIVE) < 0)
+			status = fail(&s->scenario.guests[index], "keeps a quota of CPU time");
+	}
+	virTypedParamsClear(params, n);
+	free(params);
+	virResetLastError();
+	return status;
+}
+
 /* --- loads --- */
 
 /* `inject stop` for all running guests at once. */
@@ -279,7 +315,7 @@ static int set_guest(struct stage *s, size_t index)
 		return fail(guest, "cannot be resumed");
 	if (virDomainSetMemoryStatsPeriod(dom, STATS_PERIOD_S, VIR_DOMAIN_AFFECT_LIVE) < 0)
 		return fail(guest, "makes no memory statistics");
-	return pin_guest(s, index, false);
+	return lift_quotas(s, index) || pin_guest(s, index, false) ? -1 : 0;
 }
 
 static int stage_set(struct stage *s)
@@ -319,6 +355,8 @@ static int stage_reset(struct stage *s)
 				status = fail(guest, "cannot be started");
 			continue;
 		}
+		if (lift_quotas(s, i))
+			status = -1;
 		if (virDomainGetInfo(s->doms[i], &info) == 0 && info.state == VIR_DOMAIN_PAUSED &&
 		    virDomainResume(s->doms[i]) < 0)
 			status = fail(guest, "cannot be resumed");
