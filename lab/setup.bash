@@ -95,6 +95,7 @@ cmd_setup() {
 	missing=$(missing_packages)
 	[[ ! $missing ]] || install_packages "$missing"
 	libvirtd_answers || start_libvirtd
+	! kvm_is_closed_to_guests || say "$kvm_is_closed"
 }
 
 # --- doctor ---
@@ -148,8 +149,18 @@ doctor_image() {
 	fi
 }
 
+# In a container /dev/kvm often carries the group number of another system. QEMU, asked as root, then has KVM, and the
+# user guests run as has not: libvirt holds what it knows of QEMU for outdated and asks again, a second each time.
+kvm_is_closed="/dev/kvm is closed to libvirt-qemu, which makes every step of libvirt a second slower: chgrp kvm /dev/kvm"
+kvm_is_closed_to_guests() {
+	[[ -e /dev/kvm ]] && id libvirt-qemu &>/dev/null &&
+		! setpriv --reuid libvirt-qemu --regid "$(id -g libvirt-qemu)" --init-groups sh -c '[ -r /dev/kvm ] && [ -w /dev/kvm ]'
+}
+
 doctor_kvm() {
-	if [[ ! -e /dev/kvm ]]; then
+	if kvm_is_closed_to_guests; then
+		bad "KVM: $kvm_is_closed"
+	elif [[ ! -e /dev/kvm ]]; then
 		ok "KVM: there is no /dev/kvm; guests are emulated (TCG), which is slower but enough"
 	elif [[ ! -e $(kvm_answer_path) ]]; then
 		ok "KVM: not tried yet; the first lab up does"

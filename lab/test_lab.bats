@@ -99,6 +99,17 @@ refused() {
 	[[ ! -e /proc/$parent || $(awk '{ print $3 }' "/proc/$parent/stat") == Z ]]
 }
 
+@test "doctor says that /dev/kvm is closed to the user of guests" {
+	[ -e /dev/kvm ] || skip "no /dev/kvm here"
+	closed=$SCRATCH/closed
+	mkdir "$closed"
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	run unshare --mount sh -c 'mount -t tmpfs -o dev tmpfs "$1" && cp -a /dev/kvm "$1/kvm" && chmod 600 "$1/kvm" &&
+		mount --bind "$1/kvm" /dev/kvm && exec "$2" doctor' sh "$closed" "$LAB"
+	[ "$status" -eq 1 ]
+	[[ $output == *"BAD   KVM: /dev/kvm is closed to libvirt-qemu"*"chgrp kvm /dev/kvm"* ]]
+}
+
 @test "doctor says ok or how to mend it, a line per need" {
 	run "$LAB" doctor
 	[ "${#lines[@]}" -ge 7 ]
