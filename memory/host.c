@@ -24,6 +24,9 @@
 #define BUSY_TRIES    10
 #define BUSY_PAUSE_NS 10000000L
 
+/* Sizes that differ by less are the same, as the policy has it. */
+#define CHANGE_KIB 1024
+
 /* Statistics that are left out because somebody else is asking the guest: tries, and time in
  * between. */
 #define BUSY_RETRIES 2
@@ -37,9 +40,12 @@ struct guest {
 	int64_t period_s;     /* of its statistics before we set it; MEM_NOT_KNOWN: we did not */
 	int64_t original_kib; /* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
 	bool set;	      /* its balloon was, by us */
+	int64_t actual_kib;   /* its size in the last sample */
+	int64_t target_kib;   /* what we set since, or that size */
+	bool outdated;	      /* its settings have to be read again */
 	bool failing;	      /* the last call failed and was told */
 	bool told;	      /* it had statistics since its start */
-	bool met;	      /* it was in a sample since its start */
+	bool met;	      /* it was in a sample since its start, with these settings */
 	bool is_new;	      /* this is that sample */
 	bool seen;	      /* in this sample */
 };
@@ -48,6 +54,9 @@ struct host {
 	const struct host_options *options;
 	const struct saved *saved; /* of an earlier life; NULL: none */
 	bool local;		   /* the guests run on the machine we run on: /proc tells */
+	struct session *session;   /* to be woken by what others do */
+	int balloon_event, metadata_event; /* callbacks; negative: none */
+	bool changed;			   /* by others, since the last sample */
 
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for sets */
 	int nrecords;
@@ -60,12 +69,15 @@ struct host {
 	size_t sample_size;
 };
 
-struct host *host_new(const struct host_options *options)
+struct host *host_new(const struct host_options *options, struct session *session)
 {
 	struct host *host = calloc(1, sizeof(*host));
 
-	if (host)
-		host->options = options;
+	if (!host)
+		return NULL;
+	host->options = options;
+	host->session = session;
+	host->balloon_event = host->metadata_event = -1;
 	return host;
 }
 
@@ -95,11 +107,79 @@ static bool is_local(virConnectPtr conn)
 	return local;
 }
 
+static struct guest *find_guest(const struct host *host, size_t n, const unsigned char *uuid);
+
+/* The loop is to look at once. */
+static void wake(struct host *host)
+{
+	host->changed = true;
+	session_wake(host->session);
+}
+
+static struct guest *guest_of_event(const struct host *host, virDomainPtr dom)
+{
+	unsigned char uuid[VIR_UUID_BUFLEN];
+
+	if (virDomainGetUUID(dom, uuid) < 0)
+		return NULL;
+	return find_guest(host, host->nguests, uuid);
+}
+
+/* Can we have made it that size? */
+static bool explained(const struct guest *guest, int64_t kib)
+{
+	int64_t low = guest->actual_kib, high = guest->target_kib;
+
+	if (low > high) {
+		low = guest->target_kib;
+		high = guest->actual_kib;
+	}
+	return kib >= low - CHANGE_KIB && kib <= high + CHANGE_KIB;
+}
+
+/* QEMU tells of a balloon's progress once a second; what lies on the way to our target is no news.
+ * The policy has the last word. */
+static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long actual,
+		       void *opaque)
+{
+	struct host *host = opaque;
+	const struct guest *guest = guest_of_event(host, dom);
+
+	(void)conn;
+	if (guest && guest->settings.managed && !explained(guest, (int64_t)actual))
+		wake(host);
+}
+
+static void on_metadata(virConnectPtr conn, virDomainPtr dom, int type, const char *uri,
+			void *opaque)
+{
+	struct host *host = opaque;
+	struct guest *guest = guest_of_event(host, dom);
+
+	(void)conn;
+	if (!guest || type != VIR_DOMAIN_METADATA_ELEMENT || !uri ||
+	    strcmp(uri, XML_POLICY_NAMESPACE) != 0)
+		return;
+	guest->outdated = true;
+	wake(host);
+}
+
+/* Without events everything is seen at the next tick, but for settings. */
 void host_opened(virConnectPtr conn, void *opaque)
 {
 	struct host *host = opaque;
 
 	host->local = is_local(conn);
+	host->balloon_event =
+		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+						 VIR_DOMAIN_EVENT_CALLBACK(on_balloon), host, NULL);
+	host->metadata_event = virConnectDomainEventRegisterAny(
+		conn, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+		VIR_DOMAIN_EVENT_CALLBACK(on_metadata), host, NULL);
+	virResetLastError();
+	/* What happened meanwhile was not told. */
+	for (size_t g = 0; g < host->nguests; g++)
+		host->guests[g].outdated = true;
 }
 
 static void drop_records(struct host *host)
@@ -110,10 +190,26 @@ static void drop_records(struct host *host)
 	host->nrecords = 0;
 }
 
+static void deregister(virConnectPtr conn, int *event)
+{
+	if (*event >= 0)
+		virConnectDomainEventDeregisterAny(conn, *event);
+	*event = -1;
+}
+
 void host_closed(virConnectPtr conn, void *opaque)
 {
-	(void)conn;
-	drop_records(opaque);
+	struct host *host = opaque;
+
+	drop_records(host);
+	deregister(conn, &host->balloon_event);
+	deregister(conn, &host->metadata_event);
+	host->changed = false;
+}
+
+bool host_changed(const struct host *host)
+{
+	return host->changed;
 }
 
 /* --- the host's memory --- */
@@ -217,6 +313,15 @@ static void set_period(const struct host *host, virDomainPtr dom, struct guest *
 		guest->period_s = found;
 }
 
+static void put_period_back(virDomainPtr dom, struct guest *guest)
+{
+	if (guest->period_s != MEM_NOT_KNOWN &&
+	    virDomainSetMemoryStatsPeriod(dom, (int)guest->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
+		log_warn("guest %s: putting back the period of its statistics: %s", guest->name,
+			 virGetLastErrorMessage());
+	guest->period_s = MEM_NOT_KNOWN;
+}
+
 /* In an earlier life it may have been us who made it what it is now. */
 static void recall(const struct host *host, struct guest *guest)
 {
@@ -230,12 +335,36 @@ static void recall(const struct host *host, struct guest *guest)
 	guest->set = true;
 }
 
+/* What the guest's XML says, and for it the command line. 0, or −1 if it cannot be asked now. */
+static int read_settings(const struct host *host, virDomainPtr dom, struct guest *guest)
+{
+	char *xml = virDomainGetXMLDesc(dom, 0);
+
+	if (!xml) {
+		log_verbose("guest %s: %s; asking again next time", guest->name,
+			    virGetLastErrorMessage());
+		return -1;
+	}
+	xml_read_guest(xml, &guest->settings);
+	free(xml);
+	if (guest->settings.wrong)
+		log_warn("guest %s: its metadata's %s cannot be understood and is left out",
+			 guest->name, guest->settings.wrong);
+	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
+		guest->settings.managed = false;
+	if (guest->settings.weight > 0)
+		return 0;
+	for (size_t i = 0; i < host->options->nweights; i++) {
+		if (fnmatch(host->options->weights[i].guests, guest->name, 0) == 0)
+			guest->settings.weight = host->options->weights[i].weight;
+	}
+	return 0;
+}
+
 /* All that is asked about a guest at each of its starts. 0, or −1 if it cannot be asked now. */
 static int read_guest(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	const char *name = virDomainGetName(dom);
-	char *xml = virDomainGetXMLDesc(dom, 0);
-	bool xml_weight;
 
 	*guest = (struct guest){
 		.id = virDomainGetID(dom),
@@ -244,28 +373,28 @@ static int read_guest(const struct host *host, virDomainPtr dom, struct guest *g
 		.original_kib = MEM_NOT_KNOWN,
 	};
 	virDomainGetUUID(dom, guest->uuid);
-	if (!xml || !guest->name) {
-		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
-			    virGetLastErrorMessage());
-		free(xml);
+	if (!guest->name || read_settings(host, dom, guest)) {
 		free(guest->name);
 		return -1;
-	}
-	xml_read_guest(xml, &guest->settings);
-	xml_weight = guest->settings.weight > 0;
-	free(xml);
-	if (guest->settings.wrong)
-		log_warn("guest %s: its metadata's %s cannot be understood and is left out",
-			 guest->name, guest->settings.wrong);
-	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
-		guest->settings.managed = false;
-	for (size_t i = 0; i < host->options->nweights && !xml_weight; i++) {
-		if (fnmatch(host->options->weights[i].guests, guest->name, 0) == 0)
-			guest->settings.weight = host->options->weights[i].weight;
 	}
 	recall(host, guest);
 	set_period(host, dom, guest);
 	return 0;
+}
+
+/* Its settings may be others now; what cannot be asked stays as it was, and is asked again. */
+static void reread_settings(const struct host *host, virDomainPtr dom, struct guest *guest)
+{
+	int64_t period_s = guest->period_s;
+
+	if (!guest->outdated || read_settings(host, dom, guest))
+		return;
+	guest->outdated = guest->met = false;
+	log_verbose("guest %s: its settings were read again", guest->name);
+	if (period_s == MEM_NOT_KNOWN)
+		set_period(host, dom, guest);
+	else if (!guest->settings.managed)
+		put_period_back(dom, guest);
 }
 
 static int make_room(struct host *host, size_t n)
@@ -311,10 +440,12 @@ static void know_guests(struct host *host)
 		virDomainGetUUID(dom, uuid);
 		guest = find_guest(host, before,
 				   uuid); /* the new ones behind are not in order yet */
-		if (guest && guest->id == virDomainGetID(dom))
+		if (guest && guest->id == virDomainGetID(dom)) {
 			guest->seen = true;
-		else if (read_guest(host, dom, &host->guests[host->nguests]) == 0)
+			reread_settings(host, dom, guest);
+		} else if (read_guest(host, dom, &host->guests[host->nguests]) == 0) {
 			host->guests[host->nguests++].seen = true;
+		}
 	}
 	for (size_t g = 0; g < host->nguests; g++) {
 		if (host->guests[g].seen)
@@ -463,11 +594,20 @@ static int read_records_of_all(struct host *host, virConnectPtr conn)
 	return result;
 }
 
+/* A size that we cannot have made ends what we had set. */
+static void learn_size(struct guest *guest, int64_t kib)
+{
+	if (!explained(guest, kib))
+		guest->target_kib = kib;
+	guest->actual_kib = kib;
+}
+
 int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample)
 {
 	struct timespec wall;
 
 	*sample = (struct mem_sample){.host_total_kib = -1, .host_available_kib = -1, .wall_s = -1};
+	host->changed = false;
 	if (read_records_of_all(host, conn))
 		return -1;
 	sample->time_s = tick_now_s();
@@ -492,8 +632,9 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 		guest->is_new = !guest->met;
 		guest->met = true;
 		guest->told |= host->sample_guests[sample->nguests].made_s > 0;
+		learn_size(guest, host->sample_guests[sample->nguests].actual_kib);
 		if (guest->original_kib == MEM_NOT_KNOWN)
-			guest->original_kib = host->sample_guests[sample->nguests].actual_kib;
+			guest->original_kib = guest->actual_kib;
 		sample->nguests++;
 	}
 	sample->guests = host->sample_guests;
@@ -520,6 +661,7 @@ int host_set(struct host *host, const struct mem_set *set)
 	if (virDomainSetMemoryFlags(dom, (unsigned long)set->to_kib, VIR_DOMAIN_AFFECT_LIVE) == 0) {
 		guest->failing = false;
 		guest->set = true;
+		guest->target_kib = set->to_kib;
 		return 0;
 	}
 	if (!guest->failing)
@@ -549,23 +691,20 @@ struct saved_guest host_save(const struct host *host, size_t guest)
 	return saved;
 }
 
-static void restore_guest(const struct guest *guest, virDomainPtr dom, bool balloon)
+static void restore_guest(struct guest *guest, virDomainPtr dom, bool balloon)
 {
 	if (balloon && guest->set && guest->original_kib > 0 &&
 	    virDomainSetMemoryFlags(dom, (unsigned long)guest->original_kib,
 				    VIR_DOMAIN_AFFECT_LIVE) < 0)
 		log_warn("guest %s: giving back its memory: %s", guest->name,
 			 virGetLastErrorMessage());
-	if (guest->period_s != MEM_NOT_KNOWN &&
-	    virDomainSetMemoryStatsPeriod(dom, (int)guest->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
-		log_warn("guest %s: putting back the period of its statistics: %s", guest->name,
-			 virGetLastErrorMessage());
+	put_period_back(dom, guest);
 }
 
 void host_restore(struct host *host, virConnectPtr conn, bool balloons)
 {
 	for (size_t g = 0; g < host->nguests; g++) {
-		const struct guest *guest = &host->guests[g];
+		struct guest *guest = &host->guests[g];
 		virDomainPtr dom = virDomainLookupByUUID(conn, guest->uuid);
 
 		if (!dom)

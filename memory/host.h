@@ -7,6 +7,7 @@
 #define BALLAST_MEMORY_HOST_H
 
 #include "plan.h"
+#include "session.h"
 #include "state.h"
 
 #include <libvirt/libvirt.h>
@@ -28,8 +29,9 @@ struct host_options {
 /* What is known of the host and its guests between ticks. */
 struct host;
 
-/* NULL when out of memory. options must outlive the host. */
-struct host *host_new(const struct host_options *options);
+/* NULL when out of memory. options and session must outlive the host; the session is woken when
+ * somebody else changes a guest. */
+struct host *host_new(const struct host_options *options, struct session *session);
 void host_free(struct host *host);
 
 /* For struct session: what to do when a connection was made, and before one is given up. opaque is
@@ -43,10 +45,13 @@ void host_closed(virConnectPtr conn, void *opaque);
  */
 int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample);
 
+/* Did somebody else set a guest's balloon, or change its settings, since the last sample? */
+bool host_changed(const struct host *host);
+
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
 
-/* Is it in a sample for the first time since its start? */
+/* Is it in a sample for the first time since its start, or since its settings changed? */
 bool host_guest_new(const struct host *host, size_t guest);
 
 /* Sets one balloon of the last sample. 0, or −1 after saying why on stderr. */

@@ -20,6 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Somebody else's change is looked at this soon after it is told, together with those beside it. */
+#define LOOK_S 0.2
+
 struct coordinator {
 	struct args args;
 	struct session session;
@@ -35,7 +38,7 @@ struct coordinator {
 	char state_path[RUN_PATH_MAX + 32]; /* empty: none is kept */
 	struct report_totals totals;
 	bool metrics_failing, state_failing, sample_failing;
-	bool empty; /* no guest runs */
+	bool empty; /* no guest runs that is ours to steer */
 };
 
 /* A guest's name, for the reports. */
@@ -235,6 +238,15 @@ static void check_sizes(const struct coordinator *c)
 
 /* --- the loop --- */
 
+static bool any_managed(const struct mem_sample *sample)
+{
+	for (size_t g = 0; g < sample->nguests; g++) {
+		if (sample->guests[g].managed)
+			return true;
+	}
+	return false;
+}
+
 static void tick(struct coordinator *c)
 {
 	unsigned long failed = c->totals.failed;
@@ -255,10 +267,22 @@ static void tick(struct coordinator *c)
 		log_warn("out of memory; nothing is changed this time");
 		return;
 	}
-	c->empty = c->sample.nguests == 0;
+	c->empty = !any_managed(&c->sample);
 	report(c, c->totals.failed - failed);
 	if (c->state_path[0])
 		save(c);
+}
+
+/* Until the next tick is due, or a look out of turn at what somebody else did. */
+static void wait(struct coordinator *c, double deadline_s)
+{
+	const double look_s = tick_now_s() + LOOK_S;
+
+	while (!tick_quit && tick_now_s() < deadline_s) {
+		session_wait(&c->session, deadline_s);
+		if (host_changed(c->host))
+			deadline_s = fmin(deadline_s, look_s);
+	}
 }
 
 static void run(struct coordinator *c)
@@ -272,9 +296,9 @@ static void run(struct coordinator *c)
 			break;
 		if (c->args.once && c->totals.ticks >= 1)
 			break;
-		ticker_advance(&ticker, tick_now_s());
-		while (!tick_quit && tick_now_s() < ticker.next_s)
-			session_wait(&c->session, ticker.next_s);
+		if (tick_now_s() >= ticker.next_s)
+			ticker_advance(&ticker, tick_now_s());
+		wait(c, ticker.next_s);
 	}
 }
 
@@ -291,7 +315,7 @@ static int replay(const char *path)
 
 static void start(struct coordinator *c)
 {
-	c->host = host_new(&c->args.host);
+	c->host = host_new(&c->args.host, &c->session);
 	c->state = mem_state_new();
 	if (!c->host || !c->state)
 		die(EXIT_FAIL, "out of memory");

@@ -30,6 +30,10 @@
 /* A balloon that moved less than this share of its way since the last statistics stands still. */
 #define STEP_PART 64
 
+/* A load that takes memory in jumps (a build, a batch, a query) comes again within minutes or not
+ * at all. */
+#define JUMP_KEPT_S 600.0
+
 /* How much of an earlier, longer gap between statistics is remembered at each new one. */
 #define GAP_DECAY 0.8
 
@@ -157,6 +161,33 @@ static double median(const double rates[GROWTH_RATES])
 	return fmax(fmin(rates[0], rates[1]), fmin(fmax(rates[0], rates[1]), rates[2]));
 }
 
+/* What swap took less what came back from it, since the last statistics. */
+static int64_t swapped(const struct known *k, const struct mem_guest *g)
+{
+	if (g->swap_in_kib < 0 || k->swap_in_kib < 0 || g->swap_out_kib < 0 || k->swap_out_kib < 0)
+		return 0;
+	return (g->swap_out_kib - k->swap_out_kib) - (g->swap_in_kib - k->swap_in_kib);
+}
+
+/*
+ * What rises faster than the guard is made for came before anybody could help. It can only be
+ * remembered, so that there is room for the next one.
+ */
+static void learn_jump(struct known *k, const struct mem_guest *g, const struct mem_policy *policy,
+		       double now_s, int64_t rise)
+{
+	double s = elapsed(k, g, now_s);
+
+	rise += swapped(k, g);
+	if (now_s - k->jump_s > JUMP_KEPT_S)
+		k->jump_kib = 0;
+	if ((double)rise <= (double)policy->guard_kib_s * s || rise < k->jump_kib / 2)
+		return;
+	k->jump_s = now_s;
+	if (rise > k->jump_kib)
+		k->jump_kib = rise;
+}
+
 static void learn_rates(struct known *k, const struct mem_guest *g, double now_s, int64_t used)
 {
 	double s = elapsed(k, g, now_s);
@@ -204,19 +235,22 @@ static void learn_process(struct known *k, const struct mem_guest *g, int64_t bu
 	k->rss_kib = g->rss_kib;
 }
 
-static void learn(struct known *k, const struct mem_guest *g, double now_s, int64_t then)
+static void learn(struct known *k, const struct mem_guest *g, const struct mem_policy *policy,
+		  double now_s, int64_t then)
 {
 	int64_t usable = g->usable_kib >= 0 ? g->usable_kib : g->unused_kib;
 	int64_t unused = g->unused_kib >= 0 ? g->unused_kib : usable;
 	int64_t used = at_least_0(then - usable), busy_before = k->busy_kib;
 
 	if (k->told) {
+		learn_jump(k, g, policy, now_s, used - k->used_kib);
 		learn_rates(k, g, now_s, used);
 		k->used_before_kib = k->used_kib;
 	} else {
 		memset(k->rates, 0, sizeof(k->rates));
 		k->growth_kib_s = 0;
 		k->pressed = false;
+		k->jump_kib = 0;
 		k->gap_s = 0;
 		k->used_before_kib = used;
 		k->samples = 0;
@@ -236,7 +270,7 @@ static void learn(struct known *k, const struct mem_guest *g, double now_s, int6
 
 void observe_forget_target(struct known *k)
 {
-	k->target_kib = 0;
+	k->target_kib = k->before_kib = 0;
 	k->strikes = 0;
 	k->again = false;
 }
@@ -255,14 +289,55 @@ static int64_t distance(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-/* Was its size changed by somebody else? It can be anywhere between where it was and our target. */
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Is its size somebody else's doing? It can be anywhere between where it was and our target, and on
+ * its way to the target before, which stood until ours was heard.
+ */
 static bool moved_by_others(const struct known *k, int64_t actual)
 {
-	int64_t target = k->target_kib ? k->target_kib : k->actual_kib;
-	int64_t low = target < k->actual_kib ? target : k->actual_kib;
-	int64_t high = target > k->actual_kib ? target : k->actual_kib;
+	int64_t target = k->target_kib ? k->target_kib : k->seen_kib;
+	int64_t before = k->before_kib ? k->before_kib : target;
 
-	return actual < low - MEM_SAME_KIB || actual > high + MEM_SAME_KIB;
+	return actual < least(k->seen_kib, least(target, before)) - MEM_SAME_KIB ||
+	       actual > most(k->seen_kib, most(target, before)) + MEM_SAME_KIB;
+}
+
+/*
+ * Has somebody else set it? Between statistics, a guest that is at its maximum may have been reset:
+ * the next ones will tell. Returns true once for each such change, however long the balloon takes.
+ */
+static bool notice_others(struct known *k, const struct mem_guest *g,
+			  const struct mem_policy *policy)
+{
+	int way = g->actual_kib > k->seen_kib ? 1 : -1;
+	bool news;
+
+	if (!moved_by_others(k, g->actual_kib)) {
+		if (same(g->actual_kib, k->seen_kib)) {
+			k->others_way = 0;
+			k->before_kib = k->target_kib ? k->before_kib : 0;
+		}
+		return false;
+	}
+	if (!k->fresh && same(g->actual_kib, g->maximum_kib))
+		return false;
+	news = way != k->others_way;
+	k->others_way = way;
+	observe_forget_target(k);
+	k->samples = 0;
+	k->retry_s = k->backoff_s = 0;
+	k->left = policy->respect_others;
+	return news;
 }
 
 /* Does it follow its target? */
@@ -273,6 +348,8 @@ static void follow(struct known *k, int64_t actual, double now_s)
 
 	if (!k->target_kib)
 		return;
+	if (left <= MEM_SAME_KIB)
+		k->before_kib = 0;
 	if (left <= MEM_SAME_KIB || before - left >= MEM_SAME_KIB + before / STEP_PART) {
 		k->strikes = 0;
 		k->retry_s = 0;
@@ -286,7 +363,7 @@ static void follow(struct known *k, int64_t actual, double now_s)
 
 static enum mem_condition condition(const struct known *k, const struct mem_guest *g,
 				    const struct mem_sample *sample,
-				    const struct mem_policy *policy)
+				    const struct mem_policy *policy, bool others)
 {
 	if (!g->managed || !plausible(g))
 		return MEM_UNMANAGED;
@@ -303,14 +380,32 @@ static enum mem_condition condition(const struct known *k, const struct mem_gues
 		return MEM_LEFT;
 	if (sample->time_s < k->retry_s)
 		return MEM_STUCK;
-	return k->fresh ? MEM_STEERED : MEM_WAITING;
+	/* What somebody else did to it is news, too, whatever it used when it last told. */
+	return k->fresh || others ? MEM_STEERED : MEM_WAITING;
+}
+
+/* Takes fresh statistics in. same_boot: what was known before is of the same run of its kernel. */
+static void observe_statistics(struct known *k, const struct mem_guest *g,
+			       const struct mem_policy *policy, double now_s, bool same_boot)
+{
+	int64_t then = size_then(k, g);
+
+	if (same_boot)
+		follow(k, g->actual_kib, now_s);
+	if (then == MEM_NOT_KNOWN) {
+		k->fresh = false; /* the next ones will tell */
+		k->made_s = g->made_s;
+	} else {
+		learn(k, g, policy, now_s, then);
+	}
+	k->actual_kib = g->actual_kib;
 }
 
 bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sample *sample,
 	     const struct mem_policy *policy)
 {
 	const struct mem_guest cleaned = clean(guest), *g = &cleaned;
-	bool others = false;
+	bool others = false, same_boot;
 
 	if (!k->met)
 		k->seen_s = sample->time_s;
@@ -320,28 +415,13 @@ bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sa
 		observe_forget_target(k);
 	}
 	k->fresh = plausible(g) && is_fresh(k, g, sample, policy);
-	if (k->fresh) {
-		int64_t then = size_then(k, g);
-		bool same_boot = k->told && !rebooted(k, g);
-
-		if (same_boot && moved_by_others(k, g->actual_kib)) {
-			others = true;
-			observe_forget_target(k);
-			k->samples = 0;
-			k->retry_s = k->backoff_s = 0;
-			k->left = policy->respect_others;
-		} else if (same_boot) {
-			follow(k, g->actual_kib, sample->time_s);
-		}
-		if (then == MEM_NOT_KNOWN) {
-			k->fresh = false; /* the next ones will tell */
-			k->made_s = g->made_s;
-		} else {
-			learn(k, g, sample->time_s, then);
-		}
-		k->actual_kib = g->actual_kib;
-	}
-	k->condition = condition(k, g, sample, policy);
+	same_boot = k->told && !(k->fresh && rebooted(k, g));
+	if (same_boot && plausible(g))
+		others = notice_others(k, g, policy);
+	if (k->fresh)
+		observe_statistics(k, g, policy, sample->time_s, same_boot);
+	k->seen_kib = g->actual_kib;
+	k->condition = condition(k, g, sample, policy, others);
 	k->met = true;
 	return others;
 }

@@ -33,6 +33,8 @@ struct known {
 	double growth_kib_s;
 	int64_t want_kib; /* at the last tick that steered it */
 	bool pressed;	  /* it swaps or faults */
+	int64_t jump_kib; /* the largest rise of late that was too fast for the guard */
+	double jump_s;	  /* when there was last one of about that size */
 	int64_t swap_in_kib, swap_out_kib, major_faults;
 
 	/* The host's side: memory of the guest's process that is not the guest's. */
@@ -42,23 +44,27 @@ struct known {
 
 	/* Balloon. */
 	int64_t actual_kib;   /* at the last tick with fresh statistics */
+	int64_t seen_kib;     /* at the last tick */
 	int64_t overhead_kib; /* size − MemTotal */
 	bool overhead_sure;   /* learnt while the balloon stood still */
 	bool total_still;     /* MemTotal does not follow the balloon (autodeflate) */
 	int64_t target_kib;   /* of ours, standing; 0: none */
+	int64_t before_kib;   /* the target before, until this one is reached; 0: none */
 	double target_wall_s; /* when it was set */
 	unsigned int strikes; /* fresh statistics in a row without a step towards the target */
 	double retry_s;	      /* stuck until then */
 	bool again;	      /* the target is to be set once more */
 	double backoff_s;     /* for the next time it gets stuck; 0: it follows */
 	bool left;	      /* somebody else set it and is respected */
+	int others_way;	      /* somebody else's set is still moving it: up 1, down −1 */
 	unsigned int samples; /* fresh statistics since its start, or since somebody else set it */
 	bool releasing;	      /* the last ones let it give back */
+	double released_s;    /* when it was last asked to */
 };
 
 /*
  * Takes a guest's part of a sample in. Sets known.condition, fresh and all that follows from the
- * statistics. Returns true if its size was changed by somebody else since the last time.
+ * statistics. Returns true if somebody else began to change its size since the last time.
  */
 bool observe(struct known *known, const struct mem_guest *guest, const struct mem_sample *sample,
 	     const struct mem_policy *policy);

@@ -43,7 +43,7 @@ static void print_help(void)
 	       "(1)\n"
 	       "      --respect-others     leave a guest alone once somebody else has set it\n"
 	       "      --restore-on-exit    give guests the size back that they had at the start\n"
-	       "      --exit-when-empty    exit once no guest runs\n"
+	       "      --exit-when-empty    exit once no managed guest runs\n"
 	       "      --json               JSON Lines on stdout, which --replay understands\n"
 	       "      --metrics FILE       keep FILE in Prometheus' text format\n"
 	       "      --explain            print the plan for this moment as a table, and exit\n"

@@ -31,6 +31,12 @@
  */
 #define GUARD_PART 8
 
+/* Room for a jump like one seen lately, and half as much again. It ends at this many reserves, so
+ * that a guest at rest holds no more than it and the reserve, and at this part of its maximum. */
+#define JUMP_FACTOR   1.5
+#define JUMP_RESERVES 2.75
+#define JUMP_PART     4
+
 /* From the call until the guest has the memory: 110 MB took under a second under TCG, 2.1 GiB/s on
  * bare metal. */
 #define ACT_S 0.5
@@ -38,15 +44,26 @@
 /* Growth is measured over one or two periods, whose length is known to within a second. */
 #define GROWTH_MARGIN 1.25
 
-/* Too little to be worth a call, unless the need itself is not met. Idle guests wander by a few MB;
- * what is taken for granted must differ from what is given up, or noise moves it back and forth. */
-#define GROW_LEAST_KIB	   (8 * MIB)
+/*
+ * Too little to be worth a call, unless the need itself is not met. Idle guests wander by a few MB,
+ * so what starts a change must be more than what ends one, or noise moves memory back and forth: a
+ * guest that grows is topped up, and has enough when it stops; where only part of a guard can be
+ * had, the part comes and goes with what others do.
+ */
+#define GROWING_KIB_S	   (2 * MIB)
+#define GROW_ON_KIB	   (4 * MIB)
+#define GROW_START_KIB	   (16 * MIB)
+#define GROW_PART_KIB	   (32 * MIB)
 #define RELEASE_START_KIB  (32 * MIB)
 #define RELEASE_URGENT_KIB (8 * MIB)
 #define RELEASE_GO_ON_KIB  (2 * MIB)
 
 /* Fresh statistics that must agree on an excess: what the guest wanted most by these counts. */
 #define RELEASE_SAMPLES 2
+
+/* A look out of turn, because somebody else has set a guest, must not make a second step of one:
+ * releases are at least this part of an interval apart. */
+#define RELEASE_APART 0.5
 
 /* On a hard host, or while another guest is short, gradual is this much faster. */
 #define HARD_FACTOR 2
@@ -229,8 +246,10 @@ void mem_refused(struct mem_state *state, const struct mem_plan *plan, size_t se
 {
 	struct known *known = &state->guests[plan->sets[set].guest];
 	unsigned int strikes = known->strikes;
+	int64_t before = known->before_kib;
 
 	observe_forget_target(known);
+	known->before_kib = before; /* it may still be on its way there */
 	if (!failed)
 		return;
 	known->strikes = strikes;
@@ -382,6 +401,14 @@ static int64_t guard_of(const struct mem_policy *policy, int64_t reserve, int64_
 	return min64(kib_of(kib), max64(reserve, maximum / GUARD_PART));
 }
 
+/* What has jumped may jump again. */
+static int64_t jump_of(const struct known *k, int64_t reserve, int64_t maximum)
+{
+	double kib = fmin((double)k->jump_kib * JUMP_FACTOR, (double)reserve * JUMP_RESERVES);
+
+	return min64(kib_of(kib), max64(reserve, maximum / JUMP_PART));
+}
+
 /* The sizes that would fill each of the guest's layers. */
 static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS])
 {
@@ -395,6 +422,7 @@ static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS
 	/* What a guest wants that has nothing left cannot be seen: it gets twice the guard. */
 	if (k->pressed || k->usable_kib < reserve / 2)
 		ahead = max64(ahead, 2 * guard);
+	guard = max64(guard, jump_of(k, reserve, guest->maximum_kib));
 	layer[SHARE_RESERVE] = max64(floor, k->used_kib + reserve);
 	layer[SHARE_NEED] = max64(floor, k->used_kib + reserve + ahead);
 	layer[SHARE_GUARD] = max64(layer[SHARE_NEED], k->used_kib + reserve + guard);
@@ -479,6 +507,7 @@ static void set(struct tick *t, size_t g, int64_t to, enum mem_reason reason)
 {
 	struct known *k = &t->known[g];
 
+	k->before_kib = k->target_kib;
 	t->plan->sets[t->plan->nsets++] = (struct mem_set){
 		.guest = g,
 		.from_kib = t->sample->guests[g].actual_kib,
@@ -500,13 +529,22 @@ static enum mem_reason why_grow(const struct tick *t, const struct known *k,
 	return actual < layer[SHARE_GUARD] ? MEM_GUARD : MEM_CACHE;
 }
 
+static int64_t grow_least(const struct known *k, const struct share *s, int64_t actual)
+{
+	if (actual < s->layer_kib[SHARE_NEED])
+		return MEM_SAME_KIB;
+	if (s->share_kib < s->layer_kib[SHARE_GUARD])
+		return GROW_PART_KIB;
+	return k->growth_kib_s >= GROWING_KIB_S ? GROW_ON_KIB : GROW_START_KIB;
+}
+
 /* The guest is to have more than it has. */
 static void step_up(struct tick *t, size_t g, const struct share *s)
 {
 	int64_t actual = t->sample->guests[g].actual_kib, to = s->share_kib;
 	struct known *k = &t->known[g];
 	int64_t stands = k->target_kib ? k->target_kib : actual;
-	int64_t least = actual < s->layer_kib[SHARE_NEED] ? MEM_SAME_KIB : GROW_LEAST_KIB;
+	int64_t least = grow_least(k, s, actual);
 
 	if (to != s->most_kib)
 		to -= to % MIB; /* whole MiB, never more than there is */
@@ -565,7 +603,8 @@ static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_befo
 			set(t, g, actual, MEM_CANCEL);
 		return;
 	}
-	if (k->samples < RELEASE_SAMPLES && !low)
+	if (!low && (k->samples < RELEASE_SAMPLES ||
+		     t->sample->time_s - k->released_s < RELEASE_APART * t->policy->interval_s))
 		return;
 	k->releasing = true;
 	to = max64(share, actual - min64(release_most(t, k, actual), actual));
@@ -578,6 +617,7 @@ static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_befo
 			set(t, g, stands, MEM_AGAIN);
 	} else if (to < actual - MEM_SAME_KIB) {
 		set(t, g, to, urgent(t) ? MEM_RECLAIM : MEM_RELEASE);
+		k->released_s = t->sample->time_s;
 	}
 }
 

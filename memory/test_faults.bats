@@ -26,6 +26,7 @@ well_despite() {
 		${3-}
 		[expect]
 		near_target = none
+		guests_run = no
 		${2-}
 		[faults]
 		$1
@@ -115,12 +116,32 @@ said() { # how often that line is in the last run's output
 	[ "$(said 'guest=aos_vm3 .*what=set-by-others')" -ge 5 ]
 }
 
-@test "somebody takes an idle guest's memory away: it gets it back at the next tick" {
+@test "somebody takes an idle guest's memory away: it gets it back" {
 	well_despite "setmem = 3 41s 260M"
 	[ "$(said 'guest=aos_vm3 .*what=set-by-others')" -eq 1 ]
-	grep -A9 'what=set-by-others' "$BATS_TEST_TMPDIR/out" | grep -qE 'set guest=aos_vm3 .*reason=(grow|pressed)'
+	grep -A9 'what=set-by-others' "$BATS_TEST_TMPDIR/out" | grep -qE 'set guest=aos_vm3 .*reason=(grow|pressed|guard)'
+}
+
+@test "a guest's settings are followed when they change, at once" {
+	well_despite $'policy = 3 41.5s reserve=500M\npolicy = 4 41.5s manage=no'
+	[ "$(said 'set guest=aos_vm3 from_mib=[0-9]* to_mib=[78][0-9]* ')" -eq 1 ]
+	! sed -n '/set guest=aos_vm3 .*to_mib=[78][0-9]* /,$p' "$BATS_TEST_TMPDIR/out" | grep 'set guest=aos_vm4'
+	# Between two ticks, which are due every two seconds.
+	grep '"line":"set guest=aos_vm3 ' "$BATS_TEST_TMPDIR/trace" | grep '"t_s":4[12]\.[1-9]'
+}
+
+@test "a guest that opts out while it gives memory back keeps what it has then" {
+	well_despite "policy = 1 80s manage=no"
+	[ "$(grep '^tick' "$BATS_TEST_TMPDIR/out" | tail -1 | sed 's/.* held=\([0-9]*\) .*/\1/')" -eq 1 ]
+	[ "$(grep 'set guest=aos_vm1' "$BATS_TEST_TMPDIR/out" | tail -1 | sed 's/.*to_mib=\([0-9]*\) .*/\1/')" -ge 700 ]
 }
 
 @test "the host's other consumers take most of it" {
 	well_despite "host_used = 11G 30s 100M/s"
+}
+
+@test "whatever goes wrong at random: nothing is promised twice, nobody is crushed, it goes on" {
+	# ./soak 10000 for more.
+	run -0 ./soak 40
+	[[ "$output" == *"40 runs"*": 0 failed" ]]
 }

@@ -64,6 +64,27 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	grep -q 'guests=1' "$BATS_TEST_TMPDIR/out"
 }
 
+# A host of libvirt's test driver with one guest whose settings are that.
+host_with() {
+	cat >"$BATS_TEST_TMPDIR/host.xml" <<-END
+		<node><domain type='test'>
+			<name>one</name><uuid>00000000-0000-0000-0000-000000000001</uuid>
+			<metadata><p:policy xmlns:p='urn:ballast:policy:1' $1/></metadata>
+			<memory>1048576</memory><os><type>hvm</type></os>
+		</domain></node>
+	END
+	echo "test://$BATS_TEST_TMPDIR/host.xml"
+}
+
+@test "--exit-when-empty: only guests that are managed count" {
+	uri=$(host_with "manage='no'")
+	run -0 timeout 10 ./memory_coordinator -c "$uri" --exit-when-empty 0.1
+	[[ "$output" == *"guests=1"* ]]
+	uri=$(host_with "manage='yes'")
+	run -0 timeout 10 ./memory_coordinator -c "$uri" --exit-when-empty --guests 'other*' 0.1
+	run -124 timeout 1 ./memory_coordinator -c "$uri" --exit-when-empty 0.1
+}
+
 @test "--once decides once" {
 	run ./memory_coordinator -c test:///default --once 1
 	[ "$status" -eq 0 ]

@@ -269,12 +269,65 @@ static void one_sample_alone_releases_nothing(void **unused)
 	struct toy *t = toy_new(1, 16384);
 
 	(void)unused;
-	t->guests[0].actual_kib = 1024 * MIB;
+	t->guests[0].actual_kib = t->guests[0].maximum_kib = 1024 * MIB;
 	for (int i = 0; i < 20; i++) {
 		t->toys[0].used_kib = (i % 5 == 4 ? 100 : 800) * MIB;
 		toy_tick(t);
 		assert_int_equal(t->plan.nsets, 0);
 	}
+	toy_free(t);
+}
+
+static void what_has_jumped_may_jump_again(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int64_t before;
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->toys[0].used_kib = 250 * MIB; /* at once, as far as it had room */
+	toy_ticks(t, 30);
+	before = t->guests[0].actual_kib;
+	assert_in_range(before, (250 + 100 + 215) * MIB, (250 + 100 + 230) * MIB);
+	/* The next one fits without anybody's help, and then there is room for one like it. */
+	t->toys[0].used_kib = 450 * MIB;
+	toy_ticks(t, 30);
+	assert_int_equal(t->toys[0].used_kib, 450 * MIB);
+	assert_in_range(t->guests[0].actual_kib, (450 + 360) * MIB, (450 + 376) * MIB);
+	/* Ten minutes later it is given back. */
+	toy_ticks(t, 300);
+	assert_in_range(t->guests[0].actual_kib, (450 + 190) * MIB, (450 + 232) * MIB);
+	toy_free(t);
+}
+
+static void a_jump_into_swap_counts_in_full(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].swap_in_kib = t->guests[0].swap_out_kib = 0;
+	toy_ticks(t, 30);
+	t->toys[0].used_kib = 200 * MIB;
+	t->guests[0].swap_out_kib = 80 * MIB;
+	toy_tick(t);
+	t->toys[0].used_kib = 280 * MIB;
+	t->guests[0].swap_in_kib = 80 * MIB;
+	toy_ticks(t, 30);
+	assert_in_range(t->guests[0].actual_kib, (280 + 100 + 260) * MIB, (280 + 100 + 276) * MIB);
+	toy_free(t);
+}
+
+static void a_ramp_is_no_jump(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->toys[0].growth_kib = 50 * MIB; /* 25 MB/s */
+	toy_ticks(t, 20);
+	t->toys[0].growth_kib = 0;
+	toy_ticks(t, 30);
+	assert_true(t->guests[0].actual_kib <= t->toys[0].used_kib + (100 + 98 + 32) * MIB);
 	toy_free(t);
 }
 
@@ -673,6 +726,77 @@ static void what_others_set_is_taken_as_it_is(void **unused)
 	toy_free(t);
 }
 
+/* A look out of turn: time goes on, the guests have told nothing new. */
+static void toy_look(struct toy *t, double seconds)
+{
+	t->sample.time_s += seconds;
+	t->sample.wall_s += seconds;
+	assert_int_equal(mem_plan(t->state, &t->policy, &t->sample, &t->plan), 0);
+}
+
+static void what_others_take_is_given_back_at_once(void **unused)
+{
+	struct toy *t = toy_new(2, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->guests[0].actual_kib = 150 * MIB;
+	toy_look(t, 0.2);
+	assert_true(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	assert_int_equal(t->plan.nnotes, 1);
+	assert_non_null(toy_set(t, 0));
+	assert_true(toy_set(t, 0)->to_kib >= 200 * MIB);
+	assert_null(toy_set(t, 1));
+	toy_free(t);
+}
+
+static void a_balloon_that_others_move_slowly_is_told_once(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int told = 0;
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	for (int i = 0; i < 10; i++) {
+		t->guests[0].actual_kib += 30 * MIB;
+		toy_look(t, 0.1);
+		told += toy_noted(t, 0, MEM_SET_BY_OTHERS);
+	}
+	assert_int_equal(told, 1);
+	toy_free(t);
+}
+
+static void a_reset_between_statistics_is_nobodys_doing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	toy_ticks(t, 30);
+	t->guests[0].actual_kib = t->guests[0].maximum_kib;
+	toy_look(t, 0.2);
+	assert_false(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	toy_free(t);
+}
+
+static void a_look_out_of_turn_releases_nothing_more(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->guests[0].actual_kib = 2048 * MIB;
+	toy_ticks(t, 3);
+	assert_non_null(toy_set(t, 0));
+	/* It has given and told so since. */
+	t->guests[0].actual_kib = t->toys[0].target_kib;
+	t->sample.time_s -= t->policy.interval_s;
+	t->sample.wall_s -= t->policy.interval_s - 1;
+	toy_tell(t, 0);
+	toy_look(t, 0.3);
+	assert_int_equal(t->plan.nsets, 0);
+	toy_free(t);
+}
+
 static void others_are_respected_where_asked(void **unused)
 {
 	struct toy *t = toy_new(1, 16384);
@@ -735,6 +859,9 @@ int main(void)
 		cmocka_unit_test(releases_are_gradual),
 		cmocka_unit_test(a_full_guest_that_frees_is_back_within_twenty_intervals),
 		cmocka_unit_test(one_sample_alone_releases_nothing),
+		cmocka_unit_test(what_has_jumped_may_jump_again),
+		cmocka_unit_test(a_jump_into_swap_counts_in_full),
+		cmocka_unit_test(a_ramp_is_no_jump),
 		cmocka_unit_test(nothing_is_released_while_it_swaps_or_faults),
 		cmocka_unit_test(a_pending_release_is_called_off_under_pressure),
 		cmocka_unit_test(old_statistics_move_nothing),
@@ -755,6 +882,10 @@ int main(void)
 		cmocka_unit_test(a_stuck_guest_is_found_within_three_samples_and_told_once),
 		cmocka_unit_test(a_release_that_is_not_followed_is_called_off_once),
 		cmocka_unit_test(what_others_set_is_taken_as_it_is),
+		cmocka_unit_test(what_others_take_is_given_back_at_once),
+		cmocka_unit_test(a_balloon_that_others_move_slowly_is_told_once),
+		cmocka_unit_test(a_reset_between_statistics_is_nobodys_doing),
+		cmocka_unit_test(a_look_out_of_turn_releases_nothing_more),
 		cmocka_unit_test(others_are_respected_where_asked),
 		cmocka_unit_test(refused_calls_back_off),
 		cmocka_unit_test(a_target_of_an_earlier_life_is_set_again),

@@ -58,6 +58,16 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep -c 'what=set-by-others' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
 }
 
+@test "what somebody else takes is seen and given back at once, not at the next tick" {
+	write_scenario $'[timeline]\n1 = 33s setmem 250M'
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 10
+	sed -n 's/.*"t_s":\([0-9]*\).*"line":"note guest=aos_vm1 .*what=set-by-others.*/\1/p' "$trace" >"$BATS_TEST_TMPDIR/seen"
+	[ "$(cat "$BATS_TEST_TMPDIR/seen")" -eq 33 ]
+	grep -A1 'what=set-by-others' "$BATS_TEST_TMPDIR/out" | grep -q '^set guest=aos_vm1 .*reason=\(grow\|pressed\|guard\)'
+	# Ticks go on as they were due.
+	[ "$(grep -c '"line":"tick=' "$trace")" -eq 7 ]
+}
+
 @test "the metrics are there and whole" {
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2

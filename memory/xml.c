@@ -10,8 +10,7 @@
 #include <libxml/xpathInternals.h>
 #include <string.h>
 
-#define POLICY_NAMESPACE "urn:ballast:policy:1"
-#define POLICY		 "/domain/metadata/policy:policy"
+#define POLICY "/domain/metadata/policy:policy"
 
 /* The text the path leads to, to be freed with xmlFree(); or NULL. */
 static xmlChar *read_text(xmlXPathContextPtr context, const char *path)
@@ -84,7 +83,7 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 		context = xmlXPathNewContext(doc);
 	if (context) {
 		xmlXPathRegisterNs(context, (const xmlChar *)"policy",
-				   (const xmlChar *)POLICY_NAMESPACE);
+				   (const xmlChar *)XML_POLICY_NAMESPACE);
 		read_balloon(context, guest);
 		read_policy(context, guest);
 		xmlXPathFreeContext(context);

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of the element in a guest's metadata that holds its settings. */
+#define XML_POLICY_NAMESPACE "urn:ballast:policy:1"
+
 struct xml_guest {
 	bool balloon;	     /* it has a balloon device */
 	int period_s;	     /* of its statistics; 0: off */
