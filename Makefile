@@ -46,6 +46,10 @@ lab-status:
 bench: all
 	@ci/bench
 
+## bench-memory  the coordinator's part of it
+bench-memory: all
+	@ci/bench memory
+
 ## fidelity    the same scenarios on real guests and on the simulated host, compared
 fidelity: all
 	@lab/sim/fidelity --out $(OUT)/fidelity
@@ -66,4 +70,4 @@ clean:
 	+$(each) clean; done
 	rm -rf $(OUT)
 
-.PHONY: all help grade check lab-up lab-down lab-status bench fidelity submission install setup clean
+.PHONY: all help grade check lab-up lab-down lab-status bench bench-memory fidelity submission install setup clean

@@ -5,43 +5,27 @@
 
 #include <getopt.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* How often the model is looked at. */
 #define LOOK_S 0.5
 
-/* A load that stands still for so long is constant: its transfers are done. */
+/* A load that stands still for so long is constant; after this its guest has come to rest, even if
+ * it had everything and gives it back. */
 #define CONSTANT_S 10.0
+#define SETTLED_S  60.0
 #define REVERSAL   (10 * MIB)
 
 /* The host's clock at the start; any will do. */
 #define WALL_S 1700000000.0
-
-/* What one run showed. */
-struct result {
-	double below_s;	 /* Σ over guests: neither unused nor usable reach the reserve */
-	double cached_s; /* the same: unused is below it, but page cache could give way */
-	double guest_s;	 /* Σ over guests: all of it */
-	double oom;
-	double host_breach_s;  /* available below the host reserve */
-	double grant_breaches; /* ticks after which more was promised than is there */
-	double floor_breaches; /* targets below the floor, releases below what is used */
-	double serve_s;	       /* mean */
-	size_t serves, unserved;
-	double release_mib; /* biggest */
-	double reversals;
-	double sets, noops;
-	double constant_sets;
-	double jain;
-	double beyond_mib; /* held beyond used + 2 reserves, mean per guest */
-	double reclaim_s;  /* worst time from a release of load to used + 2 reserves */
-	size_t reclaims, unreclaimed;
-	double recovered_pct; /* of the memory configured at the start, at the end */
-	double plan_us;	      /* mean CPU time of a decision */
-};
 
 /* --- random numbers: splitmix64 --- */
 
@@ -78,7 +62,8 @@ struct run {
 	int direction[BENCH_GUESTS_MOST];    /* of its last set under constant load */
 	double step_s[BENCH_GUESTS_MOST];    /* waiting to be served since then; negative: not */
 	double freed_s[BENCH_GUESTS_MOST];   /* the same for being reclaimed */
-	struct result result;
+	double pinched_s; /* when the host last had not enough for all to be at rest */
+	struct bench_result result;
 };
 
 static void on_event(const struct model_event *event, void *opaque)
@@ -206,7 +191,7 @@ static double true_used(const struct model_memory *m)
 /* One target: counted, judged and set. */
 static void set(struct run *r, unsigned int i, int64_t to)
 {
-	struct result *res = &r->result;
+	struct bench_result *res = &r->result;
 	struct model_memory m;
 	int64_t change;
 
@@ -219,10 +204,11 @@ static void set(struct run *r, unsigned int i, int64_t to)
 		res->release_mib = (double)-change / MIB;
 	if (to < BENCH_FLOOR || (change < -MIB && (double)to < true_used(&m)))
 		res->floor_breaches++;
-	if (r->now_s > r->changed_s[i] + CONSTANT_S) {
+	/* Where all cannot be at rest, what one guest gets depends on the others' demand. */
+	if (r->now_s > r->changed_s[i] + CONSTANT_S && r->now_s > r->pinched_s + SETTLED_S) {
 		int direction = change >= REVERSAL ? 1 : change <= -REVERSAL ? -1 : 0;
 
-		res->constant_sets += r->freed_s[i] < 0;
+		res->constant_sets += r->now_s > r->changed_s[i] + SETTLED_S;
 		res->reversals += direction && direction == -r->direction[i];
 		if (direction)
 			r->direction[i] = direction;
@@ -258,12 +244,31 @@ static void judge_grants(struct run *r, double before_kib)
 						      (double)MIB * (double)r->scene->nguests;
 }
 
+/* Has the host what all guests use, two reserves each, and its own? */
+static bool enough_for_all(const struct run *r)
+{
+	struct model_host_memory host;
+	double missing = BENCH_HOST_RESERVE;
+
+	model_host_memory_read(r->model, &host);
+	for (unsigned int i = 0; i < r->scene->nguests; i++) {
+		struct model_memory m;
+
+		model_memory_read(r->model, i, &m);
+		missing += true_used(&m) + (double)m.swapped_kib + 2 * BENCH_RESERVE -
+			   ((double)m.actual_kib - (double)m.free_kib);
+	}
+	return missing <= (double)host.available_kib;
+}
+
 static void decide(struct run *r, void *state)
 {
 	int64_t targets[BENCH_GUESTS_MOST] = {0};
 	struct timespec before, after;
 	double promised = promised_kib(r);
 
+	if (!enough_for_all(r))
+		r->pinched_s = r->now_s;
 	read_host(r);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
 	r->rule->plan(state, &r->sample, targets);
@@ -279,7 +284,7 @@ static void decide(struct run *r, void *state)
 
 static void look_at_guest(struct run *r, unsigned int i)
 {
-	struct result *res = &r->result;
+	struct bench_result *res = &r->result;
 	struct model_memory m;
 	double beyond;
 
@@ -295,6 +300,7 @@ static void look_at_guest(struct run *r, unsigned int i)
 	res->beyond_mib += fmax(beyond, 0) / MIB * LOOK_S;
 	if (r->step_s[i] >= 0 && m.free_kib >= BENCH_RESERVE && m.swapped_kib < MIB) {
 		res->serve_s += r->now_s - r->step_s[i];
+		res->serve_most_s = fmax(res->serve_most_s, r->now_s - r->step_s[i]);
 		res->serves++;
 		r->step_s[i] = -1;
 	}
@@ -356,13 +362,13 @@ static struct model *build(const struct scene *scene)
 	return m;
 }
 
-static struct result run(struct scene *scene, const struct bench_rule *rule, uint64_t seed)
+static struct bench_result run(struct scene *scene, const struct bench_rule *rule, uint64_t seed)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	void *state = calloc(1, rule->state_size);
 	double decide_s = 0.7, look_s = 0; /* at no special moment of the guests' statistics */
 	size_t next = 0, decisions = 0;
-	struct result result;
+	struct bench_result result;
 
 	scene->host.seed = seed;
 	qsort(scene->happenings, scene->nhappenings, sizeof(*scene->happenings), by_time);
@@ -378,6 +384,7 @@ static struct result run(struct scene *scene, const struct bench_rule *rule, uin
 	model_on_event(r->model, on_event, r);
 	for (size_t i = 0; i < BENCH_GUESTS_MOST; i++)
 		r->step_s[i] = r->freed_s[i] = -1;
+	r->pinched_s = -SETTLED_S;
 	while (r->now_s < scene->length_s) {
 		double until = fmin(fmin(decide_s, look_s), scene->length_s);
 
@@ -415,7 +422,7 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-static void add(struct result *sum, const struct result *one)
+static void add(struct bench_result *sum, const struct bench_result *one)
 {
 	sum->below_s += one->below_s;
 	sum->cached_s += one->cached_s;
@@ -425,6 +432,7 @@ static void add(struct result *sum, const struct result *one)
 	sum->grant_breaches += one->grant_breaches;
 	sum->floor_breaches += one->floor_breaches;
 	sum->serve_s += one->serve_s;
+	sum->serve_most_s = larger(sum->serve_most_s, one->serve_most_s);
 	sum->serves += one->serves;
 	sum->unserved += one->unserved;
 	sum->release_mib = larger(sum->release_mib, one->release_mib);
@@ -441,15 +449,14 @@ static void add(struct result *sum, const struct result *one)
 	sum->plan_us += one->plan_us;
 }
 
-static struct result run_case(const struct bench_case *c, const struct bench_rule *rule,
-			      unsigned int seeds)
+static struct bench_result run_case(const struct bench_case *c, const struct bench_rule *rule)
 {
-	struct result sum = {0};
+	struct bench_result sum = {.runs = c->seeds};
 
-	for (unsigned int seed = 1; seed <= seeds; seed++) {
+	for (unsigned int seed = 1; seed <= c->seeds; seed++) {
 		struct dice dice = {.state = seed};
 		struct scene *scene = calloc(1, sizeof(*scene));
-		struct result one;
+		struct bench_result one;
 
 		if (!scene)
 			abort();
@@ -462,58 +469,57 @@ static struct result run_case(const struct bench_case *c, const struct bench_rul
 	return sum;
 }
 
-static void print_case(const struct bench_case *c, const char *only)
-{
-	printf("\n%s: %s (%u runs; sums and means per run)\n", c->name, c->title, c->seeds);
-	printf("%-16s %8s %7s %7s %4s %7s %6s %6s %6s %8s %5s %6s %6s %6s %6s %7s %6s %6s %6s\n",
-	       "", "below s", "above %", "cache s", "oom", "host s", "over", "floor", "step s",
-	       "release", "rev", "sets", "no-op", "const", "jain", "held MB", "got %", "back s",
-	       "us");
-	for (size_t i = 0; i < bench_nrules; i++) {
-		struct result r;
-		double n = c->seeds;
-		char serve[16] = "-", back[16] = "-", jain[16] = "-";
+/* --- all of them, on all CPUs --- */
 
-		if (only && strcmp(only, bench_rules[i].name))
-			continue;
-		r = run_case(c, &bench_rules[i], c->seeds);
-		if (r.serves || r.unserved)
-			snprintf(serve, sizeof(serve), r.unserved ? "never" : "%.1f",
-				 r.serve_s / (double)(r.serves ? r.serves : 1));
-		if (r.reclaims || r.unreclaimed)
-			snprintf(back, sizeof(back), r.unreclaimed ? "never" : "%.0f", r.reclaim_s);
-		if (c->shortage)
-			snprintf(jain, sizeof(jain), "%.3f", r.jain / n);
-		printf("%-16s %8.1f %7.2f %7.1f %4.1f %7.1f %6.1f %6.1f %6s %8.0f %5.1f %6.0f "
-		       "%6.0f %6.1f "
-		       "%6s %7.0f %6.0f %6s %6.1f\n",
-		       bench_rules[i].name, r.below_s / n, 100 * (1 - r.below_s / r.guest_s),
-		       r.cached_s / n, r.oom / n, r.host_breach_s / n, r.grant_breaches / n,
-		       r.floor_breaches / n, serve, r.release_mib, r.reversals / n, r.sets / n,
-		       r.noops / n, r.constant_sets / n, jain, r.beyond_mib / r.guest_s,
-		       r.recovered_pct / n, back, r.plan_us / n);
-		fflush(stdout);
+struct jobs {
+	atomic_size_t taken;
+	struct bench_result results[]; /* [case][rule] */
+};
+
+/* The last cases are the longest: they are begun first. */
+static void work(struct jobs *jobs, const bool *wanted)
+{
+	const size_t n = bench_ncases * bench_nrules;
+
+	for (size_t taken = jobs->taken++; taken < n; taken = jobs->taken++) {
+		size_t job = n - 1 - taken;
+
+		if (wanted[job])
+			jobs->results[job] = run_case(&bench_cases[job / bench_nrules],
+						      &bench_rules[job % bench_nrules]);
 	}
 }
 
-static const char legend[] =
-	"below s: guests' seconds with less than 100 MB unused or usable; above %: the rest of the "
-	"time;\n"
-	"cache s: seconds with less than 100 MB unused, but page cache that could give way;\n"
-	"host s: seconds with less than 200 MB available; over: decisions that promised more than "
-	"there is;\n"
-	"floor: targets below 200 MB or below what is used; step s: until a step is served;\n"
-	"release: biggest, MB; rev: reversals of 10 MB or more under constant demand; const: sets "
-	"then;\n"
-	"held MB: beyond used + 200 MB, per guest; got %: of the sizes at the start, at the end; "
-	"back s: until freed memory is back; us: CPU per decision\n";
+/* Results of all cases by all rules; but for those that are wanted, zeroed. */
+static const struct bench_result *run_all(const bool *wanted)
+{
+	const size_t n = bench_ncases * bench_nrules;
+	struct jobs *jobs = mmap(NULL, sizeof(*jobs) + n * sizeof(*jobs->results),
+				 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0;
+
+	if (jobs == MAP_FAILED)
+		return NULL;
+	for (long cpu = get_nprocs(); cpu > 1; cpu--) {
+		if (fork() == 0) {
+			work(jobs, wanted);
+			_exit(0);
+		}
+	}
+	work(jobs, wanted);
+	while (wait(&status) > 0) {
+		if (status != 0)
+			return NULL;
+	}
+	return jobs->results;
+}
 
 /* Ours against everything at random. */
 static int run_random(unsigned int runs)
 {
-	const struct bench_case c = {"random", "everything at random, faults included", runs, false,
-				     draw_random};
-	struct result r = run_case(&c, &bench_rules[0], runs);
+	const struct bench_case c = {"random", "everything at random, faults included", runs,
+				     draw_random, BENCH_PINCHED};
+	struct bench_result r = run_case(&c, &bench_rules[0]);
 
 	printf("random: %u runs with faults: %.0f decisions that promised more than there is, "
 	       "%.0f targets below a floor or below what is used\n",
@@ -530,6 +536,8 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const char *only_case = NULL, *only_rule = NULL;
+	const struct bench_result *results;
+	bool *wanted = calloc(bench_ncases * bench_nrules, sizeof(*wanted));
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -542,12 +550,20 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	printf("memory coordinators side by side, interval 2 s where a rule does not say its "
-	       "own\n%s",
-	       legend);
-	for (size_t i = 0; i < bench_ncases; i++) {
-		if (!only_case || !strcmp(only_case, bench_cases[i].name))
-			print_case(&bench_cases[i], only_rule);
+	for (size_t i = 0; wanted && i < bench_ncases * bench_nrules; i++)
+		wanted[i] =
+			(!only_case || !strcmp(only_case, bench_cases[i / bench_nrules].name)) &&
+			(!only_rule || !strcmp(only_rule, bench_rules[i % bench_nrules].name));
+	results = wanted ? run_all(wanted) : NULL;
+	if (!results) {
+		perror("bench_memory");
+		return 3;
 	}
+	table_print(results);
+	if (!only_case && !only_rule) {
+		table_print_need(results);
+		table_print_bounds(results);
+	}
+	free(wanted);
 	return 0;
 }

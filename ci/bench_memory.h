@@ -60,12 +60,18 @@ void scene_add(struct scene *scene, struct happening happening);
 void scene_load(struct scene *scene, unsigned int guest, double at_s, int64_t mib,
 		int64_t rate_mib_s);
 
+enum {
+	BENCH_SHORTAGE = 1, /* there is not enough for all: shares are judged */
+	BENCH_PINCHED = 2,  /* what a guest gets depends on what others do, or it does not follow */
+	BENCH_WANDERS = 4,  /* demands change so often that some end just beside a threshold */
+};
+
 struct bench_case {
 	const char *name;
 	const char *title;
 	unsigned int seeds;
-	bool shortage; /* there is not enough for all: shares are judged */
 	void (*draw)(struct scene *scene, struct dice *dice);
+	unsigned int flags;
 };
 
 extern const struct bench_case bench_cases[];
@@ -85,7 +91,44 @@ struct bench_rule {
 	void (*finish)(void *state); /* may be NULL */
 };
 
+/* The first is ours. */
 extern const struct bench_rule bench_rules[];
 extern const size_t bench_nrules;
+
+/* --- what the runs of one case by one rule showed: sums, and the worst where it says so --- */
+
+struct bench_result {
+	unsigned int runs;
+	double below_s;	 /* Σ over guests: neither unused nor usable reach the reserve */
+	double cached_s; /* the same: unused is below it, but page cache could give way */
+	double guest_s;	 /* Σ over guests: all of it */
+	double oom;
+	double host_breach_s;	      /* available below the host reserve */
+	double grant_breaches;	      /* ticks after which more was promised than is there */
+	double floor_breaches;	      /* targets below the floor, releases below what is used */
+	double serve_s, serve_most_s; /* from a step of load until it is served; worst */
+	size_t serves, unserved;
+	double release_mib; /* biggest */
+	double reversals;
+	double sets, noops;
+	double constant_sets;
+	double jain;
+	double beyond_mib; /* held beyond used + 2 reserves */
+	double reclaim_s;  /* worst time from a release of load to used + 2 reserves */
+	size_t reclaims, unreclaimed;
+	double recovered_pct; /* of the memory configured at the start, at the end */
+	double plan_us;	      /* mean CPU time of a decision */
+};
+
+/* --- tables of results[case * bench_nrules + rule] --- */
+
+/* Every case that was run: a row per rule. */
+void table_print(const struct bench_result *results);
+
+/* Where ours is worse than another rule in what guests need, and what that rule takes for it. */
+void table_print_need(const struct bench_result *results);
+
+/* What is to be reached, beside what was. */
+void table_print_bounds(const struct bench_result *results);
 
 #endif

@@ -104,17 +104,30 @@ static void draw_one_frees(struct scene *scene, struct dice *dice)
 
 /* --- the rest --- */
 
-/* Guests have swap here, as most have: without it a step beyond what is unused kills at once. */
-static void draw_step(struct scene *scene, struct dice *dice)
+/*
+ * Guests have swap here, as most have: without it a step beyond what is unused kills at once. How
+ * the load came to what it is before the step makes the difference: by a ramp or by a step, too.
+ */
+static void step_after(struct scene *scene, struct dice *dice, int64_t rate_mib_s)
 {
 	host(scene, 16, 160);
 	guests(scene, 4, 512, 2048, 1024);
-	scene_load(scene, 0, 5, 200, 0);
+	scene_load(scene, 0, 5, 200, rate_mib_s);
 	scene_add(scene, (struct happening){.at_s = 80 + 10 * dice_unit(dice),
 					    .guest = 0,
 					    .verb = HAPPEN_LOAD,
 					    .kib = 456 * MIB,
 					    .served = true});
+}
+
+static void draw_step(struct scene *scene, struct dice *dice)
+{
+	step_after(scene, dice, 25);
+}
+
+static void draw_step_again(struct scene *scene, struct dice *dice)
+{
+	step_after(scene, dice, 0);
 }
 
 static void draw_saw(struct scene *scene, struct dice *dice)
@@ -270,19 +283,22 @@ void draw_random(struct scene *scene, struct dice *dice)
 }
 
 const struct bench_case bench_cases[] = {
-	{"mem-one", "one guest grows by 25 MB/s to 1700 MB, then frees", 10, false, draw_one},
-	{"mem-all", "all four grow, then free", 10, false, draw_all},
-	{"mem-handover", "guest 1 stops at 512 MB, guest 2 goes on", 10, false, draw_handover},
-	{"mem-two-free", "all grow; two free while two go on", 10, false, draw_two_free},
-	{"mem-one-frees", "two grow; one frees while the other goes on", 10, false, draw_one_frees},
-	{"step", "256 MB more at once, in a guest with swap", 20, false, draw_step},
-	{"sawtooth", "600 MB up and down every minute", 10, false, draw_saw},
-	{"shortage", "four want 1400 MB each, the host has 3 GB for them", 10, true, draw_shortage},
-	{"misfits", "no driver, stuck, half way, slow, no statistics; three grow", 10, false,
-	 draw_misfits},
-	{"cache", "three fill 800 MB of page cache, the fourth grows", 10, false, draw_cache},
-	{"squeeze", "the same, on a host that has not enough for both", 10, false, draw_squeeze},
-	{"idle", "eight idle guests of 2048 MB", 1, false, draw_idle},
-	{"day", "64 guests with a day of wandering demand", 1, false, draw_day},
+	{"mem-one", "one guest grows by 25 MB/s to 1700 MB, then frees", 10, draw_one, 0},
+	{"mem-all", "all four grow, then free", 10, draw_all, 0},
+	{"mem-handover", "guest 1 stops at 512 MB, guest 2 goes on", 10, draw_handover, 0},
+	{"mem-two-free", "all grow; two free while two go on", 10, draw_two_free, 0},
+	{"mem-one-frees", "two grow; one frees while the other goes on", 10, draw_one_frees, 0},
+	{"step", "256 MB more at once, the first time, in a guest with swap", 40, draw_step, 0},
+	{"step-again", "the same after a step of 200 MB a minute before", 40, draw_step_again, 0},
+	{"sawtooth", "600 MB up and down every minute", 10, draw_saw, 0},
+	{"shortage", "four want 1400 MB each, the host has 3 GB for them", 10, draw_shortage,
+	 BENCH_SHORTAGE | BENCH_PINCHED},
+	{"misfits", "no driver, stuck, half way, slow, no statistics; three grow", 10, draw_misfits,
+	 BENCH_PINCHED},
+	{"cache", "three fill 800 MB of page cache, the fourth grows", 10, draw_cache, 0},
+	{"squeeze", "the same, on a host that has not enough for both", 10, draw_squeeze,
+	 BENCH_PINCHED},
+	{"idle", "eight idle guests of 2048 MB", 1, draw_idle, 0},
+	{"day", "64 guests with a day of wandering demand", 1, draw_day, BENCH_WANDERS},
 };
 const size_t bench_ncases = sizeof(bench_cases) / sizeof(*bench_cases);
