@@ -90,8 +90,10 @@ struct api_guest {
 	 */
 	struct api_metadata *live_metadata, *config_metadata;
 	bool stopped, replaced, policy_set;
-	uint64_t *pcpu_ns; /* time on each pCPU, once somebody asked; see api_cpu.c */
-	uint64_t *seen_ns; /* per vCPU: what pcpu_ns holds of its time */
+	unsigned int agent_lost;      /* what was `starts` when libvirt gave up on the agent */
+	unsigned char *emulator_pins; /* model_maplen(); NULL: everywhere */
+	uint64_t *pcpu_ns;	      /* time on each pCPU, once somebody asked; see api_cpu.c */
+	uint64_t *seen_ns;	      /* per vCPU: what pcpu_ns holds of its time */
 };
 
 void guests_start(void);
@@ -140,10 +142,9 @@ void metadata_print(FILE *out, size_t place, bool live);
 /* --- calls (api_call.c) --- */
 
 enum call_kind {
-	CALL_LOCAL = 0,	  /* answered in the client: not in the trace unless it was asked for */
-	CALL_REMOTE = 1,  /* a real one would ask libvirtd */
-	CALL_WRITES = 2,  /* not on a read-only connection */
-	CALL_RUNNING = 4, /* the guest must run */
+	CALL_LOCAL = 0,	 /* answered in the client: not in the trace unless it was asked for */
+	CALL_REMOTE = 1, /* a real one would ask libvirtd */
+	CALL_WRITES = 2, /* not on a read-only connection */
 };
 
 struct call {
@@ -187,6 +188,7 @@ int call_fail_argument(struct call *c, const char *format, ...)
 int call_check_flags(struct call *c, unsigned int flags, unsigned int allowed);
 int call_check_pointer(struct call *c, const void *pointer, const char *name);
 int call_check_positive(struct call *c, long value, const char *name);
+int call_check_not_negative(struct call *c, long value, const char *name);
 /* Not both of IMPACT. */
 int call_check_exclusive(struct call *c, unsigned int flags);
 /* By default the one that runs if it does; only that has a live one. Fills in flags. */
@@ -217,8 +219,8 @@ void put_ullong(virTypedParameterPtr param, const char *field, uint64_t value);
 void events_on_event(const struct world_event *event);
 /* A tunable was set through libvirt; type: VIR_TYPED_PARAM_LLONG or _ULLONG. */
 void events_tuned(size_t place, const char *field, int type, long long value);
-/* A pin made through libvirt. */
-void events_pinned(size_t place, unsigned int vcpu, const unsigned char *map, size_t maplen);
+/* A pin made through libvirt; vcpu −1: of the emulator. */
+void events_pinned(size_t place, int vcpu, const unsigned char *map, size_t maplen);
 /* Its metadata was set; uri: of an element. */
 void events_metadata(size_t place, int type, const char *uri);
 /* libvirtd is gone: open connections are told. */

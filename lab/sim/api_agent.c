@@ -49,6 +49,7 @@ struct asked {
 	const char *command;
 	const json_t *arguments; /* an object or NULL */
 	char error[256];	 /* why it failed: the agent's words */
+	bool broken;		 /* the answer is not what libvirt can read */
 };
 
 typedef json_t *(*answer_fn)(struct asked *a);
@@ -94,6 +95,14 @@ static json_t *answer_sync(struct asked *a)
 	json_int_t id;
 
 	return integer_argument(a, "id", &id) ? NULL : json_integer(id);
+}
+
+/* The byte before the answer is no JSON: libvirt gives up on the channel until the guest's next
+ * start. */
+static json_t *answer_delimited(struct asked *a)
+{
+	a->broken = true;
+	return answer_sync(a);
 }
 
 static json_t *answer_time(struct asked *a)
@@ -185,6 +194,8 @@ static json_t *answer_open(struct asked *a)
 
 	if (!path)
 		return refuse(a, "Parameter 'path' is missing");
+	if (mode && (!*mode || !strchr("rwa", *mode) || strspn(mode + 1, "b+") != strlen(mode + 1)))
+		return refuse(a, "invalid file open mode '%s'", mode);
 	if (mode && strcmp(mode, "r") && strcmp(mode, "rb"))
 		return refuse(a, "failed to open file '%s' (mode: '%s'): Read-only file system",
 			      path, mode);
@@ -263,31 +274,31 @@ static json_t *answer_close(struct asked *a)
 
 static json_t *answer_info(struct asked *a);
 
-/* NULL: known, but switched off. */
 static const struct {
 	const char *name;
-	answer_fn answer;
+	answer_fn answer; /* NULL: known, but switched off */
+	const char *parameters[3];
 } commands[] = {
-	{"guest-ping", answer_nothing},
-	{"guest-sync", answer_sync},
-	{"guest-sync-delimited", answer_sync},
-	{"guest-info", answer_info},
-	{"guest-get-time", answer_time},
-	{"guest-get-host-name", answer_host_name},
-	{"guest-get-osinfo", answer_os},
-	{"guest-get-vcpus", answer_vcpus},
-	{"guest-get-memory-blocks", answer_blocks},
-	{"guest-get-memory-block-info", answer_block_size},
-	{"guest-file-open", answer_open},
-	{"guest-file-read", answer_read},
-	{"guest-file-close", answer_close},
-	{"guest-file-write", NULL},
-	{"guest-exec", NULL},
-	{"guest-exec-status", NULL},
-	{"guest-set-time", NULL},
-	{"guest-set-vcpus", NULL},
-	{"guest-set-memory-blocks", NULL},
-	{"guest-shutdown", NULL},
+	{"guest-ping", answer_nothing, {NULL}},
+	{"guest-sync", answer_sync, {"id"}},
+	{"guest-sync-delimited", answer_delimited, {"id"}},
+	{"guest-info", answer_info, {NULL}},
+	{"guest-get-time", answer_time, {NULL}},
+	{"guest-get-host-name", answer_host_name, {NULL}},
+	{"guest-get-osinfo", answer_os, {NULL}},
+	{"guest-get-vcpus", answer_vcpus, {NULL}},
+	{"guest-get-memory-blocks", answer_blocks, {NULL}},
+	{"guest-get-memory-block-info", answer_block_size, {NULL}},
+	{"guest-file-open", answer_open, {"path", "mode"}},
+	{"guest-file-read", answer_read, {"handle", "count"}},
+	{"guest-file-close", answer_close, {"handle"}},
+	{"guest-file-write", NULL, {NULL}},
+	{"guest-exec", NULL, {NULL}},
+	{"guest-exec-status", NULL, {NULL}},
+	{"guest-set-time", NULL, {NULL}},
+	{"guest-set-vcpus", NULL, {NULL}},
+	{"guest-set-memory-blocks", NULL, {NULL}},
+	{"guest-shutdown", NULL, {NULL}},
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -304,14 +315,34 @@ static json_t *answer_info(struct asked *a)
 	return json_pack("{s:s, s:o}", "version", AGENT_VERSION, "supported_commands", list);
 }
 
+/* Fails where there is a parameter that the command does not know. */
+static int check_parameters(struct asked *a, const char *const *known)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)a->arguments, name, value)
+	{
+		size_t i = 0;
+
+		while (known[i] && strcmp(known[i], name))
+			i++;
+		if (!known[i]) {
+			refuse(a, "Parameter '%s' is unexpected", name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static json_t *obey(struct asked *a)
 {
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		if (strcmp(commands[i].name, a->command))
 			continue;
-		if (commands[i].answer)
-			return commands[i].answer(a);
-		return refuse(a, "Command %s has been disabled", a->command);
+		if (!commands[i].answer)
+			return refuse(a, "Command %s has been disabled", a->command);
+		return check_parameters(a, commands[i].parameters) ? NULL : commands[i].answer(a);
 	}
 	return refuse(a, "The command %s has not been found", a->command);
 }
@@ -325,8 +356,14 @@ static int check_agent(struct call *c, size_t place)
 
 	c->id = world_guest(api_world(), place)->id; /* others may have had their turn */
 	state = model_guest_state(api_model(), c->id);
-	if (state != MODEL_GUEST_RUNNING)
-		return call_fail_off(c);
+	if (state != MODEL_GUEST_RUNNING) {
+		call_fail_off(c);
+		c->from = VIR_FROM_QEMU;
+		return -1;
+	}
+	if (c->state->agent_lost == world_guest(api_world(), place)->starts)
+		return call_fail(c, VIR_ERR_AGENT_UNRESPONSIVE,
+				 "QEMU guest agent is not available due to an error");
 	if (!model_guest_connected(api_model(), c->id))
 		return call_fail(c, VIR_ERR_AGENT_UNRESPONSIVE,
 				 "QEMU guest agent is not connected");
@@ -356,6 +393,17 @@ static int wait_for_agent(struct call *c, size_t place, int timeout_s)
 	}
 }
 
+/* What the agent says of a command that is none. */
+static void refuse_input(struct asked *a, const json_t *command)
+{
+	if (!json_is_object(command))
+		refuse(a, "QMP input must be a JSON object");
+	else if (!json_object_get(command, "execute"))
+		refuse(a, "QMP input lacks member 'execute'");
+	else
+		refuse(a, "QMP input member 'execute' must be a string");
+}
+
 /* The agent's answer as text; NULL where it failed. */
 static char *ask(struct call *c, size_t place, const json_t *command)
 {
@@ -365,17 +413,26 @@ static char *ask(struct call *c, size_t place, const json_t *command)
 		.command = json_string_value(json_object_get(command, "execute")),
 		.arguments = json_object_get(command, "arguments"),
 	};
-	json_t *answer;
+	json_t *answer = NULL;
 	char *text;
 
 	model_spend(api_model(), a.id, WORLD_AGENT_NS);
-	if (!a.command)
-		refuse(&a, "QMP input lacks member 'execute'");
-	answer = a.command ? obey(&a) : NULL;
+	if (a.command)
+		answer = obey(&a);
+	else
+		refuse_input(&a, command);
+	if (a.broken) {
+		json_decref(answer);
+		c->state->agent_lost = world_guest(api_world(), place)->starts;
+		c->from = VIR_FROM_NONE;
+		call_fail(c, VIR_ERR_INTERNAL_ERROR,
+			  "cannot parse json: lexical error: invalid char in json text.");
+		return NULL;
+	}
 	if (!answer) {
 		call_fail(c, VIR_ERR_INTERNAL_ERROR,
 			  "unable to execute QEMU agent command '%s': %s",
-			  a.command ? a.command : "", a.error);
+			  a.command ? a.command : "<unknown>", a.error);
 		return NULL;
 	}
 	answer = json_pack("{s:o}", "return", answer);
@@ -392,16 +449,25 @@ EXPORT char *virDomainQemuAgentCommand(virDomainPtr domain, const char *cmd, int
 	json_error_t error;
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES) ||
-	    call_check_pointer(&c, cmd, "cmd") || call_check_flags(&c, flags, 0))
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES)) {
+		if (c.code == VIR_ERR_OPERATION_DENIED)
+			c.from = VIR_FROM_NONE;
+		return call_pointer(&c, NULL, NULL);
+	}
+	if (!cmd) {
+		c.from = VIR_FROM_RPC;
+		call_fail(&c, VIR_ERR_RPC, "Unable to encode message payload");
+	}
+	if (c.code || call_check_flags(&c, flags, 0))
 		return call_pointer(&c, NULL, NULL);
 	call_arguments(&c, "{s:s, s:i}", "cmd", cmd, "timeout", timeout);
 	if (check_agent(&c, domain->place))
 		return call_pointer(&c, NULL, NULL);
 	command = json_loads(cmd, JSON_REJECT_DUPLICATES, &error);
-	if (!command)
+	if (!command) {
+		c.from = VIR_FROM_NONE;
 		call_fail(&c, VIR_ERR_INTERNAL_ERROR, "cannot parse json %s: %s", cmd, error.text);
-	else if (timeout < VIR_DOMAIN_QEMU_AGENT_COMMAND_MIN)
+	} else if (timeout < VIR_DOMAIN_QEMU_AGENT_COMMAND_MIN)
 		call_fail(&c, VIR_ERR_INVALID_ARG,
 			  "guest agent timeout '%d' is less than the minimum '%d'", timeout,
 			  VIR_DOMAIN_QEMU_AGENT_COMMAND_MIN);

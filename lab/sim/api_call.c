@@ -68,6 +68,13 @@ int call_check_positive(struct call *c, long value, const char *name)
 	return call_fail_argument(c, "%s in %s must be greater than zero", name, c->function);
 }
 
+int call_check_not_negative(struct call *c, long value, const char *name)
+{
+	if (value >= 0)
+		return 0;
+	return call_fail_argument(c, "%s in %s must be zero or greater", name, c->function);
+}
+
 int call_check_exclusive(struct call *c, unsigned int flags)
 {
 	if ((flags & IMPACT) != IMPACT)
@@ -173,8 +180,6 @@ int call_begin_domain(struct call *c, const char *function, virDomainPtr domain,
 		return -1;
 	if (kind & CALL_REMOTE && find_guest(c, domain))
 		return -1;
-	if (kind & CALL_RUNNING && !guest_running(domain->place))
-		return call_fail_off(c);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "sim.h"
 
+#include <libxml/uri.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static virConnectPtr open_connection(const char *function, const char *uri, bool
 	struct call c;
 	virConnectPtr conn = NULL;
 	const char *error;
+	xmlURIPtr parsed;
 
 	call_begin_bare(&c, function, CALL_REMOTE);
 	if (c.code)
@@ -44,9 +46,14 @@ static virConnectPtr open_connection(const char *function, const char *uri, bool
 	if (!uri || !*uri)
 		uri = DEFAULT_URI;
 	call_arguments(&c, "{s:s, s:i}", "uri", uri, "flags", (int)flags);
+	parsed = xmlParseURI(uri);
+	xmlFreeURI(parsed);
 	error = faults_call(&sim_play()->faults, function, sim_now());
 	c.from = is_local_qemu(uri) ? VIR_FROM_RPC : VIR_FROM_NONE;
-	if (!is_local_qemu(uri))
+	if (!parsed) {
+		c.from = VIR_FROM_URI;
+		call_fail(&c, VIR_ERR_INTERNAL_ERROR, "Unable to parse URI %s", uri);
+	} else if (!is_local_qemu(uri))
 		call_fail(&c, VIR_ERR_NO_CONNECT, "%s", uri);
 	else if (faults_down(&sim_play()->faults, sim_now()))
 		call_fail(&c, VIR_ERR_SYSTEM_ERROR,
@@ -83,8 +90,10 @@ EXPORT int virConnectClose(virConnectPtr conn)
 {
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_LOCAL))
+	if (call_begin(&c, __func__, conn, CALL_LOCAL)) {
+		c.from = VIR_FROM_NONE;
 		return call_int(&c, -1);
+	}
 	c.conn = NULL;
 	return call_int(&c, (int)connect_release(conn));
 }
@@ -215,8 +224,13 @@ EXPORT int virConnectGetMaxVcpus(virConnectPtr conn, const char *type)
 {
 	struct call c;
 
-	(void)type;
-	return call_int(&c, call_begin(&c, __func__, conn, CALL_REMOTE) ? -1 : 255);
+	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+		return call_int(&c, -1);
+	if (!type || !strcasecmp(type, "qemu"))
+		return call_int(&c, 16);
+	if (!strcasecmp(type, "kvm"))
+		return call_int(&c, 1024);
+	return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "unknown type '%s'", type));
 }
 
 EXPORT char *virConnectGetCapabilities(virConnectPtr conn)
@@ -338,7 +352,8 @@ EXPORT int virConnectListDomains(virConnectPtr conn, int *ids, int most)
 	const size_t *order;
 	int n = 0;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, ids, "ids"))
+	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, ids, "ids") ||
+	    call_check_not_negative(&c, most, "maxids"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "maxids", most);
 	order = guests_in_order(&count);
@@ -356,7 +371,8 @@ EXPORT int virConnectListDefinedDomains(virConnectPtr conn, char **const names, 
 	const size_t *order;
 	int n = 0;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, names, "names"))
+	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, names, "names") ||
+	    call_check_not_negative(&c, most, "maxnames"))
 		return call_int(&c, -1);
 	order = guests_in_order(&count);
 	for (size_t i = 0; i < count && n < most; i++) {

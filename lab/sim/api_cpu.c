@@ -135,11 +135,14 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 	memcpy(before, model_affinity(api_model(), c->id, vcpu), maplen);
 	if (c->state->pcpu_ns && follow_times(c))
 		return -1;
-	if (model_set_affinity(api_model(), c->id, vcpu, map, len))
-		return call_fail(c, VIR_ERR_SYSTEM_ERROR,
-				 "Unable to write to '/sys/fs/cgroup/machine.slice/%s/vcpu%u/"
-				 "cpuset.cpus': Numerical result out of range",
-				 c->guest->config->name, vcpu);
+	if (model_set_affinity(api_model(), c->id, vcpu, map, len)) {
+		c->from = VIR_FROM_CGROUP;
+		return call_fail(
+			c, VIR_ERR_SYSTEM_ERROR,
+			"Unable to write to '/sys/fs/cgroup/cpuset/machine/%s.libvirt-qemu/"
+			"vcpu%u/cpuset.cpus': Numerical result out of range",
+			c->guest->config->name, vcpu);
+	}
 	after = model_affinity(api_model(), c->id, vcpu);
 	c->noop = !memcmp(before, after, maplen);
 	if (!c->noop)
@@ -148,7 +151,7 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 				     "vcpu", (int)vcpu, "affinity",
 				     cpumap_format(after, maplen, list, sizeof(list)), "by",
 				     "program"));
-	events_pinned(place, vcpu, after, maplen);
+	events_pinned(place, (int)vcpu, after, maplen);
 	return 0;
 }
 
@@ -195,7 +198,36 @@ EXPORT int virDomainPinVcpuFlags(virDomainPtr domain, unsigned int vcpu, unsigne
 	return pin(domain, __func__, vcpu, map, len, flags);
 }
 
-/* The threads of QEMU that are not vCPUs take no time in the model. */
+/* The threads of QEMU that are not vCPUs take no time in the model: their pins are only kept. */
+static int pin_emulator(struct call *c, size_t place, const unsigned char *map, size_t len)
+{
+	size_t maplen = model_maplen(api_model());
+	unsigned char pins[MODEL_PCPUS_MAX / 8] = {0};
+	unsigned int online = 0;
+
+	for (unsigned int i = 0; i < model_pcpus(api_model()); i++) {
+		struct model_pcpu pcpu;
+
+		model_pcpu_read(api_model(), i, &pcpu);
+		if (!cpumap_has(map, len, i))
+			continue;
+		cpumap_add(pins, i);
+		online += pcpu.online;
+	}
+	if (!cpumap_count(map, len))
+		return call_fail(c, VIR_ERR_INVALID_ARG, "Empty cpu list for pinning");
+	if (!online)
+		return call_fail(c, VIR_ERR_OPERATION_INVALID,
+				 "failed to set cpuset.cpus in cgroup for emulator threads");
+	if (!c->state->emulator_pins)
+		c->state->emulator_pins = malloc(maplen);
+	if (!c->state->emulator_pins)
+		return call_fail(c, VIR_ERR_NO_MEMORY, "%s", c->function);
+	memcpy(c->state->emulator_pins, pins, maplen);
+	events_pinned(place, -1, pins, maplen);
+	return 0;
+}
+
 EXPORT int virDomainPinEmulator(virDomainPtr domain, unsigned char *map, int len,
 				unsigned int flags)
 {
@@ -208,9 +240,9 @@ EXPORT int virDomainPinEmulator(virDomainPtr domain, unsigned char *map, int len
 		       map && len > 0 ? cpumap_format(map, (size_t)len, list, sizeof(list)) : "",
 		       "flags", (int)flags);
 	if (call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
-	    call_check_flags(&c, flags, IMPACT))
+	    call_check_flags(&c, flags, IMPACT) || call_check_impact(&c, domain->place, &flags))
 		return call_int(&c, -1);
-	return call_int(&c, 0);
+	return call_int(&c, pin_emulator(&c, domain->place, map, (size_t)len));
 }
 
 EXPORT int virDomainGetEmulatorPinInfo(virDomainPtr domain, unsigned char *map, int len,
@@ -223,7 +255,11 @@ EXPORT int virDomainGetEmulatorPinInfo(virDomainPtr domain, unsigned char *map, 
 	    call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
 	memset(map, 0, (size_t)len);
-	for (unsigned int i = 0; i < model_pcpus(api_model()) && i / 8 < (unsigned int)len; i++)
+	if (c.state->emulator_pins)
+		copy_map(map, (size_t)len, c.state->emulator_pins);
+	for (unsigned int i = 0;
+	     !c.state->emulator_pins && i < model_pcpus(api_model()) && i / 8 < (unsigned int)len;
+	     i++)
 		cpumap_add(map, i);
 	return call_int(&c, 1);
 }
@@ -243,7 +279,8 @@ EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
 	if (maps && call_check_positive(&c, maplen, "maplen"))
 		return call_int(&c, -1);
 	if (!maps && maplen)
-		return call_int(&c, call_fail_argument(&c, "maplen in %s must be zero", __func__));
+		return call_int(&c,
+				call_fail_argument(&c, "maplen in %s must not be zero", __func__));
 	if (!guest_running(domain->place))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_OPERATION_INVALID,
@@ -340,6 +377,7 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 		return (int)total;
 	if (nparams == 0)
 		return 2;
+	c->from = VIR_FROM_CGROUP;
 	if ((unsigned int)start >= total)
 		return call_fail(c, VIR_ERR_INVALID_ARG, "start_cpu %d larger than maximum of %u",
 				 start, total - 1);
@@ -373,14 +411,13 @@ static int check_range(struct call *c, virTypedParameterPtr params, unsigned int
 					  c->function);
 	if (nparams && call_check_pointer(c, params, "params"))
 		return -1;
-	if (!nparams && params)
-		return call_fail_argument(c, "nparams in %s must not be zero", c->function);
-	if (!ncpus && nparams)
-		return call_fail_argument(c, "ncpus in %s must not be zero", c->function);
-	if (ncpus > CPUS_PER_CALL)
-		return call_fail(c, VIR_ERR_RPC, "ncpus count exceeds maximum: %u > %u", ncpus,
-				 CPUS_PER_CALL);
-	return 0;
+	if (params && (!nparams || !ncpus))
+		return call_fail_argument(c, "params in %s must be NULL", c->function);
+	if (ncpus <= CPUS_PER_CALL)
+		return 0;
+	c->from = VIR_FROM_REMOTE;
+	return call_fail(c, VIR_ERR_RPC, "ncpus count exceeds maximum: %u > %u", ncpus,
+			 CPUS_PER_CALL);
 }
 
 EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params,

@@ -46,9 +46,7 @@ EXPORT virDomainPtr virDomainLookupByID(virConnectPtr conn, int id)
 		if (guest_at(i)->id == id)
 			return found(&c, i);
 	}
-	if (id < 0)
-		call_fail_argument(&c, "id in %s must be zero or greater", __func__);
-	else
+	if (call_check_not_negative(&c, id, "id") == 0)
 		call_fail(&c, VIR_ERR_NO_DOMAIN, "no domain with matching id %d", id);
 	return not_found(&c);
 }
@@ -199,21 +197,23 @@ EXPORT char *virDomainGetOSType(virDomainPtr domain)
 	return call_pointer(&c, strdup("hvm"), "hvm");
 }
 
-static int answer(virDomainPtr domain, const char *function, int value)
+static int answer(virDomainPtr domain, const char *function, unsigned int flags, int value)
 {
 	struct call c;
 
-	return call_int(&c, call_begin_domain(&c, function, domain, CALL_REMOTE) ? -1 : value);
+	if (call_begin_domain(&c, function, domain, CALL_REMOTE) || call_check_flags(&c, flags, 0))
+		return call_int(&c, -1);
+	return call_int(&c, value);
 }
 
 EXPORT int virDomainIsPersistent(virDomainPtr domain)
 {
-	return answer(domain, __func__, 1);
+	return answer(domain, __func__, 0, 1);
 }
 
 EXPORT int virDomainIsUpdated(virDomainPtr domain)
 {
-	return answer(domain, __func__, 0);
+	return answer(domain, __func__, 0, 0);
 }
 
 EXPORT int virDomainIsActive(virDomainPtr domain)
@@ -227,14 +227,12 @@ EXPORT int virDomainIsActive(virDomainPtr domain)
 
 EXPORT int virDomainHasManagedSaveImage(virDomainPtr domain, unsigned int flags)
 {
-	(void)flags;
-	return answer(domain, __func__, 0);
+	return answer(domain, __func__, flags, 0);
 }
 
 EXPORT int virDomainHasCurrentSnapshot(virDomainPtr domain, unsigned int flags)
 {
-	(void)flags;
-	return answer(domain, __func__, 0);
+	return answer(domain, __func__, flags, 0);
 }
 
 EXPORT int virDomainGetAutostart(virDomainPtr domain, int *autostart)
@@ -267,8 +265,10 @@ EXPORT char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
 		return call_pointer(&c, NULL, NULL);
 	call_arguments(&c, "{s:i}", "flags", (int)flags);
-	if (flags & VIR_DOMAIN_XML_SECURE && c.conn->readonly)
+	if (flags & (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE) && c.conn->readonly) {
+		c.from = VIR_FROM_DOMAIN;
 		call_fail(&c, VIR_ERR_OPERATION_DENIED, "virDomainGetXMLDesc with secure flag");
+	}
 	if (c.code || call_check_flags(&c, flags, 0x1f))
 		return call_pointer(&c, NULL, NULL);
 	return call_pointer(&c,
@@ -279,10 +279,9 @@ EXPORT char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 
 EXPORT int virDomainGetMessages(virDomainPtr domain, char ***messages, unsigned int flags)
 {
-	(void)flags;
 	if (messages)
 		*messages = NULL;
-	return answer(domain, __func__, 0);
+	return answer(domain, __func__, flags & ~3U, 0);
 }
 
 /* --- states --- */
@@ -354,9 +353,11 @@ EXPORT int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr 
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_RUNNING) ||
+	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
 	    call_check_pointer(&c, info, "info") || call_check_flags(&c, flags, 0))
 		return call_int(&c, -1);
+	if (!guest_running(domain->place))
+		return call_int(&c, call_fail_off(&c));
 	*info = (virDomainControlInfo){.state = VIR_DOMAIN_CONTROL_OK};
 	return call_int(&c, 0);
 }
@@ -364,56 +365,70 @@ EXPORT int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr 
 /* --- changing them --- */
 
 static int change(virDomainPtr domain, const char *function, unsigned int flags,
-		  void (*act)(struct model *m, unsigned int guest))
+		  unsigned int allowed, void (*act)(struct model *m, unsigned int guest))
 {
 	struct call c;
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES | CALL_RUNNING))
+	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "flags", (int)flags);
+	if (call_check_flags(&c, flags, allowed))
+		return call_int(&c, -1);
+	if (!guest_running(domain->place))
+		return call_int(&c, call_fail_off(&c));
+	if (act == model_guest_resume &&
+	    model_guest_state(api_model(), c.id) == MODEL_GUEST_RUNNING)
+		return call_int(
+			&c, call_fail(&c, VIR_ERR_OPERATION_INVALID, "domain is already running"));
 	act(api_model(), c.id);
 	return call_int(&c, 0);
 }
 
 EXPORT int virDomainSuspend(virDomainPtr domain)
 {
-	return change(domain, __func__, 0, model_guest_pause);
+	return change(domain, __func__, 0, 0, model_guest_pause);
 }
 
 EXPORT int virDomainResume(virDomainPtr domain)
 {
-	return change(domain, __func__, 0, model_guest_resume);
+	return change(domain, __func__, 0, 0, model_guest_resume);
 }
 
 EXPORT int virDomainDestroy(virDomainPtr domain)
 {
-	return change(domain, __func__, 0, model_guest_stop);
+	return change(domain, __func__, 0, 0, model_guest_stop);
 }
 
 EXPORT int virDomainDestroyFlags(virDomainPtr domain, unsigned int flags)
 {
-	return change(domain, __func__, flags, model_guest_stop);
+	return change(domain, __func__, flags,
+		      VIR_DOMAIN_DESTROY_GRACEFUL | VIR_DOMAIN_DESTROY_REMOVE_LOGS,
+		      model_guest_stop);
 }
 
 /* A guest of the model goes down at once. */
 EXPORT int virDomainShutdown(virDomainPtr domain)
 {
-	return change(domain, __func__, 0, model_guest_stop);
+	return change(domain, __func__, 0, 0, model_guest_stop);
 }
 
 EXPORT int virDomainShutdownFlags(virDomainPtr domain, unsigned int flags)
 {
-	return change(domain, __func__, flags, model_guest_stop);
+	return change(domain, __func__, flags,
+		      VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
+		      model_guest_stop);
 }
 
 EXPORT int virDomainReboot(virDomainPtr domain, unsigned int flags)
 {
-	return change(domain, __func__, flags, model_guest_reboot);
+	return change(domain, __func__, flags,
+		      VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT,
+		      model_guest_reboot);
 }
 
 EXPORT int virDomainReset(virDomainPtr domain, unsigned int flags)
 {
-	return change(domain, __func__, flags, model_guest_reboot);
+	return change(domain, __func__, flags, 0, model_guest_reboot);
 }
 
 static int create(virDomainPtr domain, const char *function, unsigned int flags)

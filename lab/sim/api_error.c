@@ -37,7 +37,8 @@ static const struct {
 	{VIR_ERR_ACCESS_DENIED, "access_denied", "access denied: "},
 	{VIR_ERR_ARGUMENT_UNSUPPORTED, NULL, "argument unsupported: "},
 	{VIR_ERR_OVERFLOW, NULL, "numerical overflow: "},
-	{VIR_ERR_XML_ERROR, NULL, "XML error: "},
+	{VIR_ERR_RPC, NULL, ""},
+	{VIR_ERR_XML_DETAIL, NULL, ""},
 	{VIR_ERR_SYSTEM_ERROR, "system_error", ""},
 };
 

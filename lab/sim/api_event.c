@@ -271,12 +271,15 @@ void events_tuned(size_t place, const char *field, int type, long long value)
 	queue(&p);
 }
 
-void events_pinned(size_t place, unsigned int vcpu, const unsigned char *map, size_t maplen)
+void events_pinned(size_t place, int vcpu, const unsigned char *map, size_t maplen)
 {
 	struct pending p = of_guest(place, VIR_DOMAIN_EVENT_ID_TUNABLE);
 	char field[VIR_TYPED_PARAM_FIELD_LENGTH], list[CPULIST_MAX];
 
-	snprintf(field, sizeof(field), VIR_DOMAIN_TUNABLE_CPU_VCPUPIN, vcpu);
+	if (vcpu < 0)
+		strcpy(field, VIR_DOMAIN_TUNABLE_CPU_EMULATORPIN);
+	else
+		snprintf(field, sizeof(field), VIR_DOMAIN_TUNABLE_CPU_VCPUPIN, (unsigned int)vcpu);
 	p.field = field;
 	p.type = VIR_TYPED_PARAM_STRING;
 	p.text = cpumap_format(map, maplen, list, sizeof(list));
@@ -315,7 +318,7 @@ void events_on_event(const struct world_event *event)
 		queue(&p);
 		break;
 	case WORLD_PIN:
-		events_pinned(place, event->vcpu, event->map, event->maplen);
+		events_pinned(place, (int)event->vcpu, event->map, event->maplen);
 		break;
 	case WORLD_POLICY:
 		events_metadata(place, VIR_DOMAIN_METADATA_ELEMENT, POLICY_NAMESPACE);
@@ -339,7 +342,9 @@ static int register_event(struct call *c, virDomainPtr domain, int event, void (
 {
 	struct registration *r, **last = &c->conn->registrations;
 
-	if (event < 0 || event >= VIR_DOMAIN_EVENT_ID_LAST)
+	if (event < 0)
+		return call_fail_argument(c, "eventID in %s must be zero or greater", c->function);
+	if (event >= VIR_DOMAIN_EVENT_ID_LAST)
 		return call_fail_argument(c, "eventID must be less than %d",
 					  VIR_DOMAIN_EVENT_ID_LAST);
 	if (watch(c->conn))
@@ -376,9 +381,8 @@ EXPORT int virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr dom
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "eventID", event);
 	if (domain && (!domain_valid(domain) || domain->conn != conn))
-		return call_int(&c, call_fail_argument(
-					    &c, "domain '%s' in %s must match connection",
-					    domain_valid(domain) ? domain->name : "?", __func__));
+		return call_int(&c, call_fail_argument(&c, "domain '%s' must match connection",
+						       domain_valid(domain) ? domain->name : "?"));
 	return call_int(&c, register_event(&c, domain, event, (void (*)(void))callback, opaque,
 					   free_opaque));
 }
@@ -411,6 +415,7 @@ static int deregister(virConnectPtr conn, const char *function, int id, void (*c
 		if (!r->gone && (callback ? r->callback == callback : r->id == id))
 			break;
 	}
+	c.from = VIR_FROM_NONE;
 	if (!r)
 		return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG,
 					      "event callback id %d not registered", id));
@@ -461,6 +466,7 @@ EXPORT int virConnectUnregisterCloseCallback(virConnectPtr conn, virConnectClose
 	if (call_begin(&c, __func__, conn, CALL_LOCAL) ||
 	    call_check_pointer(&c, (const void *)callback, "cb"))
 		return call_int(&c, -1);
+	c.from = VIR_FROM_REMOTE;
 	if (conn->on_close != callback)
 		return call_int(&c, call_fail(&c, VIR_ERR_OPERATION_INVALID,
 					      "A different callback was requested"));

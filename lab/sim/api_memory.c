@@ -170,10 +170,7 @@ EXPORT int virDomainSetMemoryStatsPeriod(virDomainPtr domain, int period, unsign
 	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "period", period, "flags", (int)flags);
-	if (period < 0)
-		return call_int(&c, call_fail_argument(&c, "period in %s must be zero or greater",
-						       __func__));
-	if (call_check_flags(&c, flags, IMPACT))
+	if (call_check_not_negative(&c, period, "period") || call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
 	if (!guest_running(domain->place)) {
 		if (flags & VIR_DOMAIN_AFFECT_LIVE)

@@ -243,7 +243,8 @@ static int check_type(struct call *c, int type, const char *metadata, const char
 			return -1;
 		return metadata ? call_check_pointer(c, key, "key") : 0;
 	default:
-		return call_fail(c, VIR_ERR_INVALID_ARG, "unknown metadata type");
+		c->from = VIR_FROM_DOMAIN;
+		return call_fail(c, VIR_ERR_INVALID_ARG, "unknown metadata type '%d'", type);
 	}
 }
 
@@ -257,8 +258,13 @@ EXPORT char *virDomainGetMetadata(virDomainPtr domain, int type, const char *uri
 	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
 		return call_pointer(&c, NULL, NULL);
 	call_arguments(&c, "{s:i, s:s*, s:i}", "type", type, "uri", uri, "flags", (int)flags);
-	if (call_check_flags(&c, flags, IMPACT) || call_check_exclusive(&c, flags) ||
-	    check_type(&c, type, NULL, NULL, uri) || call_check_impact(&c, domain->place, &flags))
+	c.from = VIR_FROM_DOMAIN;
+	if (flags & ~IMPACT)
+		call_fail_argument(&c,
+				   "unsupported flags (0x%x) in function virDomainObjGetMetadata",
+				   flags & ~IMPACT);
+	if (c.code || call_check_exclusive(&c, flags) || check_type(&c, type, NULL, NULL, uri) ||
+	    call_check_impact(&c, domain->place, &flags))
 		return call_pointer(&c, NULL, NULL);
 	m = metadata_of(domain->place, flags & VIR_DOMAIN_AFFECT_LIVE);
 	if (type == VIR_DOMAIN_METADATA_ELEMENT)
@@ -273,6 +279,15 @@ EXPORT char *virDomainGetMetadata(virDomainPtr domain, int type, const char *uri
 	return call_pointer(&c, text, text);
 }
 
+static int call_fail_xml(struct call *c)
+{
+	const xmlError *error = xmlGetLastError();
+
+	c->from = VIR_FROM_DOMAIN;
+	return call_fail(c, VIR_ERR_XML_DETAIL, "(metadata_xml):%d: %s", error ? error->line : 1,
+			 error && error->message ? error->message : "it cannot be parsed");
+}
+
 static int set(struct call *c, size_t place, bool live, int type, const char *metadata,
 	       const char *key, const char *uri)
 {
@@ -283,7 +298,7 @@ static int set(struct call *c, size_t place, bool live, int type, const char *me
 		if (!metadata)
 			drop_element(m, uri);
 		else if (put_element(m, metadata, key, uri))
-			return call_fail(c, VIR_ERR_XML_ERROR, "(metadata_xml):1: not well-formed");
+			return call_fail_xml(c);
 		return 0;
 	}
 	free(*text);

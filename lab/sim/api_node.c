@@ -19,6 +19,31 @@ static unsigned int threads(void)
 	return sim_play()->scenario.host.threads_per_core;
 }
 
+/* Of the parts of libvirt that look at the host, below any driver. */
+static int fail_below(struct call *c, const char *function, const char *what, const char *right)
+{
+	call_fail_argument(c, "%s in %s %s", what, function, right);
+	c->from = VIR_FROM_NONE;
+	return -1;
+}
+
+static int check_no_flags(struct call *c, unsigned int flags, const char *function)
+{
+	if (!flags)
+		return 0;
+	call_fail_argument(c, "unsupported flags (0x%x) in function %s", flags, function);
+	c->from = VIR_FROM_NONE;
+	return -1;
+}
+
+/* VIR_NODE_CPU_STATS_ALL_CPUS and VIR_NODE_MEMORY_STATS_ALL_CELLS are −1. */
+static int check_number(struct call *c, int number, const char *name)
+{
+	return number >= -1 ? 0
+			    : call_fail_argument(c, "%s in %s only accepts -1 as a negative value",
+						 name, c->function);
+}
+
 EXPORT int virNodeGetInfo(virConnectPtr conn, virNodeInfoPtr info)
 {
 	struct model_host_memory memory;
@@ -55,7 +80,8 @@ EXPORT int virNodeGetCPUMap(virConnectPtr conn, unsigned char **map, unsigned in
 	unsigned char *made = NULL;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_flags(&c, flags, 0))
+	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	    check_no_flags(&c, flags, "virHostCPUGetMap"))
 		return call_int(&c, -1);
 	pcpus = model_pcpus(api_model());
 	if (map) {
@@ -109,19 +135,20 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 	    call_check_pointer(&c, nparams, "nparams"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "cpuNum", number);
-	if (call_check_flags(&c, flags, 0))
+	if (check_number(&c, number, "cpuNum") || check_no_flags(&c, flags, "virHostCPUGetStats"))
 		return call_int(&c, -1);
-	if (!read_times(number, &sum))
-		return call_int(
-			&c, call_fail_argument(&c, "Invalid cpuNum in virHostCPUGetStatsLinux"));
+	if (!read_times(number, &sum)) {
+		call_fail_argument(&c, "Invalid cpuNum in virHostCPUGetStatsLinux");
+		c.from = VIR_FROM_NONE;
+		return call_int(&c, -1);
+	}
 	if (*nparams == 0) {
 		*nparams = 4;
 		return call_int(&c, 0);
 	}
 	if (*nparams != 4)
-		return call_int(
-			&c, call_fail_argument(
-				    &c, "nparams in virHostCPUGetStatsLinux must be equal to 4"));
+		return call_int(&c, fail_below(&c, "virHostCPUGetStatsLinux", "nparams",
+					       "must be equal to 4"));
 	if (call_check_pointer(&c, params, "params"))
 		return call_int(&c, -1);
 	params[0] = (virNodeCPUStats){VIR_NODE_CPU_STATS_KERNEL, sum.busy_ns - sum.guests_ns};
@@ -135,10 +162,12 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 
 static int cell_memory(struct call *c, int cell, uint64_t *total_kib, uint64_t *free_kib)
 {
-	if (cell < 0 || (unsigned int)cell >= nodes())
-		return call_fail_argument(
-			c, "cellNum in virHostMemGetStatsLinux must be less than or equal to %u",
-			nodes() - 1);
+	char right[64];
+
+	if (cell < 0 || (unsigned int)cell >= nodes()) {
+		snprintf(right, sizeof(right), "must be less than or equal to %u", nodes() - 1);
+		return fail_below(c, "virHostMemGetStats", "cellNum", right);
+	}
 	model_node_memory_read(api_model(), (unsigned int)cell, total_kib, free_kib);
 	return 0;
 }
@@ -153,7 +182,8 @@ EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStat
 	struct call c;
 
 	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
-	    call_check_pointer(&c, nparams, "nparams") || call_check_flags(&c, flags, 0))
+	    call_check_pointer(&c, nparams, "nparams") || check_number(&c, cell, "cellNum") ||
+	    check_no_flags(&c, flags, "virHostMemGetStats"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "cellNum", cell);
 	model_host_memory_read(api_model(), &memory);
@@ -164,9 +194,8 @@ EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStat
 		return call_int(&c, 0);
 	}
 	if (*nparams != fields)
-		return call_int(
-			&c, call_fail_argument(&c, "nparams in virHostMemGetStatsLinux must be %d",
-					       fields));
+		return call_int(&c, fail_below(&c, "virHostMemGetStatsLinux", "nparams",
+					       all ? "must be 4" : "must be 2"));
 	if (call_check_pointer(&c, params, "params"))
 		return call_int(&c, -1);
 	params[0] = (virNodeMemoryStats){VIR_NODE_MEMORY_STATS_TOTAL,
@@ -199,10 +228,12 @@ EXPORT int virNodeGetCellsFreeMemory(virConnectPtr conn, unsigned long long *out
 	int n = 0;
 
 	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
-	    call_check_pointer(&c, out, "freeMems") || call_check_positive(&c, most, "maxCells"))
+	    call_check_pointer(&c, out, "freeMems") || call_check_positive(&c, most, "maxCells") ||
+	    call_check_not_negative(&c, start, "startCell"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "startCell", start, "maxCells", most);
-	if (start < 0 || (unsigned int)start >= nodes())
+	c.from = VIR_FROM_NONE;
+	if ((unsigned int)start >= nodes())
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_INTERNAL_ERROR,
 					  "start cell %d out of range (0-%u)", start, nodes() - 1));

@@ -54,8 +54,9 @@ static int scheduler_parameters(virDomainPtr domain, const char *function,
 	if (call_begin_domain(&c, function, domain, CALL_REMOTE) ||
 	    call_check_pointer(&c, params, "params") ||
 	    call_check_pointer(&c, nparams, "nparams") ||
-	    call_check_positive(&c, *nparams, "nparams") ||
-	    call_check_flags(&c, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY))
+	    call_check_positive(&c, *nparams, "*nparams") ||
+	    call_check_flags(&c, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY) ||
+	    call_check_exclusive(&c, flags))
 		return call_int(&c, -1);
 	n = read_schedule(&c, all);
 	if (*nparams > n)

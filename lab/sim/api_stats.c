@@ -280,9 +280,9 @@ static size_t *places_of(struct call *c, virDomainPtr *domains, size_t *count)
 		const struct world_guest *guest;
 
 		if (!domain_valid(domains[i]) || domains[i]->conn != domains[0]->conn) {
-			call_fail_argument(c,
-					   "doms in %s must contain domains of one connection only",
-					   c->function);
+			c->from = VIR_FROM_DOMAIN;
+			call_fail(c, VIR_ERR_INVALID_ARG,
+				  "domains in 'doms' array must belong to a single connection");
 			break;
 		}
 		guest = world_guest(api_world(), domains[i]->place);
@@ -301,8 +301,13 @@ EXPORT int virDomainListGetStats(virDomainPtr *domains, unsigned int stats,
 
 	if (!domains || !*domains) {
 		call_begin_bare(&c, __func__, CALL_REMOTE);
-		return call_int(&c,
-				call_fail_argument(&c, "doms in %s must not be NULL", __func__));
+		c.from = VIR_FROM_DOMAIN;
+		if (domains)
+			call_fail(&c, VIR_ERR_INVALID_ARG,
+				  "doms array in %s must contain at least one domain", __func__);
+		else
+			call_check_pointer(&c, domains, "doms");
+		return call_int(&c, -1);
 	}
 	if (call_begin(&c, __func__, domain_valid(*domains) ? (*domains)->conn : NULL,
 		       CALL_REMOTE) ||

@@ -702,7 +702,7 @@ static void check_metadata_of(virDomainPtr domain)
 	assert_error(virDomainSetMetadata(domain, element, "<x/>", NULL, "urn:k", 0),
 		     VIR_ERR_INVALID_ARG);
 	assert_error(virDomainSetMetadata(domain, element, "<x", "k", "urn:k", 0),
-		     VIR_ERR_XML_ERROR);
+		     VIR_ERR_XML_DETAIL);
 }
 
 static void test_metadata(void **state)
@@ -769,6 +769,7 @@ static void test_agent(void **state)
 			    "internal error: unable to execute QEMU agent command 'guest-exec': "
 			    "Command guest-exec has been disabled");
 	assert_error(agent(domain, COMMAND("guest-sync", "{}"), 5), VIR_ERR_INTERNAL_ERROR);
+	assert_error(agent(domain, COMMAND("guest-ping", "{\"x\":1}"), 5), VIR_ERR_INTERNAL_ERROR);
 	assert_error(agent(domain, COMMAND("guest-nonsense", "{}"), 5), VIR_ERR_INTERNAL_ERROR);
 	assert_error(agent(domain, "{", 5), VIR_ERR_INTERNAL_ERROR);
 	assert_error(agent(domain, PING, -3), VIR_ERR_INVALID_ARG);
@@ -784,8 +785,15 @@ static void test_agent(void **state)
 	assert_int_equal(time(NULL) - before, 1);
 	assert_string_equal(agent(domain, PING, -2), "{\"return\":{}}");
 	assert_int_equal(time(NULL) - before, 3);
-	virDomainReset(domain, 0);
+	/* As libvirt 9.0 was seen to do: the delimiter makes it give up on the agent. */
+	assert_error(agent(domain, COMMAND("guest-sync-delimited", "{\"id\":1}"), 5),
+		     VIR_ERR_INTERNAL_ERROR);
 	assert_error(agent(domain, PING, 5), VIR_ERR_AGENT_UNRESPONSIVE);
+	virDomainDestroy(domain);
+	virDomainCreate(domain);
+	assert_error(agent(domain, PING, 5), VIR_ERR_AGENT_UNRESPONSIVE);
+	sleep(5); /* it boots */
+	assert_string_equal(agent(domain, PING, 5), "{\"return\":{}}");
 	virDomainFree(domain);
 	virDomainFree(readonly);
 	virConnectClose(other);
