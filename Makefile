@@ -11,10 +11,10 @@ quiet := $(if $(filter 1,$(V)),,-s)
 each = @set -e; for folder in $(FOLDERS); do $(MAKE) $(quiet) --no-print-directory -C $$folder
 
 # Of a lab that is brought up: make lab-up GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
-lab_options = $(if $(GUESTS),--guests $(GUESTS)) $(if $(VCPUS),--vcpus $(VCPUS)) \
-	$(if $(MEMORY),--memory $(MEMORY)) $(if $(MAXIMUM),--maximum $(MAXIMUM)) \
-	$(if $(PREFIX),--prefix $(PREFIX)) $(if $(IMAGE),--image $(IMAGE)) \
-	$(if $(RELEASE),--release $(RELEASE))
+lab_options = $(if $(GUESTS),--guests "$(GUESTS)") $(if $(VCPUS),--vcpus "$(VCPUS)") \
+	$(if $(MEMORY),--memory "$(MEMORY)") $(if $(MAXIMUM),--maximum "$(MAXIMUM)") \
+	$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)") \
+	$(if $(RELEASE),--release "$(RELEASE)")
 
 all: setup
 	+$(each) all; done
@@ -24,7 +24,7 @@ help:
 
 ## grade       test the programs in cpu/ and memory/ on real guests (SUBMISSION=DIR: somebody else's)
 grade: all
-	@ci/grade $(if $(SUBMISSION),--submission $(SUBMISSION)) --out $(OUT)
+	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)"
 
 ## check       every test, real guests included
 check: all
@@ -37,7 +37,7 @@ lab-up: all
 	@$(LAB) up $(lab_options)
 ## lab-down    take the lab's guests down again
 lab-down:
-	@$(LAB) down $(if $(PREFIX),--prefix $(PREFIX))
+	@$(LAB) down $(if $(PREFIX),--prefix "$(PREFIX)")
 ## lab-status  what runs
 lab-status:
 	@$(LAB) status
@@ -52,11 +52,11 @@ bench-memory: all
 
 ## fidelity    the same scenarios on real guests and on the simulated host, compared
 fidelity: all
-	@lab/sim/fidelity --out $(OUT)/fidelity
+	@lab/sim/fidelity --out "$(OUT)/fidelity"
 
 ## submission  an archive whose cpu/ and memory/ each build alone with a bare make
 submission:
-	@ci/submission $(OUT)/submission.tar.gz
+	@ci/submission "$(OUT)/submission.tar.gz"
 
 ## install     the two programs and their man pages: DESTDIR= PREFIX=/usr/local
 install:
@@ -68,6 +68,6 @@ setup:
 ## clean       what was built
 clean:
 	+$(each) clean; done
-	rm -rf $(OUT)
+	rm -rf out
 
 .PHONY: all help grade check lab-up lab-down lab-status bench bench-memory fidelity submission install setup clean

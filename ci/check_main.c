@@ -96,12 +96,9 @@ int main(int argc, char *argv[])
 			printf("%s %s\n", program_name(), BALLAST_VERSION);
 			return EXIT_PASS;
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return EXIT_USAGE; /* getopt has said what is wrong */
 		}
-	if (argc - optind != 2) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (argc - optind != 2)
+		die(EXIT_USAGE, "it is %s SCENARIO TRACE; see --help", program_name());
 	return check(argv[optind], argv[optind + 1], text);
 }

@@ -61,8 +61,8 @@ cmd_image() {
 	local image=micro release='' image_dir
 	while (($#)); do
 		case $1 in
-		--image) image=${2-} && shift 2 ;;
-		--release) release=${2-} && shift 2 ;;
+		--image) need_value "$@" && image=$2 && shift 2 ;;
+		--release) need_value "$@" && release=$2 && shift 2 ;;
 		*) die 2 "image: unknown option '$1'; --image FLAVOUR" ;;
 		esac
 	done

@@ -328,15 +328,13 @@ static void parse_args(struct args *args, int argc, char **argv)
 			puts("record " BALLAST_VERSION);
 			exit(EXIT_PASS);
 		default:
-			usage(stderr);
-			exit(EXIT_USAGE);
+			exit(EXIT_USAGE); /* getopt has said what is wrong */
 		}
 	}
 	args->program = argv + optind;
-	if (!args->scenario || !args->trace) {
-		usage(stderr);
-		exit(EXIT_USAGE);
-	}
+	if (!args->scenario || !args->trace)
+		die(EXIT_USAGE, "%s is missing; see --help",
+		    args->scenario ? "--trace FILE" : "--scenario FILE");
 }
 
 int main(int argc, char **argv)
@@ -345,6 +343,7 @@ int main(int argc, char **argv)
 	struct recorder recorder = {.trace = {.fd = -1}};
 	int status;
 
+	log_init("record", false);
 	parse_args(&args, argc, argv);
 	log_init("record", args.verbose);
 	recorder.verbose = args.verbose;

@@ -86,10 +86,11 @@ cmd_setup() {
 	local missing image=micro release=''
 	while (($#)); do
 		case $1 in
-		--image) image=${2-} && shift 2 ;;
-		--release) release=${2-} && shift 2 ;;
+		--image) need_value "$@" && image=$2 ;;
+		--release) need_value "$@" && release=$2 ;;
 		*) die 2 "setup: unknown option '$1'; --image FLAVOUR" ;;
 		esac
+		shift 2
 	done
 	load_flavour "$image" "$release"
 	missing=$(missing_packages)

@@ -466,15 +466,12 @@ int main(int argc, char **argv)
 			puts("stage " BALLAST_VERSION);
 			return EXIT_PASS;
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return EXIT_USAGE; /* getopt has said what is wrong */
 		}
 	}
 	set = argc - optind == 2 && !strcmp(argv[optind], "set");
-	if (argc - optind != 2 || (!set && strcmp(argv[optind], "reset"))) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (argc - optind != 2 || (!set && strcmp(argv[optind], "reset")))
+		die(EXIT_USAGE, "it is stage set SCENARIO or stage reset SCENARIO; see --help");
 	open_host(&s, uri, argv[optind + 1], prefix);
 	status = find_guests(&s) ? -1 : set ? stage_set(&s) : stage_reset(&s);
 	for (size_t i = 0; s.doms && i < s.scenario.nguests; i++) {
