@@ -245,10 +245,9 @@ static void check(struct run *r)
 }
 
 /* The library lies beside us, wherever that is. */
-static void preload(void)
+static void find_library(char path[PATH_MAX])
 {
-	const char *other = getenv("LD_PRELOAD");
-	char folder[PATH_MAX], value[2 * PATH_MAX];
+	char folder[PATH_MAX - sizeof(LIBRARY) - 1];
 	ssize_t n = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
 	char *slash;
 
@@ -257,22 +256,39 @@ static void preload(void)
 	folder[n] = '\0';
 	slash = strrchr(folder, '/');
 	*slash = '\0';
-	snprintf(value, sizeof(value), "%s/%s%s%s", folder, LIBRARY, other && *other ? ":" : "",
+	snprintf(path, PATH_MAX, "%s/%s", folder, LIBRARY);
+	if (access(path, R_OK))
+		die(EXIT_LAB, "%s: %s; run make", path, strerror(errno));
+}
+
+/* Spaces and colons part the names in LD_PRELOAD: a path that has some goes by a link without. */
+static void preload(const struct run *r, const char *library)
+{
+	const char *other = getenv("LD_PRELOAD");
+	char link[sizeof(r->folder) + sizeof(LIBRARY)], value[3 * PATH_MAX];
+
+	if (strpbrk(library, " :")) {
+		snprintf(link, sizeof(link), "%s/%s", r->folder, basename(library));
+		if (strpbrk(link, " :") || symlink(library, link)) {
+			rmdir(r->folder);
+			die(EXIT_LAB,
+			    "%s cannot be preloaded: a path without spaces and colons is "
+			    "needed, of this tree or in TMPDIR",
+			    library);
+		}
+		library = link;
+	}
+	snprintf(value, sizeof(value), "%s%s%s", library, other && *other ? ":" : "",
 		 other ? other : "");
-	*strchrnul(value, ':') = '\0';
-	if (access(value, R_OK))
-		die(EXIT_LAB, "%s: %s; run make", value, strerror(errno));
-	if (other && *other)
-		value[strlen(value)] = ':';
 	setenv("LD_PRELOAD", value, 1);
 }
 
 static void set_environment(struct run *r)
 {
 	const char *temporary = getenv("TMPDIR");
-	char number[16];
+	char number[16], library[PATH_MAX];
 
-	preload();
+	find_library(library);
 	snprintf(number, sizeof(number), "%d", r->shared_fd);
 	setenv(SHARED_ENV, number, 1);
 	snprintf(r->folder, sizeof(r->folder), "%.4000s/ballast-sim.XXXXXX",
@@ -280,6 +296,7 @@ static void set_environment(struct run *r)
 	if (!mkdtemp(r->folder))
 		die(EXIT_LAB, "%s: %s", r->folder, strerror(errno));
 	setenv("RUNTIME_DIRECTORY", r->folder, 1);
+	preload(r, library);
 	/* Python: the same order of sets in every run, and lines when they are printed. */
 	setenv("PYTHONHASHSEED", "0", 1);
 	setenv("PYTHONUNBUFFERED", "1", 1);

@@ -464,3 +464,14 @@ impossible() {
 	[ "$status" -eq 2 ]
 	[ -z "$(ls "$TMPDIR")" ]
 }
+
+@test "a tree whose path has spaces and colons" {
+	mkdir -p "$BATS_TEST_TMPDIR/a b:c/build"
+	cp "$BATS_TEST_DIRNAME/run" "$BATS_TEST_TMPDIR/a b:c/"
+	cp "$BATS_TEST_DIRNAME/build/libballast-sim.so" "$BATS_TEST_TMPDIR/a b:c/build/"
+	run "$BATS_TEST_TMPDIR/a b:c/run" --trace "$BATS_TEST_TMPDIR/a trace" \
+		"$BATS_TEST_DIRNAME/../../ci/scenarios/cpu-idle.scenario" -- sleep 1000
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grep -q '"event":"end"' "$BATS_TEST_TMPDIR/a trace"
+}
