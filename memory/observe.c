@@ -420,7 +420,8 @@ bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sa
 		others = notice_others(k, g, policy);
 	if (k->fresh)
 		observe_statistics(k, g, policy, sample->time_s, same_boot);
-	k->seen_kib = g->actual_kib;
+	if (plausible(g))
+		k->seen_kib = g->actual_kib;
 	k->condition = condition(k, g, sample, policy, others);
 	k->met = true;
 	return others;
