@@ -37,7 +37,7 @@ int session_open(struct session *s);
 
 /*
  * True if there is a live connection. Where it was lost, tries again once the back-off (1 s
- * doubling to 30 s) has passed, and says so once each way.
+ * doubling to 4 s) has passed, and says so once each way.
  */
 bool session_ready(struct session *s);
 

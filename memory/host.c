@@ -27,11 +27,6 @@
 /* Sizes that differ by less are the same, as the policy has it. */
 #define CHANGE_KIB 1024
 
-/* Statistics that are left out because somebody else is asking the guest: tries, and time in
- * between. */
-#define BUSY_RETRIES 2
-#define BUSY_WAIT_MS 25
-
 struct guest {
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	unsigned int id; /* libvirt's, another at each start */
@@ -45,6 +40,7 @@ struct guest {
 	bool outdated;	      /* its settings have to be read again */
 	bool failing;	      /* the last call failed and was told */
 	bool told;	      /* it had statistics since its start */
+	bool told_rss;	      /* and its process' size */
 	bool met;	      /* it was in a sample since its start, with these settings */
 	bool is_new;	      /* this is that sample */
 	bool seen;	      /* in this sample */
@@ -116,13 +112,16 @@ static void wake(struct host *host)
 	session_wake(host->session);
 }
 
-static struct guest *guest_of_event(const struct host *host, virDomainPtr dom)
+/* What is known of this run of that guest, or NULL. */
+static struct guest *guest_of(const struct host *host, virDomainPtr dom)
 {
 	unsigned char uuid[VIR_UUID_BUFLEN];
+	struct guest *guest;
 
 	if (virDomainGetUUID(dom, uuid) < 0)
 		return NULL;
-	return find_guest(host, host->nguests, uuid);
+	guest = find_guest(host, host->nguests, uuid);
+	return guest && guest->id == virDomainGetID(dom) ? guest : NULL;
 }
 
 /* Can we have made it that size? */
@@ -143,7 +142,7 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
 		       void *opaque)
 {
 	struct host *host = opaque;
-	const struct guest *guest = guest_of_event(host, dom);
+	const struct guest *guest = guest_of(host, dom);
 
 	(void)conn;
 	if (guest && guest->settings.managed && !explained(guest, (int64_t)actual))
@@ -154,7 +153,7 @@ static void on_metadata(virConnectPtr conn, virDomainPtr dom, int type, const ch
 			void *opaque)
 {
 	struct host *host = opaque;
-	struct guest *guest = guest_of_event(host, dom);
+	struct guest *guest = guest_of(host, dom);
 
 	(void)conn;
 	if (!guest || type != VIR_DOMAIN_METADATA_ELEMENT || !uri ||
@@ -502,11 +501,20 @@ static struct mem_guest read_figures(const virDomainStatsRecord *record, const s
 	return g;
 }
 
-/* Whether the monitor was asked: while somebody else's call holds a guest, NOWAIT leaves it out. */
-static bool was_busy(const virDomainStatsRecord *record)
+/*
+ * While somebody else's call holds a guest, NOWAIT leaves out what its monitor would tell. Its
+ * process' size is told by every guest whose monitor was asked, unless this libvirt never tells it;
+ * its statistics by those that told some since their start.
+ */
+static bool was_busy(const struct host *host, const virDomainStatsRecord *record)
 {
-	return is_running(record) && read_figure(record, "balloon.current") != MEM_NOT_KNOWN &&
-	       read_figure(record, "balloon.rss") == MEM_NOT_KNOWN;
+	const struct guest *guest = guest_of(host, record->dom);
+
+	if (!is_running(record) || read_figure(record, "balloon.current") == MEM_NOT_KNOWN)
+		return false;
+	if (guest && guest->told && read_figure(record, "balloon.last-update") == MEM_NOT_KNOWN)
+		return true;
+	return (!guest || guest->told_rss) && read_figure(record, "balloon.rss") == MEM_NOT_KNOWN;
 }
 
 /* Asks the guests that were busy once more and takes over what they tell. Returns how many there
@@ -519,7 +527,7 @@ static size_t ask_busy_again(struct host *host)
 	int n = 0;
 
 	for (int r = 0; busy && r < host->nrecords; r++) {
-		if (was_busy(host->records[r]))
+		if (was_busy(host, host->records[r]))
 			busy[nbusy++] = host->records[r]->dom;
 	}
 	if (nbusy)
@@ -555,43 +563,13 @@ static int read_records(struct host *host, virConnectPtr conn)
 		conn, STATS, &host->records, flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 	if (host->nrecords < 0 && virConnectIsAlive(conn) == 1)
 		host->nrecords = virConnectGetAllDomainStats(conn, STATS, &host->records, flags);
-	for (int i = 0; i < BUSY_TRIES && ask_busy_again(host); i++)
+	for (int i = 0; i < BUSY_TRIES && !tick_quit && ask_busy_again(host); i++)
 		nanosleep(&pause, NULL);
 	if (host->nrecords >= 0)
 		return 0;
 	host->records = NULL;
 	host->nrecords = 0;
 	return -1;
-}
-
-/* Is a guest that tells statistics without them this time, for somebody else is asking it
- * something? */
-static bool anyone_busy(const struct host *host)
-{
-	for (int r = 0; r < host->nrecords; r++) {
-		unsigned char uuid[VIR_UUID_BUFLEN];
-		const struct guest *guest;
-
-		virDomainGetUUID(host->records[r]->dom, uuid);
-		guest = find_guest(host, host->nguests, uuid);
-		if (guest && guest->told && guest->id == virDomainGetID(host->records[r]->dom) &&
-		    read_figure(host->records[r], "balloon.last-update") == MEM_NOT_KNOWN)
-			return true;
-	}
-	return false;
-}
-
-/* Such questions take milliseconds: ask again, but not for ever, since a guest that hangs is busy
- * too. */
-static int read_records_of_all(struct host *host, virConnectPtr conn)
-{
-	int result = read_records(host, conn);
-
-	for (int i = 0; i < BUSY_RETRIES && result == 0 && anyone_busy(host); i++) {
-		poll(NULL, 0, BUSY_WAIT_MS);
-		result = read_records(host, conn);
-	}
-	return result;
 }
 
 /* A size that we cannot have made ends what we had set. */
@@ -608,7 +586,7 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 
 	*sample = (struct mem_sample){.host_total_kib = -1, .host_available_kib = -1, .wall_s = -1};
 	host->changed = false;
-	if (read_records_of_all(host, conn))
+	if (read_records(host, conn))
 		return -1;
 	sample->time_s = tick_now_s();
 	clock_gettime(CLOCK_REALTIME, &wall);
@@ -632,6 +610,7 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 		guest->is_new = !guest->met;
 		guest->met = true;
 		guest->told |= host->sample_guests[sample->nguests].made_s > 0;
+		guest->told_rss |= host->sample_guests[sample->nguests].rss_kib >= 0;
 		learn_size(guest, host->sample_guests[sample->nguests].actual_kib);
 		if (guest->original_kib == MEM_NOT_KNOWN)
 			guest->original_kib = guest->actual_kib;

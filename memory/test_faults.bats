@@ -64,6 +64,11 @@ said() { # how often that line is in the last run's output
 	well_despite "busy = 20%"
 }
 
+@test "what this libvirt never tells is not asked for again and again" {
+	well_despite "missing = balloon.rss"
+	[ "$(grep -c '"function":"virDomainListGetStats"' "$BATS_TEST_TMPDIR/trace")" -le 10 ]
+}
+
 @test "wake-ups come late" {
 	well_despite "late = 20% 1s" "unused = 100M 90%"
 }
