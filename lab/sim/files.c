@@ -369,7 +369,7 @@ EXPORT int getloadavg(double averages[], int n)
 	if (!sim_play())
 		return real(getloadavg)(averages, n);
 	for (int i = 0; i < n && i < 3; i++)
-		averages[i] = 0;
+		averages[i] = host_load_average(world_model(sim_play()->world));
 	return n < 3 ? n : 3;
 }
 

@@ -5,6 +5,7 @@
 #include "units.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1009,7 +1010,7 @@ static void happen(struct model *m, struct rng *rng, unsigned int guests, struct
 	unsigned char map[1] = {(unsigned char)(1 + rng_below(rng, 255))};
 	struct model_balloon_fault fault = {.stuck = rng_below(rng, 2), .share = rng_unit(rng)};
 
-	switch (rng_below(rng, 14)) {
+	switch (rng_below(rng, 16)) {
 	case 0:
 		model_set_cpu_load(m, id, 100 * rng_unit(rng), rng_below(rng, 2),
 				   rng_below(rng, 3));
@@ -1046,6 +1047,12 @@ static void happen(struct model *m, struct rng *rng, unsigned int guests, struct
 		break;
 	case 12:
 		model_guest_pause(m, id);
+		break;
+	case 13:
+		model_set_hung(m, id, rng_below(rng, 2));
+		break;
+	case 14:
+		model_spend(m, id, rng_next(rng) % S);
 		break;
 	default:
 		model_guest_resume(m, id);
@@ -1272,6 +1279,38 @@ static void test_cost_is_linear(void **state)
 	}
 }
 
+static size_t bytes_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* A guest more costs the same in a host of 500 as in one of 4,000, and nothing grows with time. */
+static void test_memory_is_linear(void **state)
+{
+	static const unsigned int sizes[] = {500, 1000, 2000, 4000};
+	double first = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		size_t before = bytes_in_use(), after;
+		struct model *m = host(128, 0.02);
+		double each;
+
+		for (unsigned int j = 0; j < sizes[i]; j++)
+			model_set_cpu_load(m, guest(m, 1), j % 100, false, 0);
+		after = bytes_in_use();
+		model_advance(m, 2 * S);
+		if (after > before) /* a sanitizer's allocator does not tell */
+			assert_int_equal(bytes_in_use(), after);
+		each = (double)(after - before) / sizes[i];
+		first = i ? first : each;
+		assert_near(each, first, first / 5);
+		model_free(m);
+	}
+}
+
 static void test_impossible_hosts(void **state)
 {
 	struct model_config config;
@@ -1354,6 +1393,7 @@ int main(void)
 		cmocka_unit_test(test_determinism),
 		cmocka_unit_test(test_reading_changes_nothing),
 		cmocka_unit_test(test_cost_is_linear),
+		cmocka_unit_test(test_memory_is_linear),
 		cmocka_unit_test(test_impossible_hosts),
 		cmocka_unit_test(test_ids_are_used_again),
 	};

@@ -62,6 +62,12 @@ whole_trace() {
 	[[ $output == *"22 test(s) run"* ]]
 }
 
+@test "the model under the sanitizers of addresses and of undefined behaviour" {
+	cc -std=c11 -D_GNU_SOURCE -I../../common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-o "$BATS_TEST_TMPDIR/test_model" test_model.c model*.c ../../common/units.c -lcmocka -lm
+	"$BATS_TEST_TMPDIR/test_model"
+}
+
 @test "whatever waits takes virtual time and no real time" {
 	run "$RUN" -v --trace "$TRACE" test_clock.scenario -- build/test_clock
 	echo "$output"
@@ -273,6 +279,42 @@ print("delay" , "vcpu.0.delay" in s, "time", "vcpu.0.time" in s)'
 import time
 t = time.monotonic(); time.sleep(1); print(1 < time.monotonic() - t <= 1.5)'
 	[[ $output == *True* ]]
+}
+
+@test "computing takes time where it is charged, and none otherwise" {
+	compute='
+import time
+t = time.monotonic()
+sum(range(3000000))
+print("took", time.monotonic() > t, "cpu", time.process_time() > 0)
+time.sleep(3)'
+	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 -c "$compute"
+	[[ $output == *"took False cpu False"* ]]
+	[ "$(count '"program":{"cpu_pct":0}')" -ge 3 ]
+	run "$RUN" --charge 5 -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 -c "$compute"
+	[[ $output == *"took True cpu True"* ]]
+	[ "$(count '"program":{"cpu_pct":0}')" -le 3 ]
+	[ "$(count '"program":{"cpu_pct":[1-9]')" -ge 1 ]
+}
+
+@test "the guest agent, metadata and weights, through virsh and python3-libvirt_qemu" {
+	virsh() { "$RUN" -v --trace "$TRACE" "$MEMORY" -- virsh "$@" 2>&1; }
+	virsh qemu-agent-command aos_vm1 '{"execute":"guest-ping"}' | grep -qx '{"return":{}}'
+	virsh metadata aos_vm1 urn:ballast:lab:1 | grep -q '<guest'
+	virsh desc aos_vm1 --title heavy | grep -q updated
+	virsh schedinfo aos_vm1 --set cpu_shares=2048 | grep -qx 'cpu_shares     : 2048'
+	virsh emulatorpin aos_vm1 0-1
+	run "$RUN" -v "$MEMORY" -- /usr/bin/python3 -c '
+import base64, json, libvirt, libvirt_qemu
+d = libvirt.open().lookupByName("aos_vm2")
+def ask(name, **arguments):
+    text = json.dumps({"execute": name, "arguments": arguments})
+    return json.loads(libvirt_qemu.qemuAgentCommand(d, text, 5, 0))["return"]
+handle = ask("guest-file-open", path="/proc/meminfo")
+text = base64.b64decode(ask("guest-file-read", handle=handle)["buf-b64"]).decode()
+inside = int(text.split()[1])
+print("the same", inside == d.memoryStats()["available"])'
+	[[ $output == *"the same True"* ]]
 }
 
 # --- how programs end ---
