@@ -114,6 +114,17 @@ static void take_output(bool last)
 		sim_fail("%s: %s", shared->trace, strerror(play.trace_errno));
 }
 
+/* Moves the world on by a second at most, so that the launcher sees that it moves however large the
+ * host is. */
+static uint64_t advance(uint64_t until_ns)
+{
+	uint64_t second = (world_now(play.world) / MODEL_NS_PER_S + 1) * MODEL_NS_PER_S;
+	uint64_t now = play_advance(&play, until_ns < second ? until_ns : second);
+
+	shared->turns++;
+	return now;
+}
+
 static void program_ended(json_t *how)
 {
 	take_output(true);
@@ -122,6 +133,9 @@ static void program_ended(json_t *how)
 	play.program_runs = false;
 	running = false;
 	shared->now_ns = world_now(play.world);
+	play.on_event = NULL;
+	while (advance(play.length_ns) < play.length_ns)
+		;
 	play_finish(&play);
 	if (play.trace_errno)
 		sim_fail("%s: %s", shared->trace, strerror(play.trace_errno));
@@ -168,10 +182,9 @@ void sim_advance(uint64_t until_ns)
 	uint64_t now;
 
 	take_output(false);
-	now = play_advance(&play, until_ns < next ? until_ns : next);
+	now = advance(until_ns < next ? until_ns : next);
 	calls = 0;
 	shared->now_ns = now;
-	shared->turns++;
 	if (faults_restarts(&play.faults, now) != restarts) {
 		play_event(&play, "fault", json_pack("{s:s}", "what", "libvirtd restarts"));
 		api_on_restart();

@@ -383,6 +383,14 @@ while True: time.sleep(1)'
 	whole_trace
 }
 
+@test "a large host and a long sleep are no endless loop" {
+	printf '%s\n' '[scenario]' 'kind = cpu' 'length = 300s' '[host]' 'pcpus = 1024' 'memory = 1200G' '[guests]' \
+		'count = 1000' '[timeline]' 'all = 1s cpu 30%' >"$BATS_TEST_TMPDIR/large.scenario"
+	# Alone it takes several times what a program may compute without waiting.
+	"$RUN" --patience 0.1 "$BATS_TEST_TMPDIR/large.scenario" -- sleep 290
+	"$RUN" --patience 0.1 "$BATS_TEST_TMPDIR/large.scenario" -- true
+}
+
 @test "one that prints without end" {
 	build <<-'EOF'
 		#include <stdio.h>
