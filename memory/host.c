@@ -89,6 +89,33 @@ void host_free(struct host *host)
 	free(host);
 }
 
+static int compare_uuid(const void *a, const void *b)
+{
+	const struct guest *x = a, *y = b;
+
+	return memcmp(x->uuid, y->uuid, VIR_UUID_BUFLEN);
+}
+
+static struct guest *find_guest(const struct host *host, size_t n, const unsigned char *uuid)
+{
+	struct guest key;
+
+	memcpy(key.uuid, uuid, VIR_UUID_BUFLEN);
+	return n ? bsearch(&key, host->guests, n, sizeof(key), compare_uuid) : NULL;
+}
+
+/* What is known of this run of that guest, or NULL. */
+static struct guest *guest_of(const struct host *host, virDomainPtr dom)
+{
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	struct guest *guest;
+
+	if (virDomainGetUUID(dom, uuid) < 0)
+		return NULL;
+	guest = find_guest(host, host->nguests, uuid);
+	return guest && guest->id == virDomainGetID(dom) ? guest : NULL;
+}
+
 /* --- the connection --- */
 
 /* Is the hypervisor this machine? Then /proc/meminfo is its memory, and its clock is ours. */
@@ -103,25 +130,11 @@ static bool is_local(virConnectPtr conn)
 	return local;
 }
 
-static struct guest *find_guest(const struct host *host, size_t n, const unsigned char *uuid);
-
 /* The loop is to look at once. */
 static void wake(struct host *host)
 {
 	host->changed = true;
 	session_wake(host->session);
-}
-
-/* What is known of this run of that guest, or NULL. */
-static struct guest *guest_of(const struct host *host, virDomainPtr dom)
-{
-	unsigned char uuid[VIR_UUID_BUFLEN];
-	struct guest *guest;
-
-	if (virDomainGetUUID(dom, uuid) < 0)
-		return NULL;
-	guest = find_guest(host, host->nguests, uuid);
-	return guest && guest->id == virDomainGetID(dom) ? guest : NULL;
 }
 
 /* Can we have made it that size? */
@@ -281,21 +294,6 @@ static int read_node_memory(virConnectPtr conn, struct mem_sample *sample)
 }
 
 /* --- guests --- */
-
-static int compare_uuid(const void *a, const void *b)
-{
-	const struct guest *x = a, *y = b;
-
-	return memcmp(x->uuid, y->uuid, VIR_UUID_BUFLEN);
-}
-
-static struct guest *find_guest(const struct host *host, size_t n, const unsigned char *uuid)
-{
-	struct guest key;
-
-	memcpy(key.uuid, uuid, VIR_UUID_BUFLEN);
-	return n ? bsearch(&key, host->guests, n, sizeof(key), compare_uuid) : NULL;
-}
 
 /* Statistics come only where a period is set, and only until the guest's next start. */
 static void set_period(const struct host *host, virDomainPtr dom, struct guest *guest)
