@@ -93,3 +93,16 @@ write_scenario() { # TEXT: timeline and faults
 	[ $(($(actual 1) + $(actual 2) + $(actual 3) + $(actual 4))) -le 2600 ]
 	[ "$(actual 2)" -gt $(($(actual 1) + 100)) ]
 }
+
+@test "with a budget, what the first two have is shared with those that come later" {
+	[ -x ../ci/build/check_memory ] || skip "the checker is not built: make -C ci"
+	simulate $scenarios/mem-budget.scenario --budget 2600M --reserve 400M 2
+	../ci/build/check_memory --text $scenarios/mem-budget.scenario "$trace"
+	grep -q 'short_mib=' "$BATS_TEST_TMPDIR/out"
+	# Within the budget at all times, and at the end a Jain index of what is granted (all need the same) of 0.98.
+	grep '"type":"sample"' "$trace" | sed 's/"actual_kib":/\n&/g' | awk -F'[:,]' '
+		/"type"/ { n = sum = squares = 0 }
+		/^"actual_kib"/ { sum += $2; squares += $2 * $2; n++; if (sum > most) most = sum }
+		END { printf "most %d KiB, Jain index %.3f\n", most, sum * sum / (n * squares)
+			exit !(n == 4 && most <= 2600 * 1024 && sum * sum / (n * squares) >= 0.98) }'
+}
