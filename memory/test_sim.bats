@@ -68,6 +68,15 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep -c '"line":"tick=' "$trace")" -eq 7 ]
 }
 
+@test "--restore-on-exit gives guests what they had, and nobody what he did not lose" {
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 2
+	[ "$(grep '"event":"setmem"' "$trace" | grep -c '"t_s":60')" -eq 0 ]
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --restore-on-exit --guests 'aos_vm[123]' 2
+	[ "$(grep '"event":"setmem"' "$trace" | grep '"t_s":60' | grep -c '"kib":524288')" -eq 3 ]
+	[ "$(grep '"event":"setmem"' "$trace" | grep -c '"guest":"aos_vm4"')" -eq 0 ]
+}
+
 @test "the metrics are there and whole" {
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2
