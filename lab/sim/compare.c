@@ -90,6 +90,16 @@ static void compare_usage(const struct trace_sample *real, const struct trace_sa
 			b[n - 1]);
 }
 
+/* What the guest's vCPUs used together. */
+static double guest_usage(const struct trace_guest *guest)
+{
+	double sum = 0;
+
+	for (size_t i = 0; guest && i < guest->nvcpus; i++)
+		sum += fmax(guest->vcpus[i].usage_pct, 0);
+	return sum;
+}
+
 static void compare_memory(const struct trace_sample *real, const struct trace_sample *sim,
 			   struct differences *d, FILE *data)
 {
@@ -103,8 +113,9 @@ static void compare_memory(const struct trace_sample *real, const struct trace_s
 			continue;
 		add(d, 100 * (a - b) / a);
 		if (data)
-			fprintf(data, "memory-%s %.3f %.0f %.0f\n", guest->name, real->t_s,
-				a / 1024, b / 1024);
+			fprintf(data, "memory-%s %.3f %.0f %.0f\ncpu-%s %.3f %.3f %.3f\n",
+				guest->name, real->t_s, a / 1024, b / 1024, guest->name, real->t_s,
+				guest_usage(guest), guest_usage(other));
 	}
 }
 

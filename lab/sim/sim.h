@@ -22,7 +22,8 @@ uint64_t sim_now(void);
 
 /*
  * Moves time on to until_ns, or to what comes before: an event that has news for the program, the
- * next whole second, the scenario's end. Called while every thread waits. Takes the program's output first.
+ * next whole second, the scenario's end. Called while every thread waits. Takes the program's
+ * output first.
  */
 void sim_advance(uint64_t until_ns);
 
