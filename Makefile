@@ -22,9 +22,10 @@ all: setup
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## grade       test the programs in cpu/ and memory/ on real guests (SUBMISSION=DIR: somebody else's)
+## grade       test the programs in cpu/ and memory/ on real guests: SUBMISSION=DIR (somebody else's) OUT=out PREFIX=aos_vm
 grade: all
-	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)"
+	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
+		$(if $(PREFIX),--prefix "$(PREFIX)")
 
 ## check       every test, real guests included
 check: all
