@@ -208,6 +208,14 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[[ $output == *"10 of 10 points"* ]]
 }
 
+@test "a submission is built without our variables" {
+	submission nothing
+	printf 'OUT ?= vcpu_scheduler\nall:\n\tcp source $(OUT)\n\tchmod +x $(OUT)\n' >"$sub/cpu/Makefile"
+	OUT=$out MAKEFLAGS=-n grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "a build that hangs is ended, and says so" {
 	mkdir -p "$sub/cpu"
 	printf 'all:\n\tsleep 1000.%s\n' $$ >"$sub/cpu/Makefile"
@@ -221,7 +229,7 @@ key() { # FILE KEY: the first value of that key, at any depth
 
 @test "interrupted while building: nothing is left" {
 	mkdir -p "$sub/cpu"
-	printf 'all:\n\techo building >>"$$CALLS"; sleep 1000.%s\n' $$ >"$sub/cpu/Makefile"
+	printf 'all:\n\techo building >>"%s"; sleep 1000.%s\n' "$CALLS" $$ >"$sub/cpu/Makefile"
 	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
 	pid=$!
 	for ((i = 0; i < 600; i++)); do
