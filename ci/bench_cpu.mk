@@ -10,9 +10,9 @@ build/cpu/%.o: ../cpu/%.c
 build/bench_cpu.o build/bench_cpu_host.o build/bench_cpu_baselines.o build/bench_cpu_cases.o: \
 	BALLAST_CPPFLAGS += -I../cpu -I../lab/sim
 build/bench_cpu: build/bench_cpu.o build/bench_cpu_host.o build/bench_cpu_baselines.o \
-		build/bench_cpu_cases.o build/optimum.o build/units.o \
+		build/bench_cpu_cases.o build/optimum.o build/units.o build/log.o \
 		build/cpu/plan.o build/cpu/rates.o build/cpu/demand.o build/cpu/search.o build/cpu/bounds.o build/cpu/board.o \
-		build/cpu/local.o build/cpu/exact.o build/cpu/table.o build/cpu/part.o \
+		build/cpu/local.o build/cpu/exact.o build/cpu/refine.o build/cpu/table.o build/cpu/part.o \
 		build/model.o build/model_cpu.o build/model_balance.o build/model_mem.o \
 		build/model_host.o build/model_rng.o
 	$(link)

@@ -48,7 +48,7 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
 	for (size_t p = 0; p < tree->m; p++)
 		most = fmax(most, tree->load[p]);
 	for (size_t p = 0; p < tree->m; p++)
-		need += fmax(most - target - tree->load[p], 0);
+		need += fmax(fmax(most - target, tree->problem->bottom_least) - tree->load[p], 0);
 	return need <= tree->left[depth] + CPU_EPSILON;
 }
 
@@ -56,7 +56,7 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
  * where there is too little. */
 static size_t moves_left(const struct tree *tree, size_t depth)
 {
-	double low = tree->most - tree->target - CPU_EPSILON;
+	double low = fmax(tree->most - tree->target, tree->problem->bottom_least) - CPU_EPSILON;
 	size_t out = 0, in = 0;
 	bool floating = false;
 
@@ -101,6 +101,8 @@ static void keep(struct tree *tree, int64_t cost)
 	}
 	if (tree->minimise_spread ? most - least >= tree->best_spread - CPU_EPSILON
 				  : cost >= tree->best_cost || most - least > tree->target + CPU_EPSILON)
+		return;
+	if (least < tree->problem->bottom_least - CPU_EPSILON)
 		return;
 	tree->best_cost = cost;
 	tree->best_spread = most - least;

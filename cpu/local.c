@@ -366,7 +366,7 @@ static void keep_better(const struct board *board, double target, int *to, doubl
 int cpu_search_local(const struct cpu_problem *problem, double target, bool afresh,
 		     unsigned int variant, int *to, double *spread)
 {
-	static const double places[] = {0.5, 1, 0, 0.75, 0.25};
+	static const double places[] = {0.5, 1, 0.75, 0.25, 0};
 	const unsigned int nplaces = sizeof(places) / sizeof(*places);
 	struct descent descent = {.variant = variant / nplaces, .dice = variant};
 	double low, high, place = places[variant % nplaces];

@@ -13,6 +13,7 @@ void made_up_init(struct made_up *m, size_t npcpus)
 	if (!m->state || npcpus > MADE_UP_PCPUS)
 		abort();
 	cpu_policy_init(&m->policy);
+	m->policy.node_budget = 5000; /* thousands of plans are made */
 	m->sample.time_s = 1000;
 	m->sample.pcpus = m->pcpus;
 	m->sample.guests = m->guests;

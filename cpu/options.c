@@ -18,7 +18,7 @@
 /* What --explain and --restore look at for want of an interval. */
 #define MOMENT_S 1.0
 
-/* A search may take at most about a twentieth of an interval; one of its steps takes some 0.2 µs. */
+/* A search may take at most about a twentieth of an interval; one of its steps takes 0.1 to 0.3 µs. */
 #define STEPS_PER_S 200000.0
 
 /* pCPU numbers that can be named at all. */

@@ -16,7 +16,7 @@
 #define FULL_PCT 100.0
 
 /* Relief of less than this is not worth a move. */
-#define RELIEF_PCT 5.0
+#define RELIEF_PCT 10.0
 
 /* How many pCPUs at either end of the order of load are known: of two that change one is left. */
 #define ENDS 3

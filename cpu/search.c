@@ -9,11 +9,9 @@
 /* Where the threshold cannot be reached, this far from the least spread counts as the least. */
 #define SPREAD_TOLERANCE 0.9
 
-/* The complete search is of use up to about this size … */
-#define EXACT_VCPUS_MOST 64
-/* … and up to this one to find the least spread there is. Where that is not known, whatever is within the
- * threshold of what is proven will do. */
-#define LEAST_VCPUS_MOST 24
+/* The complete search is of use up to about this size. Beyond it the least spread is not known, and whatever
+ * is within the threshold of what is proven will do. */
+#define EXACT_VCPUS_MOST 24
 
 /* A plan is to reach the target with so much of the threshold to spare, for so many times the moves. */
 #define COMFORT	      0.2
@@ -21,7 +19,8 @@
 
 /* So many different descents; of the largest problems fewer, for the sake of time. */
 #define VARIANTS      20
-#define VARIANT_VCPUS 1000
+#define VARIANT_VCPUS 4000
+#define LARGE_VCPUS   2000
 
 /* Load is compared in steps of this many points when plans of equally many moves are told apart. */
 #define LOAD_STEP     5.0
@@ -161,7 +160,7 @@ static int find_least(const struct cpu_problem *problem, unsigned long *nodes, i
 static int find_fewest(const struct cpu_problem *problem, double target, unsigned long *nodes,
 		       struct cpu_solution *solution)
 {
-	bool failed = false, complete;
+	bool failed = false, complete = false;
 
 	solution->target = target;
 	if (descend(problem, target, VARIANTS, solution->to, &solution->spread))
@@ -175,11 +174,13 @@ static int find_fewest(const struct cpu_problem *problem, double target, unsigne
 	if (solution->moves > solution->bound && problem->nvcpus <= EXACT_VCPUS_MOST) {
 		complete = cpu_search_exact(problem, solution->target, false, solution->to, nodes,
 					    &failed);
-		solution->moves = cpu_count_moves(problem, solution->to);
-		solution->spread = cpu_spread(problem, solution->to);
-		if (complete)
-			solution->bound = solution->moves;
+	} else if (solution->moves > solution->bound) {
+		failed = cpu_refine(problem, solution->target, solution->to, nodes) != 0;
 	}
+	solution->moves = cpu_count_moves(problem, solution->to);
+	solution->spread = cpu_spread(problem, solution->to);
+	if (complete)
+		solution->bound = solution->moves;
 	solution->exact = solution->moves <= solution->bound;
 	return failed ? -1 : 0;
 }
@@ -244,9 +245,17 @@ static int find_comfortable(const struct cpu_problem *problem, double target, do
 {
 	struct cpu_solution closer = {.spread = INFINITY, .spread_bound = solution->spread_bound};
 
+	/* Of a large host there is no time for both, and so many loads are never all known that well. */
+	if (problem->nvcpus > EXACT_VCPUS_MOST) {
+		if (find_fewest(problem, target - less, nodes, solution))
+			return -1;
+		if (solution->spread <= target + CPU_EPSILON)
+			return 0;
+	}
 	if (find_fewest(problem, target, nodes, solution))
 		return -1;
-	if (solution->spread <= target - less || solution->spread > target + CPU_EPSILON)
+	if (problem->nvcpus > EXACT_VCPUS_MOST || solution->spread <= target - less ||
+	    solution->spread > target + CPU_EPSILON)
 		return 0;
 	closer.to = calloc(problem->nvcpus + 1, sizeof(*closer.to));
 	if (!closer.to || find_fewest(problem, target - less, nodes, &closer)) {
@@ -278,6 +287,9 @@ int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 					  .spread = INFINITY, .target = threshold};
 	if (!solution->to)
 		return -1;
+	/* On a large host a step takes longer, on a very large one all else does, too. */
+	if (problem->nvcpus > EXACT_VCPUS_MOST)
+		nodes /= 2 + problem->nvcpus / LARGE_VCPUS;
 	solution->spread_bound = cpu_spread_bound(problem);
 	if (solution->spread_bound <= threshold) {
 		if (find_comfortable(problem, threshold, less, &nodes, solution))
@@ -285,7 +297,7 @@ int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 		if (solution->spread <= threshold + CPU_EPSILON)
 			return 0;
 	}
-	if (problem->nvcpus > LEAST_VCPUS_MOST)
+	if (problem->nvcpus > EXACT_VCPUS_MOST)
 		return find_comfortable(problem, solution->spread_bound + threshold, less, &nodes,
 					solution);
 	evenest = calloc(problem->nvcpus + 1, sizeof(*evenest));

@@ -29,6 +29,7 @@ struct cpu_problem {
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
 	double threshold; /* spread that is good enough */
 	double top_most;  /* no pCPU may get more load than this; infinite: as it comes */
+	double bottom_least; /* nor less than this; for parts of a problem, else 0 */
 	double move_cost; /* points of spread above the threshold that a move must be worth */
 	unsigned long node_budget;	     /* steps of the complete search */
 };
@@ -104,5 +105,11 @@ int cpu_search_local(const struct cpu_problem *problem, double target, bool afre
  */
 bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread,
 		      int *to, unsigned long *nodes, bool *failed);
+
+/*
+ * Betters an assignment of a large host that is within the target, part by part (refine.c). Counts *nodes
+ * down. 0, or −1 when out of memory.
+ */
+int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsigned long *nodes);
 
 #endif

@@ -144,6 +144,34 @@ static void test_equals_brute_force(void **unused)
 	}
 }
 
+/* No plan has fewer moves than the bound says, whatever the spread; and often the bound is reached. */
+static void test_moves_bound_holds(void **unused)
+{
+	size_t feasible = 0, reached = 0;
+
+	(void)unused;
+	state = SEED + 2;
+	print_message("# seed %u\n", state);
+	for (int round = 0; round < 1000; round++) {
+		struct instance i;
+		int to[N_MOST];
+		double least, spread, fewest;
+		size_t bound;
+
+		randomise(&i, 1 + random_below(8), 1 + random_below(4));
+		least = brute_force(&i.problem, -1, to, 0);
+		spread = least + (round % 2 ? 0 : 40 * random_unit());
+		fewest = brute_force(&i.problem, spread, to, 0);
+		bound = cpu_moves_bound(&i.problem, spread);
+		if (isinf(fewest))
+			continue;
+		assert_true((double)bound <= fewest);
+		feasible++;
+		reached += (double)bound >= fewest;
+	}
+	assert_true(feasible > 900 && reached > feasible / 2);
+}
+
 static void test_bounds_hold_on_large(void **unused)
 {
 	(void)unused;
@@ -172,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equals_brute_force),
+		cmocka_unit_test(test_moves_bound_holds),
 		cmocka_unit_test(test_bounds_hold_on_large),
 	};
 
