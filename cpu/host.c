@@ -59,6 +59,7 @@ struct host {
 
 	struct guest *guests; /* by uuid */
 	size_t nguests, guests_size;
+	size_t unknown; /* guests of the last sample that could not be asked about yet */
 	unsigned long tick;
 
 	struct cpu_guest *sample_guests;
@@ -537,6 +538,7 @@ static int know_guests(struct host *host)
 	size_t kept = 0, before = host->nguests;
 
 	host->tick++;
+	host->unknown = 0;
 	for (size_t g = 0; g < host->nguests; g++)
 		host->guests[g].seen = false;
 	if (reserve(&host->guests, &host->guests_size, host->nguests + (size_t)host->nrecords,
@@ -558,10 +560,12 @@ static int know_guests(struct host *host)
 				read_affinity_again(host, dom, guest);
 			continue;
 		}
-		if (read_guest(host, host->records[r], &fresh) == 0) {
-			fresh.seen = true;
-			host->guests[before + kept++] = fresh;
+		if (read_guest(host, host->records[r], &fresh)) {
+			host->unknown++;
+			continue;
 		}
+		fresh.seen = true;
+		host->guests[before + kept++] = fresh;
 	}
 	host->nguests = before + kept;
 	kept = 0;
@@ -691,6 +695,15 @@ int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample
 	sample->npcpus = host->npcpus;
 	sample->pcpus = host->pcpus;
 	return 0;
+}
+
+bool host_is_empty(const struct host *host)
+{
+	for (size_t g = 0; g < host->nguests; g++) {
+		if (host->guests[g].policy.managed && !host->guests[g].left_alone)
+			return false;
+	}
+	return host->unknown == 0;
 }
 
 const char *host_guest_name(const struct host *host, size_t guest)

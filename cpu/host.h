@@ -38,6 +38,9 @@ void host_closed(virConnectPtr conn, void *opaque);
  */
 int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample);
 
+/* Did no guest run that we manage, by the last sample? One that could not be asked about yet may be one. */
+bool host_is_empty(const struct host *host);
+
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
 

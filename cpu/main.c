@@ -29,7 +29,7 @@ struct scheduler {
 	char state_path[RUN_PATH_MAX + 32];
 	struct report_totals totals;
 	bool metrics_failing, state_failing, sample_failing;
-	bool empty; /* no guest runs */
+	bool empty; /* no guest runs that we manage */
 };
 
 /* --- the four words of a tick --- */
@@ -49,7 +49,7 @@ static int sample(struct scheduler *s)
 		return -1;
 	}
 	s->sample_failing = false;
-	s->empty = s->sample.nguests == 0;
+	s->empty = host_is_empty(s->host);
 	return 0;
 }
 

@@ -83,7 +83,7 @@ static void print_help(void)
 	       "                          somebody else pins meanwhile\n"
 	       "      --restore-on-exit   put back the affinities found\n"
 	       "      --restore           put back what a crashed run left, and exit\n"
-	       "      --exit-when-empty   exit once no guest runs\n"
+	       "      --exit-when-empty   exit once no guest runs that it manages\n"
 	       "      --json              JSON Lines on stdout, which --replay understands\n"
 	       "      --metrics FILE      keep FILE in Prometheus' text format\n"
 	       "      --explain           print the plan for this moment as a table, and exit\n"
