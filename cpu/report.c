@@ -178,6 +178,10 @@ static void print_metrics(FILE *out, const struct report *report,
 		     (double)totals->undone);
 	print_metric(out, "ticks_lost_total", "counter", "Decisions missed without a connection.",
 		     (double)totals->lost);
+	print_metric(out, "cpu_seconds_total", "counter", "CPU time this program has used.",
+		     totals->cpu_s);
+	print_metric(out, "resident_bytes_most", "gauge", "Most memory it has had resident.",
+		     totals->resident_most);
 	print_metric(out, "guests", "gauge", "Running guests.", (double)report->sample->nguests);
 	print_metric(out, "vcpus", "gauge", "Online vCPUs of running guests.",
 		     (double)report->sample->nvcpus);

@@ -33,6 +33,7 @@ void report_table(const struct report *report);
 /* What a run has done so far. */
 struct report_totals {
 	unsigned long ticks, pins, moves, failed, undone, lost; /* lost: ticks without a connection */
+	double cpu_s, resident_most; /* of this program: CPU time, bytes */
 };
 
 /* Prometheus' text format, for node_exporter's textfile collector. Replaces the file as a whole. 0,

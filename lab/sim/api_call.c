@@ -226,6 +226,8 @@ static void end(struct call *c, json_t *result)
 	}
 	if (c->code && sim_play())
 		error_raise(c->conn, c->from, c->code, message);
+	if (sim_play())
+		sched_answered();
 }
 
 int call_int(struct call *c, int result)

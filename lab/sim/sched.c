@@ -354,16 +354,22 @@ static void thread_ended(void *opaque)
 	free(thread);
 }
 
-static void settle(struct sched_thread *thread)
+/* What this thread has computed up to now is not charged. */
+static void forgive(struct sched_thread *thread)
 {
 	struct timespec cpu;
 
+	real(clock_gettime)(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	thread->charged_ns = (uint64_t)cpu.tv_sec * MODEL_NS_PER_S + (uint64_t)cpu.tv_nsec;
+}
+
+static void settle(struct sched_thread *thread)
+{
 	self = thread;
 	thread->handle = pthread_self();
 	thread->tid = (pid_t)real(syscall)(SYS_gettid);
 	pthread_setspecific(at_end, thread);
-	real(clock_gettime)(CLOCK_THREAD_CPUTIME_ID, &cpu);
-	thread->charged_ns = (uint64_t)cpu.tv_sec * MODEL_NS_PER_S + (uint64_t)cpu.tv_nsec;
+	forgive(thread);
 }
 
 void sched_start(void)
@@ -499,9 +505,14 @@ static void charge(struct sched_thread *thread)
 	expire(sim_now());
 	release(&saved);
 	/* What the model itself took is not the program's. */
-	real(clock_gettime)(CLOCK_THREAD_CPUTIME_ID, &cpu);
-	thread->charged_ns = (uint64_t)cpu.tv_sec * MODEL_NS_PER_S + (uint64_t)cpu.tv_nsec;
+	forgive(thread);
 	raise_signals(thread);
+}
+
+void sched_answered(void)
+{
+	if (sim_shared()->charge > 0)
+		forgive(me());
 }
 
 uint64_t sched_now(void)

@@ -38,6 +38,9 @@ bool sched_started(void);
 /* Virtual time. Where CPU time is charged this moves it. */
 uint64_t sched_now(void);
 
+/* A call of libvirt has been answered: what that took is libvirt's, not the program's. */
+void sched_answered(void);
+
 /* Waits. A deadline that has passed lets the other threads have their turn first. */
 enum sched_result sched_wait(const struct sched_wait *wait);
 
