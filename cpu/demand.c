@@ -29,10 +29,10 @@
 #define FAITH_MARGIN_PCT 0.5
 #define FAITH_MARGIN	 0.04
 
-/* So many windows it may do that before a guess is made again, once a guess was wrong; twice as many
- * each time. */
-#define PATIENCE_FIRST 8
-#define PATIENCE_MOST  512
+/* A vCPU may never sleep for so many windows, though it gets what it is believed to want, before a guess is
+ * made; twice as many each time that a guess was wrong, so many times at most. */
+#define PATIENCE   16U
+#define WRONG_MOST 5U
 
 /*
  * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. If it slept
@@ -63,9 +63,10 @@ static double estimate(const struct cpu_window *window, bool *guessed)
 /*
  * A vCPU that never slept may want more than is known of it, or only be kept waiting. Is what was seen
  * in better times kept? Yes while it gets less than that in surroundings that were changed: this explains
- * it. And for some windows where guesses have turned out wrong before.
+ * it. And for some windows while it gets just that: its pCPU may be full with what is there, so that next to
+ * no time is left to sleep, and whoever wants more on a full pCPU mostly gets more, too, at the others' cost.
  */
-static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guessed, double gate)
+static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guessed)
 {
 	if (!guessed || belief->guessed || !belief->known) {
 		belief->explained = false;
@@ -75,7 +76,8 @@ static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guesse
 	belief->explained |= belief->disturbed;
 	if (belief->explained && usage_pct < belief->demand_pct * (1 - FAITH_MARGIN) - FAITH_MARGIN_PCT)
 		return true;
-	if (usage_pct > belief->demand_pct + gate || belief->waited >= belief->patience)
+	if (usage_pct > belief->demand_pct * (1 + FAITH_MARGIN) + FAITH_MARGIN_PCT ||
+	    belief->waited >= PATIENCE << belief->wrong)
 		return false;
 	belief->waited++;
 	return true;
@@ -87,11 +89,9 @@ static void learn_patience(struct cpu_belief *belief, double estimate_pct, bool 
 	if (!belief->guessed || guessed)
 		return;
 	if (!belief->disturbed || fabs(estimate_pct - belief->sure_pct) > 2 * gate)
-		belief->patience = 0;
-	else if (!belief->patience)
-		belief->patience = PATIENCE_FIRST;
-	else if (belief->patience < PATIENCE_MOST)
-		belief->patience *= 2;
+		belief->wrong = 0;
+	else if (belief->wrong < WRONG_MOST)
+		belief->wrong++;
 }
 
 /* A window that agrees: the belief becomes the mean of one more. */
@@ -117,7 +117,7 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 	bool replace = confirm < 2 || belief->pending || (belief->disturbed && belief->guessed);
 	double contradiction = 0;
 
-	if (keeps_faith(belief, window->usage_pct, guessed, gate)) {
+	if (keeps_faith(belief, window->usage_pct, guessed)) {
 		belief->pending = false;
 	} else if (belief->known && fabs(off) <= gate) {
 		confirm_belief(belief, off);

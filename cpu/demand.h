@@ -21,8 +21,8 @@ struct cpu_belief {
 	double sure_pct;     /* the last belief that was no guess */
 	bool disturbed;	     /* pins changed its surroundings since the last window */
 	bool explained;	     /* since then it never slept, which is put down to that */
-	unsigned int patience; /* windows it may never sleep before a guess is made … */
-	unsigned int waited;   /* … and for how many it has not */
+	unsigned int waited; /* windows in which it never slept and no guess was made */
+	unsigned int wrong;  /* guesses that were wrong, so that the next one is made later */
 };
 
 /* What one window shows of it; percentages are of the window. */
