@@ -47,6 +47,10 @@ lab-status:
 bench: all
 	@ci/bench
 
+## bench-cpu   the scheduler's part of it
+bench-cpu: all
+	@ci/bench cpu
+
 ## bench-memory  the coordinator's part of it
 bench-memory: all
 	@ci/bench memory
@@ -71,4 +75,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: all help grade check lab-up lab-down lab-status bench bench-memory fidelity submission install setup clean
+.PHONY: all help grade check lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install setup clean

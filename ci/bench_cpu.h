@@ -30,11 +30,12 @@ struct bench_case {
 				loads */
 	unsigned int ticks;  /* from the loads' beginning, or from that moment */
 	double stolen;	     /* see model_set_stolen() */
+	double full; /* all demands are scaled down to that share of the pCPUs, if they are more */
 	bool open_eyes; /* usage is what is wanted, even where there is no room for it: judges plans
 			   alone */
 	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
 	void (*draw)(const struct bench_case *c, struct dice *dice, double *demand, int *start);
-	/* Changes demands at the start of that tick; true if it did. NULL: they stay. */
+	/* Changes demands at the start of that tick; true if that is counted as a new phase. NULL: they stay. */
 	bool (*change)(const struct bench_case *c, struct dice *dice, unsigned int tick,
 		       double *demand);
 };
