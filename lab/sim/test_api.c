@@ -115,8 +115,9 @@ static void test_wrong_questions(void **state)
 	virDomainStatsRecordPtr *records;
 	virTypedParameter params[4];
 	unsigned char maps[16];
+	virDomainPtr none[] = {NULL};
 	virVcpuInfo info[4];
-	int n = 3;
+	int n = 3, ids[4];
 
 	(void)state;
 	assert_error(virConnectOpen("nosuch:///system"), VIR_ERR_NO_CONNECT);
@@ -147,6 +148,18 @@ static void test_wrong_questions(void **state)
 	assert_error(virConnectGetURI(NULL), VIR_ERR_INVALID_CONN);
 	assert_error(virDomainCreate(guest), VIR_ERR_OPERATION_INVALID);
 	assert_error(virDomainDestroy(off), VIR_ERR_OPERATION_INVALID);
+	assert_error(virDomainResume(guest), VIR_ERR_OPERATION_INVALID);
+	assert_error(virDomainDestroyFlags(guest, 64), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainReboot(guest, 64), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainReset(guest, 1), VIR_ERR_INVALID_ARG);
+	assert_error(virConnectOpen(":::"), VIR_ERR_INTERNAL_ERROR);
+	assert_error(virConnectListDomains(conn, ids, -1), VIR_ERR_INVALID_ARG);
+	assert_error(virConnectGetMaxVcpus(conn, "nosuch"), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainListGetStats(none, 0, &records, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virNodeGetCPUStats(conn, -5, NULL, &n, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virNodeGetMemoryStats(conn, -5, NULL, &n, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virNodeGetCPUMap(conn, NULL, NULL, 1), VIR_ERR_INVALID_ARG);
+	assert_error(virConnectDomainEventDeregisterAny(conn, 999), VIR_ERR_INVALID_ARG);
 }
 
 static void test_freed_handles(void **state)
@@ -407,8 +420,60 @@ static void test_vcpus(void **state)
 	assert_int_equal(virDomainGetVcpuPinInfo(guest, 1, one, 1, 0), 1);
 	assert_int_equal(virDomainGetVcpuPinInfo(guest, 2, maps, 2, VIR_DOMAIN_AFFECT_CONFIG), 2);
 	assert_int_equal(maps[3] & 1, 1);
-	assert_int_equal(virDomainGetEmulatorPinInfo(guest, one, 2, 0), 1);
-	assert_int_equal(virDomainPinEmulator(guest, one, 2, 0), 0);
+}
+
+static void test_emulator_pins(void **state)
+{
+	unsigned char map[] = {0x0c, 0}, none[] = {0, 0}, offline[] = {0, 3}, is[2];
+
+	(void)state;
+	assert_int_equal(virDomainGetEmulatorPinInfo(guest, is, 2, 0), 1);
+	assert_int_equal(is[0], 0xff);
+	assert_int_equal(virDomainPinEmulator(guest, map, 2, 0), 0);
+	assert_int_equal(virDomainGetEmulatorPinInfo(guest, is, 2, 0), 1);
+	assert_int_equal(is[0], 0x0c);
+	assert_int_equal(is[1], 0);
+	assert_error(virDomainPinEmulator(guest, none, 2, 0), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainPinEmulator(guest, offline, 2, 0), VIR_ERR_OPERATION_INVALID);
+	assert_error(virDomainPinEmulator(guest, map, 2, 64), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainPinEmulator(off, map, 2, VIR_DOMAIN_AFFECT_LIVE),
+		     VIR_ERR_OPERATION_INVALID);
+}
+
+/* What is set is told, and a quota holds: a fifth of a pCPU for each busy vCPU. */
+static void test_weights(void **state)
+{
+	virTypedParameterPtr params = NULL, wrong = NULL;
+	unsigned long long shares;
+	int n = 0, nwrong = 0, most = 0;
+	virTypedParameter is[9];
+	virVcpuInfo before, after;
+
+	(void)state;
+	virTypedParamsAddULLong(&params, &n, &most, "cpu_shares", 2048);
+	virTypedParamsAddLLong(&params, &n, &most, "vcpu_quota", 20000);
+	assert_int_equal(virDomainSetSchedulerParameters(guest, params, n), 0);
+	n = 9;
+	assert_int_equal(virDomainGetSchedulerParameters(guest, is, &n), 0);
+	assert_int_equal(virTypedParamsGetULLong(is, n, "cpu_shares", &shares), 1);
+	assert_int_equal(shares, 2048);
+	virDomainGetVcpus(guest, &before, 1, NULL, 0);
+	sleep(2);
+	virDomainGetVcpus(guest, &after, 1, NULL, 0);
+	assert_in_range(after.cpuTime - before.cpuTime, 380000000, 420000000);
+	params[1].value.l = -1;
+	assert_int_equal(virDomainSetSchedulerParametersFlags(guest, params, 2, 0), 0);
+	params[0].value.ul = 1024;
+	assert_int_equal(virDomainSetSchedulerParameters(guest, params, 1), 0);
+	params[1].value.l = 1;
+	assert_error(virDomainSetSchedulerParameters(guest, params, 2), VIR_ERR_INVALID_ARG);
+	most = 0;
+	virTypedParamsAddULLong(&wrong, &nwrong, &most, "nonsense", 1);
+	assert_error(virDomainSetSchedulerParameters(guest, wrong, 1), VIR_ERR_INVALID_ARG);
+	assert_error(virDomainSetSchedulerParameters(off, params, 1), VIR_ERR_OPERATION_INVALID);
+	assert_error(virDomainSetSchedulerParameters(guest, NULL, 1), VIR_ERR_INVALID_ARG);
+	virTypedParamsFree(params, 2);
+	virTypedParamsFree(wrong, nwrong);
 }
 
 static void test_cpu_time(void **state)
@@ -880,7 +945,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_xml),
 		cmocka_unit_test(test_vcpus),
+		cmocka_unit_test(test_emulator_pins),
 		cmocka_unit_test(test_cpu_time),
+		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_node),

@@ -59,7 +59,7 @@ whole_trace() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
-	[[ $output == *"22 test(s) run"* ]]
+	[[ $output == *"24 test(s) run"* ]]
 }
 
 @test "the model under the sanitizers of addresses and of undefined behaviour" {
