@@ -327,6 +327,83 @@ static bool put_path(const struct source *s, const char *path)
 	return false;
 }
 
+/* --- folders --- */
+
+/* The path without the slashes at its end, if it is short enough to be a folder's. */
+static const char *trimmed(const char *path, char *buf, size_t size)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len >= size)
+		return "";
+	memcpy(buf, path, len);
+	buf[len] = '\0';
+	return buf;
+}
+
+/* What Linux keeps of each CPU and node, as far as it is made here. */
+static const char *const cpu_entries[] = {"online", "topology", NULL};
+static const char *const topology_entries[] = {"core_id",
+					       "physical_package_id",
+					       "thread_siblings_list",
+					       "core_cpus_list",
+					       "core_siblings_list",
+					       "package_cpus_list",
+					       NULL};
+static const char *const node_entries[] = {"cpulist", "meminfo", NULL};
+
+static void list_names(const char *const *names,
+		       void (*put)(const char *name, bool folder, void *opaque), void *opaque)
+{
+	for (; *names; names++)
+		put(*names, !strcmp(*names, "topology"), opaque);
+}
+
+/* The files right below a folder, and a numbered folder for each CPU or node. */
+static void list_top(const char *folder, const char *name, unsigned int count,
+		     void (*put)(const char *name, bool folder, void *opaque), void *opaque)
+{
+	char numbered[32];
+
+	for (size_t i = 0; i < sizeof(whole_files) / sizeof(whole_files[0]); i++) {
+		if (!strncmp(whole_files[i].path, folder, strlen(folder)))
+			put(whole_files[i].path + strlen(folder), false, opaque);
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(numbered, sizeof(numbered), "%s%u", name, i);
+		put(numbered, true, opaque);
+	}
+}
+
+bool host_folder_list(struct model *m, const char *path,
+		      void (*put)(const char *name, bool folder, void *opaque), void *opaque)
+{
+	char buf[128], rest[32] = "";
+	struct model_pcpu pcpu;
+	unsigned int id;
+
+	path = trimmed(path, buf, sizeof(buf));
+	if (!strncmp(path, CPU_FOLDER, strlen(CPU_FOLDER) - 1) && !path[strlen(CPU_FOLDER) - 1]) {
+		list_top(CPU_FOLDER, "cpu", model_pcpus(m), put, opaque);
+	} else if (!strncmp(path, NODE_FOLDER, strlen(NODE_FOLDER) - 1) &&
+		   !path[strlen(NODE_FOLDER) - 1]) {
+		list_top(NODE_FOLDER, "node", nodes(m), put, opaque);
+	} else if (sscanf(path, CPU_FOLDER "cpu%u%31s", &id, rest) >= 1 && id < model_pcpus(m) &&
+		   (!*rest || !strcmp(rest, "/topology"))) {
+		model_pcpu_read(m, id, &pcpu);
+		if (*rest && !pcpu.online)
+			return false;
+		list_names(*rest ? topology_entries : cpu_entries, put, opaque);
+	} else if (sscanf(path, NODE_FOLDER "node%u%31s", &id, rest) == 1 && id < nodes(m)) {
+		list_names(node_entries, put, opaque);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 bool host_file_known(const char *path)
 {
 	if (!strncmp(path, CPU_FOLDER, strlen(CPU_FOLDER)) ||
@@ -359,5 +436,6 @@ enum host_file host_file_read(struct model *m, const char *path, unsigned long e
 	if (made)
 		return HOST_FILE_MADE;
 	free(*text);
+	*text = NULL;
 	return HOST_FILE_MISSING;
 }

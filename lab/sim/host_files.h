@@ -25,6 +25,10 @@ enum host_file host_file_read(struct model *m, const char *path, unsigned long e
 /* Whether host_file_read() would not answer HOST_FILE_REAL. Cheap. */
 bool host_file_known(const char *path);
 
+/* Calls put for each entry of a folder of the host's; false: it is none. */
+bool host_folder_list(struct model *m, const char *path,
+		      void (*put)(const char *name, bool folder, void *opaque), void *opaque);
+
 /* How many of its pCPUs were busy on average since the model began, for all three load averages. */
 double host_load_average(struct model *m);
 

@@ -146,6 +146,24 @@ print([round(c["cpu_time"] / 1e9) for c in d.getCPUStats(False)])'
 	[[ $output != *"[0,"* ]]
 }
 
+@test "the folders of /sys list the simulated CPUs and nodes" {
+	sed 's/^\[guests\]/[host]\npcpus = 12\nnodes = 2\noffline = 11\n[guests]/' "$CPU" >"$BATS_TEST_TMPDIR/twelve.scenario"
+	run "$RUN" -v "$BATS_TEST_TMPDIR/twelve.scenario" -- /usr/bin/python3 -c '
+import glob, os
+cpus = "/sys/devices/system/cpu"
+print("cpus", len(glob.glob(cpus + "/cpu[0-9]*")), "with topology", len(glob.glob(cpus + "/cpu[0-9]*/topology/core_id")))
+print("nodes", sorted(n for n in os.listdir("/sys/devices/system/node/") if n[-1].isdigit()))
+print("there", os.path.isdir(cpus + "/cpu11"), os.access(cpus + "/cpu11/online", os.R_OK), os.path.isfile("/proc/stat"))
+print("not there", os.path.exists(cpus + "/cpu12"), os.access(cpus + "/cpu12/online", os.R_OK))
+print("real", os.path.isdir("/etc"), len(os.listdir("/proc/self/fd")) > 2)'
+	echo "$output"
+	[ "${lines[0]}" = "cpus 12 with topology 11" ]
+	[ "${lines[1]}" = "nodes ['node0', 'node1']" ]
+	[ "${lines[2]}" = "there True True True" ]
+	[ "${lines[3]}" = "not there False False" ]
+	[ "${lines[4]}" = "real True True" ]
+}
+
 # --- the same every time ---
 
 @test "two runs are the same to the byte, another seed is not" {
