@@ -187,46 +187,64 @@ static const struct bench_result *ours(const struct bench_result *results, const
 	return NULL;
 }
 
-void table_print_bounds(const struct bench_result *results)
+/* Over all cases, of ours. */
+struct totals {
+	double oom, host, floors, release_mib, reversals, constant_sets;
+	double above_pct, back_s; /* the course's cases, worst */
+};
+
+static struct totals sum_up(const struct bench_result *results)
 {
-	double oom = 0, host = 0, floors = 0, release = 0, reversals = 0, constant = 0, above = 100,
-	       back = 0;
+	struct totals t = {.above_pct = 100};
 
 	for (size_t i = 0; i < bench_ncases; i++) {
 		const struct bench_result *r = &results[i * bench_nrules];
+		unsigned int flags = bench_cases[i].flags;
 
-		oom += r->oom;
-		host += r->host_breach_s + r->grant_breaches;
-		floors += r->floor_breaches;
-		release = fmax(release, r->release_mib);
+		t.oom += r->oom;
+		t.host += r->host_breach_s + r->grant_breaches;
+		t.floors += r->floor_breaches;
+		t.release_mib = fmax(t.release_mib, r->release_mib);
 		/* Elsewhere a guest's share depends on what others do, or its use wanders. */
-		if (!(bench_cases[i].flags & (BENCH_PINCHED | BENCH_WANDERS)))
-			constant += r->constant_sets;
-		if (!(bench_cases[i].flags & BENCH_PINCHED))
-			reversals += r->reversals;
+		if (!(flags & BENCH_PINCHED))
+			t.reversals += r->reversals;
+		if (!(flags & (BENCH_PINCHED | BENCH_WANDERS)))
+			t.constant_sets += r->constant_sets;
 		if (!strncmp(bench_cases[i].name, "mem-", 4)) {
-			above = fmin(above, 100 * (1 - (r->below_s + r->cached_s) / r->guest_s));
-			back = fmax(back, r->unreclaimed ? INFINITY : r->reclaim_s);
+			t.above_pct = fmin(t.above_pct,
+					   100 * (1 - (r->below_s + r->cached_s) / r->guest_s));
+			t.back_s = fmax(t.back_s, r->unreclaimed ? INFINITY : r->reclaim_s);
 		}
 	}
+	return t;
+}
+
+void table_print_bounds(const struct bench_result *results)
+{
+	const struct totals t = sum_up(results);
+	const struct bench_result *shortage = ours(results, "shortage"),
+				  *day = ours(results, "day");
+
 	printf("\nwhat is to be reached\n");
-	print_bound("the course's cases: guests' time with 100 MB unused, %", 2, above, true, 99);
-	print_bound("guests killed, all cases", 0, oom, false, 0);
-	print_bound("seconds and grants that break the host reserve, all cases", 0, host, false, 0);
-	print_bound("targets below a floor or what is used, all cases", 0, floors, false, 0);
+	print_bound("the course's cases: guests' time with 100 MB unused, %", 2, t.above_pct, true,
+		    99);
+	print_bound("guests killed, all cases", 0, t.oom, false, 0);
+	print_bound("seconds and grants that break the host reserve, all cases", 0, t.host, false,
+		    0);
+	print_bound("targets below a floor or what is used, all cases", 0, t.floors, false, 0);
 	print_bound("a first step of 256 MB is served, worst, s (interval + 2 periods + 1 s)", 1,
 		    served(ours(results, "step")), false, 5);
 	print_bound("a step after another: worst, s", 1, served(ours(results, "step-again")), false,
 		    5);
-	print_bound("biggest release, MB", 0, release, false, 100);
-	print_bound("freed memory is back, worst of the course's cases, s", 0, back, false, 40);
-	print_bound("reversals under constant demand", 0, reversals, false, 0);
-	print_bound("sets under constant demand", 0, constant, false, 0);
+	print_bound("biggest release, MB", 0, t.release_mib, false, 100);
+	print_bound("freed memory is back, worst of the course's cases, s", 0, t.back_s, false, 40);
+	print_bound("reversals under constant demand", 0, t.reversals, false, 0);
+	print_bound("sets under constant demand", 0, t.constant_sets, false, 0);
 	printf("%-72s %9.0f  of %.0f\n",
 	       "sets under constant demand in the day, where demands end beside a threshold",
-	       ours(results, "day")->constant_sets, ours(results, "day")->sets);
+	       day->constant_sets, day->sets);
 	print_bound("Jain index of what is granted of what is needed, shortage", 3,
-		    ours(results, "shortage")->jain / ours(results, "shortage")->runs, true, 0.98);
+		    shortage->jain / shortage->runs, true, 0.98);
 	print_bound("of idle guests of 2048 MB recovered in 5 minutes, %", 0,
 		    ours(results, "idle")->recovered_pct, true, 70);
 }
