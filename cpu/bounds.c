@@ -56,12 +56,12 @@ static double least_top(const struct cpu_problem *problem, const double *bases,
 {
 	size_t m = problem->npcpus, n = problem->nvcpus;
 	double mean = (sum_of(bases, m) + sum_of(demands, n)) / (double)m;
-	double top = fmax(mean, bases[0]), base = bases[m - 1];
+	double top = cpu_larger(mean, bases[0]), base = bases[m - 1];
 
 	if (n)
-		top = fmax(top, base + demands[0]);
+		top = cpu_larger(top, base + demands[0]);
 	if (n > m)
-		top = fmax(top, base + demands[m - 1] + demands[m]);
+		top = cpu_larger(top, base + demands[m - 1] + demands[m]);
 	return top;
 }
 
@@ -93,7 +93,7 @@ double cpu_spread_bound(const struct cpu_problem *problem)
 		bound = least_top(problem, bases, demands) - most_bottom(problem, bases, demands);
 	free(bases);
 	free(demands);
-	return fmax(bound, 0);
+	return cpu_larger(bound, 0);
 }
 
 /*
@@ -111,9 +111,9 @@ void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *lo
 	if (bases && demands && problem->npcpus) {
 		mean = (sum_of(bases, problem->npcpus) + sum_of(demands, problem->nvcpus)) / m;
 		*low = least_top(problem, bases, demands);
-		*high = fmin(mean + spread * (m - 1) / m,
+		*high = cpu_lesser(mean + spread * (m - 1) / m,
 			     most_bottom(problem, bases, demands) + spread);
-		*high = fmax(fmin(*high, problem->top_most), *low);
+		*high = cpu_larger(cpu_lesser(*high, problem->top_most), *low);
 	}
 	free(bases);
 	free(demands);
@@ -297,7 +297,7 @@ static double use_of(const struct stock *stock, size_t k)
 	double use = 0;
 
 	for (size_t i = 0; i < k && i < stock->noffer; i++)
-		use += fmin(stock->offer[i], stock->lacks[i < more ? 0 : i - more]);
+		use += cpu_lesser(stock->offer[i], stock->lacks[i < more ? 0 : i - more]);
 	return use;
 }
 

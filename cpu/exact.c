@@ -46,9 +46,9 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
 	double most = tree->most, need = 0;
 
 	for (size_t p = 0; p < tree->m; p++)
-		most = fmax(most, tree->load[p]);
+		most = cpu_larger(most, tree->load[p]);
 	for (size_t p = 0; p < tree->m; p++)
-		need += fmax(fmax(most - target, tree->problem->bottom_least) - tree->load[p], 0);
+		need += cpu_larger(cpu_larger(most - target, tree->problem->bottom_least) - tree->load[p], 0);
 	return need <= tree->left[depth] + CPU_EPSILON;
 }
 
@@ -56,12 +56,12 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
  * where there is too little. */
 static size_t moves_left(const struct tree *tree, size_t depth)
 {
-	double low = fmax(tree->most - tree->target, tree->problem->bottom_least) - CPU_EPSILON;
+	double low = cpu_larger(tree->most - tree->target, tree->problem->bottom_least) - CPU_EPSILON;
 	size_t out = 0, in = 0;
 	bool floating = false;
 
 	for (size_t p = 0; p < tree->m; p++)
-		low = fmax(low, tree->load[p] - tree->target - CPU_EPSILON);
+		low = cpu_larger(low, tree->load[p] - tree->target - CPU_EPSILON);
 	for (size_t p = 0; p < tree->m; p++) {
 		double load = tree->load[p] + tree->staying[p];
 		size_t i;
@@ -96,8 +96,8 @@ static void keep(struct tree *tree, int64_t cost)
 	double least = INFINITY, most = -INFINITY;
 
 	for (size_t p = 0; p < tree->m; p++) {
-		least = fmin(least, tree->load[p]);
-		most = fmax(most, tree->load[p]);
+		least = cpu_lesser(least, tree->load[p]);
+		most = cpu_larger(most, tree->load[p]);
 	}
 	if (tree->minimise_spread ? most - least >= tree->best_spread - CPU_EPSILON
 				  : cost >= tree->best_cost || most - least > tree->target + CPU_EPSILON)
@@ -205,7 +205,7 @@ static void plant(struct tree *tree)
 		tree->load[p] = problem->base[p];
 		tree->home_head[p] = tree->n;
 		total += problem->base[p];
-		tree->most = fmax(tree->most, problem->base[p]);
+		tree->most = cpu_larger(tree->most, problem->base[p]);
 	}
 	for (size_t i = tree->n; i-- > 0;) {
 		size_t v = tree->vcpus[i];
@@ -221,10 +221,10 @@ static void plant(struct tree *tree)
 		tree->staying[home] += problem->demand[v];
 	}
 	mean = total / (double)tree->m;
-	tree->most = fmax(tree->most, mean);
+	tree->most = cpu_larger(tree->most, mean);
 	tree->high = problem->top_most + CPU_EPSILON;
 	if (!tree->minimise_spread)
-		tree->high = fmin(tree->high, mean + slack + CPU_EPSILON);
+		tree->high = cpu_lesser(tree->high, mean + slack + CPU_EPSILON);
 }
 
 bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread, int *to,

@@ -124,7 +124,7 @@ static double badness(const struct window *window, double load)
 {
 	if (window->low > window->high)
 		return load * load;
-	return fmax(load - window->high, 0) + fmax(window->low - load, 0);
+	return cpu_larger(load - window->high, 0) + cpu_larger(window->low - load, 0);
 }
 
 /* How many more moves the plan has after that move: −1 where the vCPU goes home. */
@@ -212,8 +212,8 @@ static void find_action(struct descent *descent, size_t p, size_t q, struct acti
 	double shift = (board->load[p] - board->load[q]) / 2;
 
 	if (window->low <= window->high)
-		shift = fmin(fmax(board->load[p] - window->high, window->low - board->load[q]),
-			     fmin(board->load[p] - window->low, window->high - board->load[q]));
+		shift = cpu_lesser(cpu_larger(board->load[p] - window->high, window->low - board->load[q]),
+			     cpu_lesser(board->load[p] - window->low, window->high - board->load[q]));
 	consider_near(descent, p, q, shift, best);
 	for (size_t i = 0; i < from->n && i < COLUMN_SCAN; i++) {
 		double demand = board->problem->demand[from->vcpus[i]];
@@ -384,7 +384,7 @@ int cpu_search_local(const struct cpu_problem *problem, double target, bool afre
 		if (improve(&descent))
 			goto out;
 	}
-	take_back(&descent.board, fmax(target, board_spread(&descent.board)));
+	take_back(&descent.board, cpu_larger(target, board_spread(&descent.board)));
 	keep_better(&descent.board, target, to, spread);
 	result = 0;
 out:

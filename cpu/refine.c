@@ -10,12 +10,12 @@
 #include <string.h>
 
 /* The size of a part; how many pCPUs are in it by chance, for what they may offer. */
-#define PART_PCPUS  7
-#define PART_VCPUS  32
-#define PART_CHANCE 3
+#define PART_PCPUS  6
+#define PART_VCPUS  28
+#define PART_CHANCE 2
 
 /* Steps of the search that a part is given in the first two rounds, twice as many in the next two … */
-#define PART_NODES 300UL
+#define PART_NODES 1000UL
 /* … and so on, until the steps there are in all are used up; that many rounds at most. */
 #define ROUNDS 24U
 

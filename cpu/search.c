@@ -16,6 +16,8 @@
 /* A plan is to reach the target with so much of the threshold to spare, for so many times the moves. */
 #define COMFORT	      0.2
 #define COMFORT_MOVES 1.02
+/* On a large host it aims at so much, where that can be had: with so many loads some are always misread. */
+#define COMFORT_LARGE 0.3
 
 /* So many different descents; of the largest problems fewer, for the sake of time. */
 #define VARIANTS      20
@@ -245,17 +247,9 @@ static int find_comfortable(const struct cpu_problem *problem, double target, do
 {
 	struct cpu_solution closer = {.spread = INFINITY, .spread_bound = solution->spread_bound};
 
-	/* Of a large host there is no time for both, and so many loads are never all known that well. */
-	if (problem->nvcpus > EXACT_VCPUS_MOST) {
-		if (find_fewest(problem, target - less, nodes, solution))
-			return -1;
-		if (solution->spread <= target + CPU_EPSILON)
-			return 0;
-	}
 	if (find_fewest(problem, target, nodes, solution))
 		return -1;
-	if (problem->nvcpus > EXACT_VCPUS_MOST || solution->spread <= target - less ||
-	    solution->spread > target + CPU_EPSILON)
+	if (solution->spread <= target - less || solution->spread > target + CPU_EPSILON)
 		return 0;
 	closer.to = calloc(problem->nvcpus + 1, sizeof(*closer.to));
 	if (!closer.to || find_fewest(problem, target - less, nodes, &closer)) {
@@ -277,29 +271,42 @@ static int find_comfortable(const struct cpu_problem *problem, double target, do
 	return 0;
 }
 
+/* The same of a large host, where there is no time for both. */
+static int find_comfortable_large(const struct cpu_problem *problem, double target,
+				  unsigned long *nodes, struct cpu_solution *solution)
+{
+	double less = COMFORT_LARGE * problem->threshold;
+
+	if (find_fewest(problem, target - less, nodes, solution))
+		return -1;
+	return solution->spread > target + CPU_EPSILON ?
+		       find_fewest(problem, target, nodes, solution) : 0;
+}
+
 int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 {
 	double threshold = problem->threshold, less = COMFORT * threshold, least;
-	unsigned long nodes = problem->node_budget;
+	/* On a very large host each step takes longer, and so does all else. */
+	unsigned long nodes = problem->node_budget / (1 + problem->nvcpus / LARGE_VCPUS);
 	int *evenest, result;
 
 	*solution = (struct cpu_solution){.to = calloc(problem->nvcpus + 1, sizeof(int)),
 					  .spread = INFINITY, .target = threshold};
 	if (!solution->to)
 		return -1;
-	/* On a large host a step takes longer, on a very large one all else does, too. */
-	if (problem->nvcpus > EXACT_VCPUS_MOST)
-		nodes /= 2 + problem->nvcpus / LARGE_VCPUS;
 	solution->spread_bound = cpu_spread_bound(problem);
+	if (problem->nvcpus > EXACT_VCPUS_MOST) {
+		double target = solution->spread_bound <= threshold ?
+					threshold : solution->spread_bound + threshold;
+
+		return find_comfortable_large(problem, target, &nodes, solution);
+	}
 	if (solution->spread_bound <= threshold) {
 		if (find_comfortable(problem, threshold, less, &nodes, solution))
 			return -1;
 		if (solution->spread <= threshold + CPU_EPSILON)
 			return 0;
 	}
-	if (problem->nvcpus > EXACT_VCPUS_MOST)
-		return find_comfortable(problem, solution->spread_bound + threshold, less, &nodes,
-					solution);
 	evenest = calloc(problem->nvcpus + 1, sizeof(*evenest));
 	if (!evenest)
 		return -1;

@@ -15,6 +15,17 @@
 /* Loads are sums of percentages: differences below this are rounding. */
 #define CPU_EPSILON 1e-6
 
+/* As fmax() and fmin(), which are calls that take a fifth of all time here. */
+static inline double cpu_larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static inline double cpu_lesser(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /* pCPUs and vCPUs are numbered from 0. */
 struct cpu_problem {
 	size_t npcpus;
