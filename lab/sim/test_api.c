@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs in the simulated host, on api.scenario: every libvirt function that is answered, what wrong
- * use gets (codes as a real libvirt 9.0 gave them for the same calls), events, and that no public
- * symbol is forgotten. Arguments: the names of all public functions of the installed libraries.
+ * Runs in the simulated host, on test_api.scenario: every libvirt function that is answered, what
+ * wrong use gets (codes as a real libvirt 9.0 gave them for the same calls), events, and that no
+ * public symbol is forgotten. Arguments: the names of all public functions of the installed
+ * libraries.
  */
 #include <dlfcn.h>
 #include <libvirt/libvirt-qemu.h>
@@ -21,8 +22,8 @@
 
 #include <cmocka.h>
 
-/* api.scenario: 10 pCPUs of which 8 and 9 are offline, 2 nodes, 16 GiB; guest 1 has 2 vCPUs pinned
- * to pCPU 0, guest 3 is off until t = 20 s. */
+/* test_api.scenario: 10 pCPUs of which 8 and 9 are offline, 2 nodes, 16 GiB; guest 1 has 2 vCPUs
+ * pinned to pCPU 0, guest 3 is off until t = 20 s. */
 #define GUESTS	 4
 #define VCPUS	 2
 #define MEMORY	 (512UL << 10)
