@@ -35,7 +35,7 @@
 #define LOUD_PCT 10.0
 
 /* While this part of all load is just changing, wait; but not for more than so many ticks. */
-#define HOLD_SHARE 0.2
+#define HOLD_SHARE 0.05
 #define HOLD_TICKS 2
 
 /*
