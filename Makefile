@@ -23,9 +23,10 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 ## grade       test the programs in cpu/ and memory/ on real guests: SUBMISSION=DIR (somebody else's) OUT=out PREFIX=aos_vm
+##             IMAGE=micro
 grade: all
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
-		$(if $(PREFIX),--prefix "$(PREFIX)")
+		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
 ## check       every test, real guests included
 check: all

@@ -53,7 +53,7 @@ key() { # FILE KEY: the first value of that key, at any depth
 @test "the lab is set up first and taken down last" {
 	submission nothing
 	grade
-	[ "$(head -n 1 "$CALLS")" = setup ]
+	[ "$(head -n 1 "$CALLS")" = "setup --image micro" ]
 	[ "$(tail -n 1 "$CALLS")" = "down --prefix aos_vm" ]
 }
 

@@ -11,12 +11,13 @@
 #   image_await NAME                             waits until the guest has finished booting
 
 restored=() # guests that need no boot
-clone() { "$lab/build/clone" --connect "$uri" "$@"; }
+clone() { "$lab/build/clone" --connect "$uri" ${verbose:+-v} "$@"; }
 
 # Clones fit only what they were saved from: the same guest, QEMU, libvirt and (with KVM) host CPU.
 golden_key() {
 	{
 		guests_spec
+		cat "$lab/build/become" # runs in clones, and is put into the golden guest
 		stat -Lc '%n %s %Y' "$(command -v qemu-system-x86_64)" /usr/share/qemu/bios-256k.bin \
 			/usr/sbin/libvirtd /usr/sbin/virtqemud 2>/dev/null || true
 		[[ $accel != kvm ]] || {
@@ -29,11 +30,13 @@ golden_key() {
 # Restores guests that are defined and have files. What cannot be restored stays off, for `guests up` to boot.
 clone_guests() {
 	local key golden left=("$@") status=0
-	[[ -x $lab/build/clone ]] || make -s -C "$lab" build/clone >&2 || return 0
+	[[ -x $lab/build/clone && -x $lab/build/become ]] ||
+		make -s -C "$lab" build/clone build/become >&2 || return 0
 	golden_sweep
 	key=$(golden_key)
 	golden=$state/golden/$image-$key
 	[[ -e $golden/digest ]] || golden_make || {
+		(($? != 4)) || exit 3 # a guest that does not get ready: others will not either
 		say "no golden guest could be made: guests are booted"
 		return 0
 	}
@@ -89,6 +92,7 @@ clone_give_up() {
 # --- making one ---
 
 # Boots a guest, saves it, and moves the folder into place as a whole. Only one process makes a golden guest.
+# Status 4: a guest of this image does not get ready.
 golden_make() {
 	local name=golden-$key.1 building=$state/golden/.building.$image-$key fd status=0
 	mkdir -p "$state/golden" "$state/locks"
@@ -101,7 +105,7 @@ golden_make() {
 		rm -rf "$building" "$golden"
 		mkdir "$building"
 		chmod 0755 "$building"
-		(golden_boot "$name" "$building") || status=3
+		(golden_boot "$name" "$building") || status=$?
 		remove_guests "$name"
 		undo=("${undo[@]:0:${#undo[@]}-1}")
 		if ((status == 0)); then
@@ -115,15 +119,22 @@ golden_make() {
 }
 
 golden_boot() {
-	local name=$1 building=$2 spec
+	local name=$1 building=$2 spec balloon_kib=$memory_kib
 	trap - EXIT # the caller's undo is the caller's
 	spec=$(guests_spec)
+	# With all its memory, and so without a balloon, it uses memory in one piece: see clone_save.c.
+	local memory_kib=$maximum_kib
 	make_files "$name" "$spec" || return
+	# Controllers that run meanwhile leave it alone.
+	sed -i "s|<metadata>|&<policy:policy xmlns:policy='urn:ballast:policy:1' manage='no'/>|" \
+		"$state/guests/$name/domain.xml" || return
 	guests define "$name" || return
-	guests --prefix "${name%1}" --count 1 --memory "$memory_kib" --timeout "${timeout:-120}" --quiet up "$name" ||
-		return
+	guests --prefix "${name%1}" --count 1 --memory "$memory_kib" --timeout "${timeout:-120}" --quiet up "$name" || {
+		! declare -F image_blame >/dev/null || image_blame
+		return 4
+	}
 	! declare -F image_await >/dev/null || image_await "$name" || return
-	clone --timeout "${timeout:-120}" save "$building" "$name" || return
+	clone --timeout "${timeout:-120}" save "$building" "$name" "$balloon_kib" || return
 	! declare -F image_golden_files >/dev/null ||
 		image_golden_files "$state/guests/$name" "$building" || return
 	{

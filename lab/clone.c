@@ -25,14 +25,15 @@
 
 static const char usage[] =
 	"usage: clone [options] inspect FILE|FOLDER\n"
-	"       clone [options] save FOLDER GUEST\n"
+	"       clone [options] save FOLDER GUEST BALLOON-KIB\n"
 	"       clone [options] restore FOLDER GUESTS NAME...\n"
 	"       clone [options] exec GUEST PROGRAM [ARGS...]\n"
 	"       clone clear PIPE...\n"
 	"inspect  checks a save file of libvirt's, or a golden guest's folder, and prints what it "
 	"holds\n"
-	"save     waits until GUEST is quiet and saves it with its RAM into FOLDER; it is off "
-	"afterwards\n"
+	"save     waits until GUEST is quiet and its balloon has that size, and saves it with its "
+	"RAM into\n"
+	"         FOLDER; it is off afterwards\n"
 	"restore  restores each NAME, as GUESTS/NAME/domain.xml defines it, from the golden guest "
 	"in FOLDER\n"
 	"exec     runs a program in a guest, through its agent, and ends as it ends; PROGRAM is a "
@@ -257,8 +258,10 @@ int main(int argc, char **argv)
 		args.names = argv + optind + 2;
 		return clone_exec(&args, args.golden);
 	}
-	if (strcmp(verb, "save") == 0 && operands == 2) {
+	if (strcmp(verb, "save") == 0 && operands == 3) {
 		args.names = argv + optind + 2;
+		if (parse_size(argv[optind + 3], &args.balloon_kib) < 0)
+			die(EXIT_USAGE, "'%s' is not a size in KiB", argv[optind + 3]);
 		return clone_save(&args);
 	}
 	if (strcmp(verb, "restore") == 0 && operands >= 3) {

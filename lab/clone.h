@@ -10,6 +10,7 @@
 #define BALLAST_CLONE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct clone_args {
 	const char *uri;
@@ -20,13 +21,15 @@ struct clone_args {
 	unsigned int period_s; /* of the balloon's statistics */
 	unsigned int parallel; /* restores at once; 0: by the number of pCPUs */
 	bool copy;	       /* by a copy of the golden file each, not by a pipe */
+	uint64_t balloon_kib;  /* that a golden guest is saved with */
 	char **names;	       /* operands, NULL-terminated */
 };
 
 /* Prints what a save file holds, having checked it. */
 int clone_inspect(const struct clone_args *args);
 
-/* Waits until a ready guest has become quiet, and saves it into the golden folder. */
+/* Waits until a ready guest has become quiet, all its free memory zero and its balloon of the
+ * wanted size, and saves it into the golden folder. */
 int clone_save(const struct clone_args *args);
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One guest restored from a golden one, and made somebody of its own. */
 #include "clone_guest.h"
+#include "clone_identity.h"
 
 #include "../workloads/agent.h"
 #include "labguest.h"
@@ -14,17 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 /* An agent that is connected but slow gives no further event: it is asked again. */
 #define ASK_AGAIN_S 1.0
-
-/* Setting the clock takes some 0.1 s in an emulated guest; what is within a round trip or two is
- * right. */
-#define CLOCK_LIMIT_S 20.0
-#define CLOCK_OFF_S   2
 
 /* Writes a reason down. Returns −1. */
 static int __attribute__((format(printf, 2, 3))) fail(struct clone *c, const char *format, ...)
@@ -251,68 +246,11 @@ static int await_agent(struct clone *c)
 	return 0;
 }
 
-/* What guests that lack an hwclock, which the agent insists on, have instead. */
-static int set_clock_by_date(struct clone *c, time_t now)
-{
-	char at[32], error[AGENT_ERROR_MAX];
-	const char *const argv[] = {"/bin/date", "-u", "-s", at, NULL};
-	struct agent_result result = {0};
-	int status;
-
-	snprintf(at, sizeof(at), "@%lld", (long long)now);
-	if (agent_exec(c->dom, argv, CLOCK_LIMIT_S, &result, error) < 0)
-		return fail(c, "its clock cannot be set: %s", error);
-	status = result.status == 0
-			 ? 0
-			 : fail(c, "its clock cannot be set: %s", result.err ? result.err : "");
-	agent_result_free(&result);
-	return status;
-}
-
-/* The guest still has the time at which the golden one was saved. */
-static int set_clock(struct clone *c)
-{
-	struct timespec now;
-	long long guest_s;
-	unsigned int guest_ns;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (virDomainSetTime(c->dom, now.tv_sec, (unsigned int)now.tv_nsec, 0) == 0)
-		return 0;
-	/* The agent also complains where it did set the clock, but could not write it to the RTC.
-	 */
-	if (virDomainGetTime(c->dom, &guest_s, &guest_ns, 0) == 0 &&
-	    llabs(guest_s - now.tv_sec) <= CLOCK_OFF_S)
-		return 0;
-	return set_clock_by_date(c, now.tv_sec);
-}
-
-/* Files in the guest that say who it is. The machine id is the UUID without dashes, as systemd does
- * it. */
-static int set_identity(struct clone *c)
-{
-	char machine_id[VIR_UUID_STRING_BUFLEN + 1], host[256], error[AGENT_ERROR_MAX];
-	unsigned char noise[64];
-	size_t n = 0;
-
-	for (const char *p = c->uuid; *p; p++)
-		if (*p != '-')
-			machine_id[n++] = *p;
-	machine_id[n++] = '\n';
-	snprintf(host, sizeof(host), "%s\n", c->name);
-	if (getrandom(noise, sizeof(noise), 0) != (ssize_t)sizeof(noise))
-		return fail(c, "no random numbers: %s", strerror(errno));
-	if (agent_file_write(c->dom, "/proc/sys/kernel/hostname", host, strlen(host), error) < 0 ||
-	    agent_file_write(c->dom, "/etc/hostname", host, strlen(host), error) < 0 ||
-	    agent_file_write(c->dom, "/etc/machine-id", machine_id, n, error) < 0 ||
-	    agent_file_write(c->dom, "/dev/urandom", noise, sizeof(noise), error) < 0)
-		return fail(c, "its identity cannot be set: %s", error);
-	return 0;
-}
-
 int clone_guest_settle(struct clone *c, uint64_t wanted_kib)
 {
 	const char *saved = c->batch->golden.identity.current_memory;
+	double end_s = c->batch->args->since_s + c->batch->args->timeout_s;
+	char error[AGENT_ERROR_MAX];
 
 	if (virDomainSetMemoryStatsPeriod(c->dom, (int)c->batch->args->period_s,
 					  VIR_DOMAIN_AFFECT_LIVE) < 0)
@@ -320,5 +258,12 @@ int clone_guest_settle(struct clone *c, uint64_t wanted_kib)
 	if (wanted_kib && saved && strtoull(saved, NULL, 10) != wanted_kib &&
 	    virDomainSetMemoryFlags(c->dom, wanted_kib, VIR_DOMAIN_AFFECT_LIVE) < 0)
 		return fail_virt(c, "its balloon cannot be set");
-	return await_agent(c) < 0 || set_clock(c) < 0 || set_identity(c) < 0 ? -1 : 0;
+	log_verbose("%s: restored after %.2f s", c->name, tick_now_s() - c->batch->args->since_s);
+	if (await_agent(c) < 0)
+		return -1;
+	log_verbose("%s: its agent answers after %.2f s", c->name,
+		    tick_now_s() - c->batch->args->since_s);
+	if (clone_identity_set(c->dom, end_s, error) < 0)
+		return fail(c, "its identity cannot be set: %s", error);
+	return 0;
 }

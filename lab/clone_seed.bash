@@ -19,9 +19,10 @@ seed_serial_xml() {
 	[[ ! $seed_user_data ]] || printf '<serial>%.16s</serial>' "$(sha256sum <"$seed_user_data")"
 }
 
-# seed_write NAME GUESTDIR FILE [PACKAGES-DISK]: the lab's user-data is on stdin.
+# seed_write NAME GUESTDIR [PACKAGES-FOLDER]: the lab's user-data is on stdin. What is in the folder comes onto the
+# disk, under packages/.
 seed_write() {
-	local name=$1 guestdir=$2 seed=$2/seed user=$2/seed/user-data
+	local name=$1 guestdir=$2 packages=${3-} seed=$2/seed contents
 	mkdir -p "$seed"
 	cat >"$seed/lab.cfg"
 	# A new instance each time the guest is made: what cloud-init did for another one does not count.
@@ -29,20 +30,34 @@ seed_write() {
 	# Guests of a lab have no network card.
 	printf 'version: 2\nethernets: {}\n' >"$seed/network-config"
 	if [[ $seed_user_data ]]; then
-		write-mime-multipart --output="$user" "$seed/lab.cfg:text/cloud-config" "$seed_user_data"
+		write-mime-multipart --output="$seed/user-data" "$seed/lab.cfg:text/cloud-config" "$seed_user_data"
 	else
-		cp "$seed/lab.cfg" "$user"
+		mv "$seed/lab.cfg" "$seed/user-data"
 	fi
-	cloud-localds --network-config="$seed/network-config" "$guestdir/seed.img" "$user" "$seed/meta-data" >&2
+	contents=(user-data="$seed/user-data" meta-data="$seed/meta-data" network-config="$seed/network-config")
+	[[ ! -d $packages ]] || contents+=(packages="$packages")
+	genisoimage -quiet -output "$guestdir/seed.img" -volid cidata -joliet -rock -graft-points "${contents[@]}" >&2
 	chmod 0644 "$guestdir/seed.img"
 	rm -rf "$seed"
 }
 
 # A disk that keeps what the guest writes, on top of an image that stays as it is.
 overlay_create() {
-	local base=$1 format=$2 overlay=$3
+	local base=$1 format=$2 overlay=$3 size=${4-}
 	rm -f "$overlay"
-	qemu-img create -q -f qcow2 -b "$base" -F "$format" "$overlay"
+	qemu-img create -q -f qcow2 -b "$base" -F "$format" "$overlay" ${size:+"$size"}
+}
+
+# Where this machine gets packages of debian or ubuntu from, or the distribution's own address.
+seed_mirror() {
+	local id=$1 mirror
+	mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+		grep -oE "https?://[^ ]+/$id/?( |$)" | head -n1 | tr -d ' ') || true
+	[[ $mirror ]] || case $id in
+	debian) mirror=http://deb.debian.org/debian ;;
+	ubuntu) mirror=http://archive.ubuntu.com/ubuntu ;;
+	esac
+	echo "$mirror"
 }
 
 seed_devices_xml() {

@@ -27,6 +27,18 @@ static bool spec_is(virDomainPtr dom, const char *spec)
 	return same;
 }
 
+/*
+ * Whether it is still being started or restored. Nobody does that now, for one lab command at a time
+ * changes a prefix's guests: it is what libvirt has not yet noticed of one that was killed.
+ */
+static bool half_started(virDomainPtr dom)
+{
+	int state, reason;
+
+	return virDomainGetState(dom, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+	       (reason == VIR_DOMAIN_PAUSED_STARTING_UP || reason == VIR_DOMAIN_PAUSED_MIGRATION);
+}
+
 static const char *plan_guest(virConnectPtr conn, const char *name, const char *spec)
 {
 	virDomainPtr dom = virDomainLookupByName(conn, name);
@@ -36,7 +48,7 @@ static const char *plan_guest(virConnectPtr conn, const char *name, const char *
 		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? "create" : NULL;
 	if (!labguest_is(dom))
 		what = "foreign";
-	else if (!spec_is(dom, spec))
+	else if (!spec_is(dom, spec) || half_started(dom))
 		what = "replace";
 	else
 		what = virDomainIsActive(dom) == 1 ? "keep" : "start";

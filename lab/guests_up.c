@@ -112,8 +112,14 @@ int guests_define(struct session *session, const struct guests_args *args)
 	return EXIT_PASS;
 }
 
+/* Says why something about a guest failed. (Asking a domain's name forgets libvirt's last error.) */
+static void complain(const struct member *m, const char *what)
+{
+	log_warn("guest %s %s: %s", m->name, what, virGetLastErrorMessage());
+}
+
 /* The balloon size somebody asked for when it was made is kept in its persistent definition. */
-static void set_memory(virDomainPtr dom, uint64_t memory_kib, bool running)
+static void set_memory(const struct member *m, virDomainPtr dom, uint64_t memory_kib, bool running)
 {
 	char *xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE), *at, want[64];
 	unsigned int flags = VIR_DOMAIN_AFFECT_CONFIG | (running ? VIR_DOMAIN_AFFECT_LIVE : 0);
@@ -123,20 +129,18 @@ static void set_memory(virDomainPtr dom, uint64_t memory_kib, bool running)
 	at = at ? strchr(at, '>') : NULL;
 	if (at && strncmp(at, want, strlen(want)) &&
 	    virDomainSetMemoryFlags(dom, memory_kib, flags))
-		log_warn("guest %s: its memory cannot be set: %s", virDomainGetName(dom),
-			 virGetLastErrorMessage());
+		complain(m, "cannot get its memory");
 	free(xml);
 }
 
 /* A run that was cut off may have left a guest paused. */
-static void resume(virDomainPtr dom)
+static void resume(const struct member *m, virDomainPtr dom)
 {
 	int state = VIR_DOMAIN_RUNNING;
 
 	if (!virDomainGetState(dom, &state, NULL, 0) && state == VIR_DOMAIN_PAUSED &&
 	    virDomainResume(dom))
-		log_warn("guest %s is paused and cannot be resumed: %s", virDomainGetName(dom),
-			 virGetLastErrorMessage());
+		complain(m, "is paused and cannot be resumed");
 }
 
 /* Makes it run. NULL with m->error set on failure. */
@@ -153,9 +157,9 @@ static virDomainPtr start(struct member *m)
 		goto fail;
 	running = virDomainIsActive(dom) == 1;
 	if (m->boot->args->memory_kib)
-		set_memory(dom, m->boot->args->memory_kib, running);
+		set_memory(m, dom, m->boot->args->memory_kib, running);
 	if (running)
-		resume(dom);
+		resume(m, dom);
 	if (!running && virDomainCreate(dom)) {
 		snprintf(m->error, sizeof(m->error), "it cannot be started: %s",
 			 virGetLastErrorMessage());
@@ -198,8 +202,12 @@ static void *member_run(void *opaque)
 	bool ready = false;
 
 	while (dom && !ready && !m->error[0]) {
+		bool off;
+
 		ready = ping(dom);
+		off = !ready && virDomainIsActive(dom) == 0;
 		pthread_mutex_lock(&boot->lock);
+		m->stopped |= off; /* before we listened to events */
 		if (ready) {
 			m->ready = true;
 			m->ready_s = tick_now_s();

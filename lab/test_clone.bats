@@ -16,11 +16,30 @@ setup_file() {
 	chmod 0755 "$BALLAST_STATE"
 	mkdir -p "$BALLAST_STATE/images"
 	cp -a "$IMAGE" "$BALLAST_STATE/images/"
+	# Whether KVM works is known already.
+	cp -a "${IMAGE%/images/*}/cache" "$BALLAST_STATE/"
+	# Somebody else's guest, beside all that happens here.
+	virsh -q create /dev/stdin <<-XML
+		<domain type='qemu'><name>foreign_$prefix</name><memory unit='MiB'>32</memory><vcpu cpuset='0'>1</vcpu>
+		<os><type arch='x86_64'>hvm</type></os><devices><memballoon model='virtio'/></devices></domain>
+	XML
+	foreign >"$BALLAST_STATE/foreign"
+}
+
+# All that can be told of somebody else's guest.
+foreign() {
+	virsh dumpxml foreign_$prefix
+	virsh vcpupin foreign_$prefix
+	virsh emulatorpin foreign_$prefix
+	virsh domstate foreign_$prefix
+	virsh dommemstat foreign_$prefix | grep actual
 }
 
 teardown_file() {
 	[[ ${BALLAST_STATE:-} == /var/tmp/ballast-clone.* ]] || return 0
 	"$LAB" down --prefix $prefix
+	"$LAB" down --prefix second_$prefix
+	virsh -q destroy foreign_$prefix
 	rm -rf "$BALLAST_STATE"
 }
 
@@ -57,6 +76,9 @@ golden() {
 		virsh dumpxml $prefix$i | grep -q "$BALLAST_STATE/guests/$prefix$i/serial.log"
 	done
 	[ "$(virsh list --persistent --name | grep -c "^$prefix")" -eq 2 ]
+	# Nor do they share random numbers.
+	[ "$(in_guest ${prefix}1 /bin/cat /proc/sys/kernel/random/uuid)" != \
+		"$(in_guest ${prefix}2 /bin/cat /proc/sys/kernel/random/uuid)" ]
 	# Nobody but the two is left, and no pipe.
 	gone '^golden-'
 	[ -z "$(find "$BALLAST_STATE" -name incoming)" ]
@@ -120,6 +142,35 @@ golden() {
 	"$LAB" down --prefix $prefix
 }
 
+@test "a golden guest that is cut short, or whose digest is, is refused before any guest is touched" {
+	golden
+	mkdir "$BALLAST_STATE/broken"
+	cp --reflink=auto "$golden"/{ram,digest} "$BALLAST_STATE/broken/"
+	truncate -s -100000 "$BALLAST_STATE/broken/ram"
+	run "$CLONE" restore "$BALLAST_STATE/broken" "$BALLAST_STATE/guests" ${prefix}1
+	[ "$status" -eq 1 ]
+	[[ $output == *"was saved with"* ]]
+	cp --reflink=auto "$golden/ram" "$BALLAST_STATE/broken/ram"
+	: >"$BALLAST_STATE/broken/digest"
+	run "$CLONE" restore "$BALLAST_STATE/broken" "$BALLAST_STATE/guests" ${prefix}1
+	[ "$status" -eq 1 ]
+	[[ $output == *"not of the form"* ]]
+	rm -r "$BALLAST_STATE/broken"
+}
+
+@test "up again on a healthy lab makes no call that changes anything" {
+	up
+	# libvirt's client writes down every call of its public functions.
+	LIBVIRT_LOG_FILTERS=1:libvirt LIBVIRT_LOG_OUTPUTS="1:file:$BATS_TEST_TMPDIR/calls" up
+	grep -oE ' vir[A-Z][A-Za-z]+:[0-9]+ ' "$BATS_TEST_TMPDIR/calls" | tr -d ' ' | cut -d: -f1 | sort -u >"$BATS_TEST_TMPDIR/names"
+	grep -q virDomainLookupByName "$BATS_TEST_TMPDIR/names"
+	run grep -vE '^(virConnect|virGlobal|virRegister|virEvent)|^virDomain(Free|Get|Is|Lookup|QemuAgentCommand)' \
+		"$BATS_TEST_TMPDIR/names"
+	echo "$output"
+	[ "$output" = "" ]
+	"$LAB" down --prefix $prefix
+}
+
 @test "a damaged golden guest is noticed and made anew" {
 	golden
 	size=$(stat -c %s "$golden/ram")
@@ -150,4 +201,71 @@ golden() {
 	gone "^golden-|^$prefix"
 	[ -z "$(ls -A "$BALLAST_STATE/guests")" ]
 	[ -z "$(ls -A "$BALLAST_STATE/golden" 2>/dev/null)" ]
+}
+
+@test "two at once share one golden guest: one makes it, the other waits for it" {
+	rm -rf "$BALLAST_STATE/golden"
+	up >"$BATS_TEST_TMPDIR/first" 2>&1 3>&- &
+	"$LAB" up --prefix second_$prefix --guests 1 --maximum 1G --memory 256M >"$BATS_TEST_TMPDIR/second" 2>&1
+	wait $!
+	cat "$BATS_TEST_TMPDIR"/{first,second}
+	[ "$(cat "$BATS_TEST_TMPDIR"/{first,second} | grep -c '^booting a golden guest')" -eq 1 ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/{first,second} | grep -c '^waiting for another lab command')" -eq 1 ]
+	gone '^golden-'
+	[ "$(in_guest second_${prefix}1 /bin/hostname)" = "second_${prefix}1" ]
+	[ "$(in_guest ${prefix}2 /bin/hostname)" = "${prefix}2" ]
+	"$LAB" down --prefix second_$prefix
+	"$LAB" down --prefix $prefix
+}
+
+# Kills a lab command after a while, with all that it started itself.
+killed_after() {
+	local wait_s=$1 victim
+	shift
+	setsid "$LAB" "$@" >/dev/null 2>&1 3>&- &
+	victim=$!
+	sleep "$wait_s"
+	kill -9 -- -$victim || true
+	wait $victim || true
+}
+
+# BALLAST_KILLS=100 kills that often.
+@test "killed at any moment of going up or down: the next up converges, the next down leaves nothing" {
+	kills=${BALLAST_KILLS:-3}
+	RANDOM=${BALLAST_SEED:-$((RANDOM))}
+	for ((i = 0; i < kills; i++)); do
+		wait_s=$((RANDOM % 3)).$((RANDOM % 10))
+		echo "up killed after $wait_s s"
+		killed_after $wait_s up --prefix $prefix --guests 2 --maximum 1G --memory 256M
+		up
+		for n in 1 2; do
+			[ "$(in_guest $prefix$n /bin/hostname)" = "$prefix$n" ]
+		done
+		wait_s=0.$((RANDOM % 10))
+		echo "down killed after $wait_s s"
+		killed_after $wait_s down --prefix $prefix
+		"$LAB" down --prefix $prefix
+		[ "$("$LAB" residue --prefix $prefix)" = "" ]
+	done
+	[ -z "$(find "$BALLAST_STATE" -name incoming)" ]
+}
+
+@test "a full disk: guests are booted instead, and nothing half done stays" {
+	small=$BALLAST_STATE/small # where QEMU can read
+	mkdir "$small"
+	mount -t tmpfs -o size=$(($(du -sk "$BALLAST_STATE/images" | cut -f1) + 20480))k,mode=755 none "$small"
+	cp -a "$BALLAST_STATE"/{images,cache} "$small/"
+	BALLAST_STATE=$small run "$LAB" up --prefix $prefix --guests 1 --maximum 1G --memory 256M
+	echo "$output"
+	found=$(find "$small/golden" -mindepth 1)
+	BALLAST_STATE=$small "$LAB" down --prefix $prefix
+	umount "$small"
+	rmdir "$small"
+	[ "$status" -eq 0 ]
+	[[ $output == *"cannot be saved"*"no golden guest could be made: guests are booted"* ]]
+	[ "$found" = "" ]
+}
+
+@test "somebody else's guest is what it was" {
+	foreign | diff "$BALLAST_STATE/foreign" -
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Image flavours without guests: what is refused, what makes another image, seeds and overlays. uvtool exists on
-# Ubuntu only: here its commands are stand-ins written from its documentation, and each test says so.
+# Ubuntu only: here its commands are stand-ins that say what uvtool's source and published examples have them say.
 # shellcheck disable=SC2030,SC2031  # each test is a process of its own
 
 # shellcheck disable=SC2034,SC2317  # what flavours read and call
@@ -96,8 +96,61 @@ make_raw() {
 	[ -z "$(ls built)" ]
 }
 
+# A disk with one partition that holds a folder as an ext4 file system.
+make_disk() {
+	truncate -s 24M "$1"
+	mke2fs -q -t ext4 -d "$2" -E offset=1048576 "$1" 20M
+	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
+	echo '2048,,L,*' | sfdisk -q --no-reread --no-tell-kernel "$1" 2>/dev/null
+}
+
+@test "an image without cloud-init is refused before anything boots; what it lacks is fetched by its own list" {
+	need mke2fs
+	need sfdisk
+	flavour cloud
+	mkdir -p root/usr/{lib,bin,sbin} root/var/lib/dpkg
+	printf 'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian"\n' >root/usr/lib/os-release
+	make_disk none.img root
+	image_file=$PWD/none.img
+	mkdir none
+	run image_build none
+	[ "$status" -eq 2 ]
+	[[ $output == *"none.img has no cloud-init"* ]]
+	# With it: apt is asked, here a stand-in, for what is lacking and nothing else.
+	touch root/usr/bin/{cloud-init,stress-ng}
+	echo 'Package: libc6' >root/var/lib/dpkg/status
+	make_disk some.img root
+	mkdir bin
+	cat >bin/apt-get <<-'EOT'
+		#!/bin/bash
+		echo "$*" >>"$LOG"
+		[[ $* =~ Dir::Cache::archives=([^ ]*) ]]
+		[[ $* != *install* ]] || touch "${BASH_REMATCH[1]}/qemu-guest-agent_1_amd64.deb"
+		[[ $* =~ Dir::State::status=([^ ]*) ]]
+		cat "${BASH_REMATCH[1]}" >>"$LOG"
+	EOT
+	chmod +x bin/apt-get
+	export PATH=$PWD/bin:$PATH LOG=$PWD/log
+	image_file=$PWD/some.img
+	mkdir some
+	image_build some
+	[ -f some/packages/qemu-guest-agent_1_amd64.deb ]
+	[ ! -e some/work ]
+	[[ $(<log) == *"install qemu-guest-agent"* && $(<log) != *stress-ng* && $(<log) == *"Package: libc6"* ]]
+	# They come to guests on the seed.
+	mkdir guest
+	image_guest_files "$PWD/some" vm1 guest
+	isoinfo -R -f -i guest/seed.img | grep -qx '/packages/qemu-guest-agent_1_amd64.deb'
+	# Where they cannot be fetched there is no way to speak with guests.
+	printf '#!/bin/sh\nexit 100\n' >bin/apt-get
+	mkdir offline
+	run image_build offline
+	[ "$status" -eq 3 ]
+	[[ $output == *"has no qemu-guest-agent"* ]]
+}
+
 @test "a seed has what NoCloud wants, and a new instance each time" {
-	need cloud-localds
+	need genisoimage
 	need genisoimage
 	flavour cloud
 	for round in 1 2; do
@@ -116,7 +169,7 @@ make_raw() {
 }
 
 @test "the user's user-data is a part beside the lab's" {
-	need cloud-localds
+	need genisoimage
 	need isoinfo
 	printf '#!/bin/sh\necho mine\n' >mine
 	export BALLAST_USER_DATA=$PWD/mine
@@ -168,7 +221,8 @@ make_raw() {
 	[[ $output == *"apt-get install uvtool"* && $output == *"--image debian"* ]]
 }
 
-# As uvtool is documented: sync fills the pool, query names what there is.
+# Recorded behaviour: sync fills the pool and prints nothing, query prints a line per volume; names are base64 in
+# the variant for file names.
 fake_uvtool() {
 	mkdir -p bin pool
 	cat >bin/uvt-simplestreams-libvirt <<-'EOT'
@@ -194,7 +248,7 @@ fake_uvtool() {
 	[ "$(grep -c '^sync release=jammy arch=amd64$' log)" -eq 1 ]
 	mkdir built
 	image_build built
-	[ -f built/disk.qcow2 ]
+	[ -f built/disk.raw ]
 }
 
 @test "ubuntu: a sync that brings nothing is said (a stand-in for uvtool, not uvtool itself)" {
