@@ -10,6 +10,9 @@
  * lab's failure. */
 #define ATTAINED_SHARE 0.8
 
+/* Balloons count in pages: so much of the floor is below it. */
+#define FLOOR_SHARE 0.98
+
 /* Loads nearer than this are the same load. */
 #define SAME_KIB 8192
 
@@ -137,6 +140,21 @@ static double ends_s(const struct run *run, const struct scenario_guest *guest, 
 	return run->end_s;
 }
 
+/* Whether the guest was squeezed below the floor meanwhile: then it is the program that its load
+ * has to thank for lagging, and that nothing was seen of it. */
+static bool squeezed(const struct guest_memory *g, const struct run *run, double from_s,
+		     double to_s)
+{
+	const struct expect_value *floor = check_value(run, "floor");
+
+	for (size_t i = 0; !floor->none && i < g->nactual; i++)
+		if (g->actual[i].t_s >= from_s && g->actual[i].t_s <= to_s &&
+		    g->actual[i].kib < FLOOR_SHARE * (double)floor->kib &&
+		    g->guest->memory_kib >= floor->kib)
+			return true;
+	return false;
+}
+
 /* A growing load that lags behind its rate in a guest that always had room for it. */
 static void check_attained(const struct guest_memory *g, const struct run *run, size_t number)
 {
@@ -157,7 +175,8 @@ static void check_attained(const struct guest_memory *g, const struct run *run, 
 				   start + (double)phase->rate_kib_s *
 						   (g->inside[i].t_s - begun_s));
 	}
-	if (due > start && got < ATTAINED_SHARE * due && least >= reserve)
+	if (due > start && got < ATTAINED_SHARE * due && least >= reserve &&
+	    !squeezed(g, run, 0, end_s))
 		verdict_cannot_judge(run->verdict,
 				     "%s: its load got to %.0f MiB of the %.0f MiB due by %.0f s, "
 				     "though it had room",

@@ -76,6 +76,11 @@ static const struct row rows[] = {
 	{"the load lags in a guest with room",
 	 RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS, GIVES_BACK), .lazy_guest = 1),
 	 RESULT_UNJUDGED, " ", "though it had room"},
+	{"the load lags in a guest squeezed below the floor",
+	 RUN(ONE, 2,
+	     .deeds = DEEDS(SIZE(1, 0, 190), SIZE(4.1, 0, 600), IDLE_SHRINKS, GROWS, GIVES_BACK),
+	     .lazy_guest = 1),
+	 RESULT_FAIL, " floor release_step ", NULL},
 	/* A host that has nothing left to give is no coordinator's fault. */
 	{"beyond help", RUN(ONE, 2, .host_mib = 150), RESULT_FAIL, " reach given_back near_target ",
 	 NULL},

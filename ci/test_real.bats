@@ -32,7 +32,7 @@ fails() {
 @test "this tree's programs get all points, and nothing is left behind" {
 	run "$CI/grade" --out "$BATS_TEST_TMPDIR/out" --suite "$CI/testdata/real.suite" --prefix "$PREFIX"
 	echo "$output"
-	((status != 3)) || skip "$(tail -n 20 <<<"$output" | grep -m 1 '??')"
+	((status != 3)) || skip "$(grep -m 1 'could not be judged' <<<"$output")"
 	[ "$status" -eq 0 ]
 	[[ $output == *"10 of 10 points"* ]]
 	"$CI/../lab/lab" residue --prefix "$PREFIX"

@@ -142,7 +142,8 @@ static void warn_of_others(struct recorder *r)
 
 /* --- the run --- */
 
-static void sample_loop(struct recorder *r, struct sampler *sampler, struct program *program,
+/* Whether the run came to its end. */
+static bool sample_loop(struct recorder *r, struct sampler *sampler, struct program *program,
 			struct injector *injector)
 {
 	struct ticker ticker = {r->scenario.sample_s, r->epoch_s + r->scenario.sample_s};
@@ -156,14 +157,14 @@ static void sample_loop(struct recorder *r, struct sampler *sampler, struct prog
 		while (!tick_quit && tick_now_s() < next_s)
 			session_wait(&r->session, next_s);
 		if (tick_quit)
-			return;
+			return false;
 		sampler_sample(sampler, program);
 		injector_read(r->announcements);
 		if (next_s >= end_s)
-			return;
+			return true;
 		if (injector_died(injector)) {
 			recorder_warn(r, "the injector ended before its time");
-			return;
+			return false;
 		}
 		ticker_advance(&ticker, tick_now_s());
 	}
@@ -199,6 +200,7 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 {
 	struct program *program = calloc(1, sizeof(*program));
 	struct sampler sampler;
+	bool complete = false;
 	int status, loads;
 
 	if (!program || sampler_init(&sampler, r)) {
@@ -216,7 +218,7 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 		status = start_program(program, r, injector, args->program);
 	}
 	if (status == EXIT_PASS)
-		sample_loop(r, &sampler, args->program[0] ? program : NULL, injector);
+		complete = sample_loop(r, &sampler, args->program[0] ? program : NULL, injector);
 	program_stop(program);
 	loads = injector_finish(injector, r->announcements, status != EXIT_PASS || tick_quit);
 	report_own_cost(r);
@@ -224,7 +226,11 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 		recorder_warn(r, "interrupted");
 	if (status == EXIT_PASS && (loads != EXIT_PASS || tick_quit || r->trace_failed))
 		status = EXIT_LAB;
-	if (status == EXIT_PASS)
+	/* All was seen, even where a guest that the program crushed no longer lets its loads be
+	 * ended. */
+	if (complete && loads != EXIT_PASS)
+		recorder_warn(r, "the injector failed with status %d", loads);
+	if (complete && !tick_quit && !r->trace_failed)
 		recorder_event(r, "end", NULL);
 	sampler_free(&sampler);
 	free(program);
