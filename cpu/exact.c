@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-
 struct tree {
 	const struct cpu_problem *problem;
 	double target;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The policy, rule by rule, on a made-up host. */
+#include "demand.h"
 #include "made_up.h"
 
 #include <math.h>
@@ -232,6 +233,37 @@ static void test_what_was_seen_in_better_times_is_kept(void **state)
 	for (int p = 0; p < 4; p++)
 		assert_int_equal(lround(made_up_load(m, p)), 145);
 	assert_int_equal(made_up_run(m, 20), 0);
+}
+
+/* So many windows alike, then what is believed. */
+static double believe(struct cpu_belief *belief, double usage_pct, double delay_pct, int windows)
+{
+	const struct cpu_window window = {
+		.elapsed_s = 2, .usage_pct = usage_pct, .delay_pct = delay_pct, .share = 1,
+		.crowd_pct = usage_pct + delay_pct, .cap_pct = 100,
+	};
+
+	while (windows--)
+		cpu_believe(belief, &window, 2);
+	return belief->demand_pct;
+}
+
+static void test_a_full_pcpu_is_no_sign_of_more_demand(void **state)
+{
+	struct cpu_belief belief = {0}, other = {0};
+
+	(void)state;
+	assert_int_equal(lround(believe(&belief, 60, 5, 3)), 60);
+	/* Another came: it gets what it got before, but never sleeps. Only if that stays it is tried. */
+	assert_int_equal(lround(believe(&belief, 60, 40, 10)), 60);
+	assert_int_equal(lround(believe(&belief, 60, 40, 20)), 100);
+	/* That it wants no more shows as soon as it sleeps again; the next time it is believed for longer. */
+	belief.disturbed = true;
+	assert_int_equal(lround(believe(&belief, 60, 5, 1)), 60);
+	assert_int_equal(lround(believe(&belief, 60, 40, 30)), 60);
+	/* Whoever gets more on a full pCPU wants more. */
+	assert_int_equal(lround(believe(&other, 60, 5, 3)), 60);
+	assert_int_equal(lround(believe(&other, 70, 30, 2)), 100);
 }
 
 static void test_capped_guests_count_with_their_cap(void **state)
@@ -522,6 +554,7 @@ int main(void)
 		TEST(test_demand_is_seen_through_waiting),
 		TEST(test_demand_without_delays),
 		TEST(test_what_was_seen_in_better_times_is_kept),
+		TEST(test_a_full_pcpu_is_no_sign_of_more_demand),
 		TEST(test_capped_guests_count_with_their_cap),
 		TEST(test_weights_are_what_is_due),
 		TEST(test_counters_go_back_at_a_reboot),
