@@ -27,16 +27,19 @@
 /* vCPUs up to which the judge's exact search is asked. */
 #define EXACT_MOST 20
 
-/* No seed below this was used for the table that is published: those are for whoever changes a rule. */
+/*
+ * No seed below this was used for the table that is published: those are for whoever changes a
+ * rule.
+ */
 #define HELD_OUT_SEED 1000000
 
 /* What the command line says. */
 struct settings {
-	double scale;	       /* part of the runs to make */
-	const char *rule;      /* only rules with that in their name; NULL: all */
-	uint64_t seed;	       /* of the first run of each case */
-	unsigned int jobs;     /* cases at a time */
-	bool trace;	       /* prints each of our decisions */
+	double scale;	   /* part of the runs to make */
+	const char *rule;  /* only rules with that in their name; NULL: all */
+	uint64_t seed;	   /* of the first run of each case */
+	unsigned int jobs; /* cases at a time */
+	bool trace;	   /* prints each of our decisions */
 };
 
 /* --- figures of many runs --- */
@@ -144,8 +147,9 @@ static void find_best(struct truth *t)
 		t->best = optimum_spread(&judge, THRESHOLD_PCT, NULL, &exact);
 	else
 		t->best = cpu_spread_bound(&bounds);
-	t->target = t->c->open_eyes && t->nvcpus <= EXACT_MOST ?
-			    fmax(THRESHOLD_PCT, t->best + TOLERANCE_PCT) : t->best + THRESHOLD_PCT;
+	t->target = t->c->open_eyes && t->nvcpus <= EXACT_MOST
+			    ? fmax(THRESHOLD_PCT, t->best + TOLERANCE_PCT)
+			    : t->best + THRESHOLD_PCT;
 }
 
 /* Fewest moves from there to within that spread, or a lower bound of it. */
@@ -154,7 +158,8 @@ static double find_fewest(const struct truth *t, const int *at, double spread, b
 	double base[1024] = {0};
 	struct optimum_problem judge = {
 		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->due, .start = at};
-	struct cpu_problem bounds = {.top_most = INFINITY, .npcpus = t->c->npcpus,
+	struct cpu_problem bounds = {.top_most = INFINITY,
+				     .npcpus = t->c->npcpus,
 				     .base = base,
 				     .nvcpus = t->nvcpus,
 				     .demand = t->due,
@@ -203,7 +208,7 @@ struct run {
 	struct cpu_plan plan;
 	/* of the segment: */
 	bool counted;
-	int *start; /* where everything was pinned at its beginning */
+	int *start;	 /* where everything was pinned at its beginning */
 	int balanced_at; /* tick, or −1 */
 	unsigned int segment_from;
 };
@@ -319,11 +324,14 @@ static void segment_end(struct run *r)
 	double spread = true_spread(&r->truth, places(r));
 	bool exact;
 
-	/* A rule that went less far needed fewer moves; one that went further is not blamed for it. */
-	r->figures->fewest +=
-		find_fewest(&r->truth, r->start,
-			    r->c->open_eyes && r->nvcpus <= EXACT_MOST ?
-				    fmax(spread, r->truth.target) : spread + 1e-6, &exact);
+	/*
+	 * A rule that went less far needed fewer moves; one that went further is not blamed for it.
+	 */
+	r->figures->fewest += find_fewest(&r->truth, r->start,
+					  r->c->open_eyes && r->nvcpus <= EXACT_MOST
+						  ? fmax(spread, r->truth.target)
+						  : spread + 1e-6,
+					  &exact);
 	r->figures->proven += exact;
 	r->figures->gap += fmax(spread - fmax(r->truth.best, THRESHOLD_PCT), 0);
 	if (r->balanced_at < 0)
@@ -520,25 +528,29 @@ static void run_once(const struct bench_case *c, const struct bench_rule *rule, 
 static void print_heading(FILE *out)
 {
 	fprintf(out, "  %-27s %7s %9s %7s %8s %6s %6s %7s %7s %6s %8s %8s\n", "", "bal-",
-		"intervals", "", "÷ fewest", "after", "", "above", "time", "worst", "plan ms",
-		"");
+		"intervals", "", "÷ fewest", "after", "", "above", "time", "worst", "plan ms", "");
 	fprintf(out, "  %-27s %7s %4s %4s %7s %7s %6s %6s %7s %7s %6s %8s %8s\n", "rule", "anced",
-		"med", "most", "moves", "moves", "that", "wrong", "best", "within", "share", "median",
-		"most");
+		"med", "most", "moves", "moves", "that", "wrong", "best", "within", "share",
+		"median", "most");
 }
 
 static void print_legend(void)
 {
 	printf("\n"
-	       "  balanced    runs (or phases) that came within 10 points of spread, or within 1 of the best there is\n"
-	       "  intervals   of 2 s, from the first full window of the loads until balanced: median and most\n"
-	       "  moves       pins that change a pCPU, per run; and divided by the fewest that could have\n"
+	       "  balanced    runs (or phases) that came within 10 points of spread, or within 1 "
+	       "of the best there is\n"
+	       "  intervals   of 2 s, from the first full window of the loads until balanced: "
+	       "median and most\n"
+	       "  moves       pins that change a pCPU, per run; and divided by the fewest that "
+	       "could have\n"
 	       "              reached the spread that was reached. ≤: by a lower bound of these\n"
-	       "  after that  moves once balanced; wrong: of all moves, those after which the spread is no less\n"
+	       "  after that  moves once balanced; wrong: of all moves, those after which the "
+	       "spread is no less\n"
 	       "  above best  points of spread at the end above the best there is, or above 10\n"
 	       "  time within part of all intervals at the end of which it is balanced\n"
 	       "  worst share what the worst-off vCPU got, as a part of what is due to it\n"
-	       "  plan ms     CPU time of a decision: median of those that move something, most of all\n");
+	       "  plan ms     CPU time of a decision: median of those that move something, most of "
+	       "all\n");
 }
 
 static void print_row(FILE *out, const char *name, struct figures *f)
@@ -548,12 +560,11 @@ static void print_row(FILE *out, const char *name, struct figures *f)
 
 	if (f->fewest > 0)
 		snprintf(ratio, sizeof(ratio), "%.3f", f->moves / f->fewest);
-	fprintf(out, "  %-27s %6.1f%% %4.0f %4.0f %7.2f %s%6s %6.2f %6.2f %7.1f %6.1f%% %6.2f", name,
-		100 * (1 - (double)f->failed / n), series_at(&f->intervals, 0.5),
+	fprintf(out, "  %-27s %6.1f%% %4.0f %4.0f %7.2f %s%6s %6.2f %6.2f %7.1f %6.1f%% %6.2f",
+		name, 100 * (1 - (double)f->failed / n), series_at(&f->intervals, 0.5),
 		series_at(&f->intervals, 1), f->moves / n,
 		f->proven < f->segments && f->fewest > 0 ? "≤" : " ", ratio, f->after / n,
-		f->wrong / n, f->gap / n, 100 * (double)f->within / (double)f->ticks,
-		f->share / n);
+		f->wrong / n, f->gap / n, 100 * (double)f->within / (double)f->ticks, f->share / n);
 	if (f->plan_s.n)
 		fprintf(out, " %8.3f", 1e3 * series_at(&f->plan_s, 0.5));
 	else
@@ -618,7 +629,9 @@ static void job_end(struct job *job)
 	fclose(job->out);
 }
 
-/* The longest cases stand last: with two at a time both processors are busy until nearly the end. */
+/*
+ * The longest cases stand last: with two at a time both processors are busy until nearly the end.
+ */
 static void run_jobs(struct job *jobs, size_t n, const struct settings *settings)
 {
 	size_t begun = 0;
@@ -651,7 +664,8 @@ static double parse_option(int option, const char *text, double least, double mo
 	double value = 0;
 
 	if (parse_number(text, least, most, &value))
-		die(EXIT_USAGE, "-%c %s: must be a number from %g to %g", option, text, least, most);
+		die(EXIT_USAGE, "-%c %s: must be a number from %g to %g", option, text, least,
+		    most);
 	return value;
 }
 
@@ -691,7 +705,8 @@ static void parse_args(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.scale = 1, .seed = HELD_OUT_SEED,
+	struct settings settings = {.scale = 1,
+				    .seed = HELD_OUT_SEED,
 				    .jobs = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN)};
 	struct job *jobs = calloc(bench_ncases, sizeof(*jobs));
 	size_t n = 0;

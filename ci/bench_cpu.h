@@ -35,7 +35,10 @@ struct bench_case {
 			   alone */
 	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
 	void (*draw)(const struct bench_case *c, struct dice *dice, double *demand, int *start);
-	/* Changes demands at the start of that tick; true if that is counted as a new phase. NULL: they stay. */
+	/*
+	 * Changes demands at the start of that tick; true if that is counted as a new phase. NULL:
+	 * they stay.
+	 */
 	bool (*change)(const struct bench_case *c, struct dice *dice, unsigned int tick,
 		       double *demand);
 };

@@ -7,8 +7,11 @@
 #define LIGHT 45.0
 #define HEAVY 100.0
 
-/* A host that can serve all its guests. Where demands are drawn without regard to that, they sum up to more
- * than there is in half of the cases; then nobody can see what a vCPU would use that never gets to sleep. */
+/*
+ * A host that can serve all its guests. Where demands are drawn without regard to that, they sum up
+ * to more than there is in half of the cases; then nobody can see what a vCPU would use that never
+ * gets to sleep.
+ */
 #define ROOMY 0.85
 
 static size_t count(const struct bench_case *c)
@@ -115,11 +118,12 @@ static void draw_idle(const struct bench_case *c, struct dice *dice, double *dem
 }
 
 /*
- * With loads that nobody has seen before, the fewest moves there are, six, cannot be had each time: on the one
- * pCPU each of the eight gets 12.5 % and never sleeps, and a light one, which wants 45 %, is told from a heavy
- * one only where no more than two share a pCPU. So whoever is to be balanced at the second decision must put
- * two on each pCPU at the first, blindly. Of these four pairs 4 · 4/8 · 3/7 = 6/7 are both heavy on average,
- * and as many both light; two more moves mend one of each. That makes 6 + 12/7 = 7.71 moves, 1.286 times six.
+ * With loads that nobody has seen before, the fewest moves there are, six, cannot be had each time:
+ * on the one pCPU each of the eight gets 12.5 % and never sleeps, and a light one, which wants 45
+ * %, is told from a heavy one only where no more than two share a pCPU. So whoever is to be
+ * balanced at the second decision must put two on each pCPU at the first, blindly. Of these four
+ * pairs 4 · 4/8 · 3/7 = 6/7 are both heavy on average, and as many both light; two more moves mend
+ * one of each. That makes 6 + 12/7 = 7.71 moves, 1.286 times six.
  */
 static void draw_mixed_all_on_one(const struct bench_case *c, struct dice *dice, double *demand,
 				  int *start)
@@ -224,8 +228,9 @@ const struct bench_case bench_cases[] = {
 	COURSE("cpu-idle", "", 8, 40, .vcpus = 1, .draw = draw_idle),
 	COURSE("cpu-phase", "", 8, 16, .vcpus = 1, .draw = draw_unpinned,
 	       .change = half_turn_heavy),
-	COURSE("cpu-mixed-all-on-one", "loads never seen (1.286 times the fewest moves is the best on average)",
-	       8, 12, .vcpus = 1, .draw = draw_mixed_all_on_one),
+	COURSE("cpu-mixed-all-on-one",
+	       "loads never seen (1.286 times the fewest moves is the best on average)", 8, 12,
+	       .vcpus = 1, .draw = draw_mixed_all_on_one),
 	COURSE("cpu-mixed-all-on-one", "loads seen before", 8, 12, .vcpus = 1,
 	       .draw = draw_mixed_all_on_one, .warmup = 6),
 	COURSE("cpu-mixed-all-on-one", "guests without a steal clock", 8, 12, .vcpus = 1,

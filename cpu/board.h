@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An assignment of vCPUs to pCPUs that is changed quickly: loads, pCPUs by load, vCPUs by demand. */
+/*
+ * An assignment of vCPUs to pCPUs that is changed quickly: loads, pCPUs by load, vCPUs by demand.
+ */
 #ifndef BALLAST_CPU_BOARD_H
 #define BALLAST_CPU_BOARD_H
 

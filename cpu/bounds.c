@@ -50,7 +50,9 @@ static double water_level(const double *sorted, size_t n, double pour)
 	return level;
 }
 
-/* What the busiest pCPU has at least: the mean, the largest vCPU, or two of the npcpus + 1 largest. */
+/*
+ * What the busiest pCPU has at least: the mean, the largest vCPU, or two of the npcpus + 1 largest.
+ */
 static double least_top(const struct cpu_problem *problem, const double *bases,
 			const double *demands)
 {
@@ -65,7 +67,10 @@ static double least_top(const struct cpu_problem *problem, const double *bases,
 	return top;
 }
 
-/* What the idlest pCPU has at most: vCPUs larger than the level take a pCPU each, the rest is shared. */
+/*
+ * What the idlest pCPU has at most: vCPUs larger than the level take a pCPU each, the rest is
+ * shared.
+ */
 static double most_bottom(const struct cpu_problem *problem, const double *bases,
 			  const double *demands)
 {
@@ -97,8 +102,8 @@ double cpu_spread_bound(const struct cpu_problem *problem)
 }
 
 /*
- * With top load t all loads are in [t − spread, t], so their sum is at least m·t − (m − 1)·spread; and
- * the idlest, at most the bottom bound, is not further below t than the spread.
+ * With top load t all loads are in [t − spread, t], so their sum is at least m·t − (m − 1)·spread;
+ * and the idlest, at most the bottom bound, is not further below t than the spread.
  */
 void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *low, double *high)
 {
@@ -112,7 +117,7 @@ void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *lo
 		mean = (sum_of(bases, problem->npcpus) + sum_of(demands, problem->nvcpus)) / m;
 		*low = least_top(problem, bases, demands);
 		*high = cpu_lesser(mean + spread * (m - 1) / m,
-			     most_bottom(problem, bases, demands) + spread);
+				   most_bottom(problem, bases, demands) + spread);
 		*high = cpu_larger(cpu_lesser(*high, problem->top_most), *low);
 	}
 	free(bases);
@@ -120,21 +125,22 @@ void cpu_top_bounds(const struct cpu_problem *problem, double spread, double *lo
 }
 
 /*
- * Moves. All loads must come to lie within a window [low, high]. A pCPU below it is lacking, the others have
- * something to spare: what they have above low. In any plan some of these are refilled, that is, get a vCPU,
- * and the others are not; let b be the number of the refilled. Then
+ * Moves. All loads must come to lie within a window [low, high]. A pCPU below it is lacking, the
+ * others have something to spare: what they have above low. In any plan some of these are refilled,
+ * that is, get a vCPU, and the others are not; let b be the number of the refilled. Then
  *
- * 1. What leaves a pCPU that is not refilled is no more than it can spare, so nothing larger than that leaves
- *    it. Those above the window lose at least their excess. So many moves are needed to take it away: with
- *    the largest vCPUs from a refilled one, with the largest that it can spare from another.
- * 2. b moves end at refilled pCPUs, and others at lacking ones, each of which needs one at least. They bring
- *    vCPUs that their pCPUs could spare, or vCPUs of refilled ones; none twice; and what one brings beyond
- *    what is lacking is of no use. k of them on g pCPUs are of no more use than the k largest, each for the
- *    lesser of its size and the lack, largest with largest, where the k − g that are more than one for each
- *    all count as if they went where most is lacking.
+ * 1. What leaves a pCPU that is not refilled is no more than it can spare, so nothing larger than
+ * that leaves it. Those above the window lose at least their excess. So many moves are needed to
+ * take it away: with the largest vCPUs from a refilled one, with the largest that it can spare from
+ * another.
+ * 2. b moves end at refilled pCPUs, and others at lacking ones, each of which needs one at least.
+ * They bring vCPUs that their pCPUs could spare, or vCPUs of refilled ones; none twice; and what
+ * one brings beyond what is lacking is of no use. k of them on g pCPUs are of no more use than the
+ * k largest, each for the lesser of its size and the lack, largest with largest, where the k − g
+ * that are more than one for each all count as if they went where most is lacking.
  *
- * Neither is possible with fewer moves than these, so for no b are there fewer than the larger of the two,
- * and the least of this over all b is a bound.
+ * Neither is possible with fewer moves than these, so for no b are there fewer than the larger of
+ * the two, and the least of this over all b is a bound.
  */
 struct stock {
 	size_t m, n;
@@ -147,11 +153,11 @@ struct stock {
 	/* Of a window: */
 	double *lacks; /* [m] of those that are lacking, largest first */
 	size_t nlacks;
-	size_t *rank;	/* [n] 0: may leave its pCPU though that is not refilled; else the how-manieth
-			   largest it is of those there that may not */
-	size_t *out;	/* [m + 1] moves that must leave pCPUs if so many are refilled */
-	size_t *taken;	/* [m + n] scratch, by pCPU or rank */
-	double *offer;	/* [n] scratch: what can be had, largest first */
+	size_t *rank; /* [n] 0: may leave its pCPU though that is not refilled; else the how-manieth
+			 largest it is of those there that may not */
+	size_t *out;  /* [m + 1] moves that must leave pCPUs if so many are refilled */
+	size_t *taken; /* [m + n] scratch, by pCPU or rank */
+	double *offer; /* [n] scratch: what can be had, largest first */
 	size_t noffer;
 };
 
@@ -182,7 +188,9 @@ static int stock_allocate(struct stock *stock)
 	stock->taken = calloc(m + n, sizeof(*stock->taken));
 	stock->offer = malloc(n * sizeof(*stock->offer));
 	return stock->load && stock->here && stock->start && stock->sorted && stock->lacks &&
-	       stock->rank && stock->out && stock->taken && stock->offer ? 0 : -1;
+			       stock->rank && stock->out && stock->taken && stock->offer
+		       ? 0
+		       : -1;
 }
 
 static int stock_fill(struct stock *stock, const struct cpu_problem *problem)
@@ -214,7 +222,9 @@ static int stock_fill(struct stock *stock, const struct cpu_problem *problem)
 	return 0;
 }
 
-/* How few of the vCPUs, largest first, make up at least `need`; more than n if all of them do not. */
+/*
+ * How few of the vCPUs, largest first, make up at least `need`; more than n if all of them do not.
+ */
 static size_t fewest(const double *sorted, size_t n, double need)
 {
 	size_t count = 0;
@@ -231,7 +241,10 @@ static int compare_counts_down(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* How many moves must leave a pCPU that has something to spare: if it is refilled, and how many more if not. */
+/*
+ * How many moves must leave a pCPU that has something to spare: if it is refilled, and how many
+ * more if not.
+ */
 static size_t count_out(const struct stock *stock, size_t p, double low, double high, size_t *more)
 {
 	const double *here = stock->here + stock->start[p];
@@ -239,7 +252,10 @@ static size_t count_out(const struct stock *stock, size_t p, double low, double 
 	size_t refilled = fewest(here, n, stock->load[p] - high), alone;
 
 	*more = 0;
-	/* Load that is no vCPU's may be above any window: then there is no plan, and nothing to count. */
+	/*
+	 * Load that is no vCPU's may be above any window: then there is no plan, and nothing to
+	 * count.
+	 */
 	if (refilled > n)
 		return 0;
 	while (kept < n && here[kept] > stock->load[p] - low + CPU_EPSILON)
@@ -301,7 +317,9 @@ static double use_of(const struct stock *stock, size_t k)
 	return use;
 }
 
-/* How few vCPUs make up for all that is lacking if b pCPUs are refilled; `least` of them at least. */
+/*
+ * How few vCPUs make up for all that is lacking if b pCPUs are refilled; `least` of them at least.
+ */
 static size_t fewest_fills(struct stock *stock, size_t b, size_t least)
 {
 	double all = sum_of(stock->lacks, stock->nlacks) - CPU_EPSILON * (double)stock->nlacks;
@@ -353,7 +371,9 @@ static size_t window_bound(struct stock *stock, double low, double high)
 	if (stock->floating)
 		return stock->out[stock->m];
 	fills = fewest_singly(stock);
-	/* Where the two counts meet is the best guess; most other numbers then need no closer look. */
+	/*
+	 * Where the two counts meet is the best guess; most other numbers then need no closer look.
+	 */
 	while (first < stock->m && stock->out[first] > first + fills)
 		first++;
 	best = bound_with(stock, first, fills);
@@ -366,9 +386,9 @@ static size_t window_bound(struct stock *stock, double low, double high)
 }
 
 /*
- * The least bound of all windows with that spread whose upper end is between low and high: of ranges of such
- * windows as if they were one large one, and of the halves of the range where that says least. most: what is
- * not to be exceeded anyway.
+ * The least bound of all windows with that spread whose upper end is between low and high: of
+ * ranges of such windows as if they were one large one, and of the halves of the range where that
+ * says least. most: what is not to be exceeded anyway.
  */
 static size_t range_bound(struct stock *stock, double low, double high, double spread, int depth,
 			  size_t most)

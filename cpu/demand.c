@@ -5,8 +5,11 @@
 #include <math.h>
 
 /* A vCPU that ran or wanted to run for this much of a window never slept … */
-#define SLEEPLESS_PCT	     99.4
-/* … and neither did one that comes near that and used as much as the busiest on its pCPU, or nearly. */
+#define SLEEPLESS_PCT 99.4
+/*
+ * … and neither did one that comes near that and used as much as the busiest on its pCPU, or
+ * nearly.
+ */
 #define NEARLY_SLEEPLESS_PCT 95.0
 #define TOP_SHARE	     0.95
 
@@ -16,7 +19,9 @@
 /* libvirt's CPU time comes in steps of 10 ms; both ends of a window may be off by one. */
 #define COUNTER_STEP_S 0.01
 
-/* A belief is the mean of the windows that agree with it, and follows the later ones at this rate. */
+/*
+ * A belief is the mean of the windows that agree with it, and follows the later ones at this rate.
+ */
 #define SMOOTHING 0.3
 
 /* Windows further from the belief than this, and than NOISE_GATE times the noise, contradict it.
@@ -24,28 +29,33 @@
 #define GATE_LEAST_PCT 0.5
 #define NOISE_GATE     4.0
 
-/* A vCPU that gets all but this, and this part, of what it is believed to want, and never sleeps, wants
- * more. */
+/*
+ * A vCPU that gets all but this, and this part, of what it is believed to want, and never sleeps,
+ * wants more.
+ */
 #define FAITH_MARGIN_PCT 0.5
 #define FAITH_MARGIN	 0.04
 
-/* A vCPU may never sleep for so many windows, though it gets what it is believed to want, before a guess is
- * made; twice as many each time that a guess was wrong, so many times at most. */
+/*
+ * A vCPU may never sleep for so many windows, though it gets what it is believed to want, before a
+ * guess is made; twice as many each time that a guess was wrong, so many times at most.
+ */
 #define PATIENCE   16U
 #define WRONG_MOST 5U
 
 /*
- * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. If it slept
- * now and then, it had nothing left to do: work that arrives at a rate, or is given up when its time is
- * over, then got all of u that it asked for, only later. If it never slept, u says nothing: it may want
- * the whole pCPU and is taken to. (Eight such vCPUs on one pCPU all use 12.5 %, wanting 45 % or 100 %.)
- * Where that is a near thing the neighbours tell: among vCPUs that never sleep a pCPU is shared evenly,
- * so whoever got less than the top share of it, by weight, did sleep. Where delays are not known, whoever
- * got the top share of a pCPU without idle time is taken to have waited.
+ * What a vCPU wants lies between what it used, u, and what it used and waited for, u + d. If it
+ * slept now and then, it had nothing left to do: work that arrives at a rate, or is given up when
+ * its time is over, then got all of u that it asked for, only later. If it never slept, u says
+ * nothing: it may want the whole pCPU and is taken to. (Eight such vCPUs on one pCPU all use 12.5
+ * %, wanting 45 % or 100 %.) Where that is a near thing the neighbours tell: among vCPUs that never
+ * sleep a pCPU is shared evenly, so whoever got less than the top share of it, by weight, did
+ * sleep. Where delays are not known, whoever got the top share of a pCPU without idle time is taken
+ * to have waited.
  *
- * Loads paced by a clock that runs on while they wait are read too low by this (a 40 % load of stress-ng
- * beside two busy guests: u = 0.165, d = 0.41), in the right order though, and rightly once they have
- * room.
+ * Loads paced by a clock that runs on while they wait are read too low by this (a 40 % load of
+ * stress-ng beside two busy guests: u = 0.165, d = 0.41), in the right order though, and rightly
+ * once they have room.
  */
 static double estimate(const struct cpu_window *window, bool *guessed)
 {
@@ -61,10 +71,11 @@ static double estimate(const struct cpu_window *window, bool *guessed)
 }
 
 /*
- * A vCPU that never slept may want more than is known of it, or only be kept waiting. Is what was seen
- * in better times kept? Yes while it gets less than that in surroundings that were changed: this explains
- * it. And for some windows while it gets just that: its pCPU may be full with what is there, so that next to
- * no time is left to sleep, and whoever wants more on a full pCPU mostly gets more, too, at the others' cost.
+ * A vCPU that never slept may want more than is known of it, or only be kept waiting. Is what was
+ * seen in better times kept? Yes while it gets less than that in surroundings that were changed:
+ * this explains it. And for some windows while it gets just that: its pCPU may be full with what is
+ * there, so that next to no time is left to sleep, and whoever wants more on a full pCPU mostly
+ * gets more, too, at the others' cost.
  */
 static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guessed)
 {
@@ -74,7 +85,8 @@ static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guesse
 		return false;
 	}
 	belief->explained |= belief->disturbed;
-	if (belief->explained && usage_pct < belief->demand_pct * (1 - FAITH_MARGIN) - FAITH_MARGIN_PCT)
+	if (belief->explained &&
+	    usage_pct < belief->demand_pct * (1 - FAITH_MARGIN) - FAITH_MARGIN_PCT)
 		return true;
 	if (usage_pct > belief->demand_pct * (1 + FAITH_MARGIN) + FAITH_MARGIN_PCT ||
 	    belief->waited >= PATIENCE << belief->wrong)
@@ -84,7 +96,8 @@ static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guesse
 }
 
 /* A guess gives way to what is seen. Was it wrong from the start? Then guess less readily. */
-static void learn_patience(struct cpu_belief *belief, double estimate_pct, bool guessed, double gate)
+static void learn_patience(struct cpu_belief *belief, double estimate_pct, bool guessed,
+			   double gate)
 {
 	if (!belief->guessed || guessed)
 		return;
@@ -113,7 +126,9 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 	double off = seen_pct - belief->demand_pct;
 	double gate = fmax(GATE_LEAST_PCT + 100 * COUNTER_STEP_S / window->elapsed_s,
 			   NOISE_GATE * belief->noise_pct);
-	/* What we changed ourselves needs no second window, where it lets us see what was guessed. */
+	/*
+	 * What we changed ourselves needs no second window, where it lets us see what was guessed.
+	 */
 	bool replace = confirm < 2 || belief->pending || (belief->disturbed && belief->guessed);
 	double contradiction = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Second stage of the policy: from what a vCPU used to what it wants. What it would use if it never had
- * to wait is believed, not measured: a belief is kept while the windows agree with it.
+ * Second stage of the policy: from what a vCPU used to what it wants. What it would use if it never
+ * had to wait is believed, not measured: a belief is kept while the windows agree with it.
  */
 #ifndef BALLAST_CPU_DEMAND_H
 #define BALLAST_CPU_DEMAND_H
@@ -30,12 +30,15 @@ struct cpu_window {
 	double elapsed_s;
 	double usage_pct;
 	double delay_pct; /* −1: not known */
-	double share;	  /* usage as a part of the largest on its pCPU, by weight; 1 where not known */
+	double share; /* usage as a part of the largest on its pCPU, by weight; 1 where not known */
 	double crowd_pct; /* usage of all vCPUs on its pCPU; −1: not known */
 	double cap_pct;	  /* what it can use at most */
 };
 
-/* Takes a window into a belief. Returns by how much it contradicts, where that is not confirmed yet. */
+/*
+ * Takes a window into a belief. Returns by how much it contradicts, where that is not confirmed
+ * yet.
+ */
 double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window,
 		   unsigned int confirm);
 

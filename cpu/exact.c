@@ -46,7 +46,8 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
 	for (size_t p = 0; p < tree->m; p++)
 		most = cpu_larger(most, tree->load[p]);
 	for (size_t p = 0; p < tree->m; p++)
-		need += cpu_larger(cpu_larger(most - target, tree->problem->bottom_least) - tree->load[p], 0);
+		need += cpu_larger(
+			cpu_larger(most - target, tree->problem->bottom_least) - tree->load[p], 0);
 	return need <= tree->left[depth] + CPU_EPSILON;
 }
 
@@ -54,7 +55,8 @@ static bool can_level(const struct tree *tree, size_t depth, double target)
  * where there is too little. */
 static size_t moves_left(const struct tree *tree, size_t depth)
 {
-	double low = cpu_larger(tree->most - tree->target, tree->problem->bottom_least) - CPU_EPSILON;
+	double low =
+		cpu_larger(tree->most - tree->target, tree->problem->bottom_least) - CPU_EPSILON;
 	size_t out = 0, in = 0;
 	bool floating = false;
 
@@ -97,8 +99,9 @@ static void keep(struct tree *tree, int64_t cost)
 		least = cpu_lesser(least, tree->load[p]);
 		most = cpu_larger(most, tree->load[p]);
 	}
-	if (tree->minimise_spread ? most - least >= tree->best_spread - CPU_EPSILON
-				  : cost >= tree->best_cost || most - least > tree->target + CPU_EPSILON)
+	if (tree->minimise_spread
+		    ? most - least >= tree->best_spread - CPU_EPSILON
+		    : cost >= tree->best_cost || most - least > tree->target + CPU_EPSILON)
 		return;
 	if (least < tree->problem->bottom_least - CPU_EPSILON)
 		return;
@@ -181,7 +184,8 @@ static void branch(struct tree *tree, size_t depth, int64_t cost)
 	if (home != CPU_NOWHERE && (size_t)home >= first && cpu_may(tree->problem, v, (size_t)home))
 		try_place(tree, depth, (size_t)home, cost);
 	for (size_t p = first; p < tree->m; p++) {
-		if ((int)p != home && cpu_may(tree->problem, v, p) && !is_repeated(tree, v, first, p))
+		if ((int)p != home && cpu_may(tree->problem, v, p) &&
+		    !is_repeated(tree, v, first, p))
 			try_place(tree, depth, p, cost);
 	}
 	if (home != CPU_NOWHERE) {
@@ -225,12 +229,17 @@ static void plant(struct tree *tree)
 		tree->high = cpu_lesser(tree->high, mean + slack + CPU_EPSILON);
 }
 
-bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread, int *to,
-		      unsigned long *nodes, bool *failed)
+bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread,
+		      int *to, unsigned long *nodes, bool *failed)
 {
 	size_t n = problem->nvcpus, m = problem->npcpus;
-	struct tree tree = {.problem = problem, .target = target, .nodes = nodes, .n = n, .m = m,
-			    .minimise_spread = minimise_spread, .best = to};
+	struct tree tree = {.problem = problem,
+			    .target = target,
+			    .nodes = nodes,
+			    .n = n,
+			    .m = m,
+			    .minimise_spread = minimise_spread,
+			    .best = to};
 	bool complete = false;
 
 	tree.vcpus = malloc((n + 1) * sizeof(*tree.vcpus));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the host and its guests into a sample and makes pins. The only file with calls of libvirt. */
+/*
+ * Reads the host and its guests into a sample and makes pins. The only file with calls of libvirt.
+ */
 #include "host.h"
 
 #include "log.h"
@@ -15,8 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest is left
- * alone for 1, 2, 4 … at most 64 ticks. */
+/*
+ * A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest
+ * is left alone for 1, 2, 4 … at most 64 ticks.
+ */
 #define RETRIES		   2U
 #define BACKOFF_MOST_STEPS 6U
 
@@ -31,9 +35,9 @@ struct guest {
 	bool *announced;     /* [nvcpus] we pin it, or did */
 	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
 	size_t maplen;
-	bool left_alone;     /* others pin it, which is to be respected */
-	bool stale;	     /* its affinity must be read again */
-	bool seen;	     /* in this sample */
+	bool left_alone; /* others pin it, which is to be respected */
+	bool stale;	 /* its affinity must be read again */
+	bool seen;	 /* in this sample */
 	unsigned int failures;
 	unsigned int wait_ticks;
 };
@@ -47,7 +51,7 @@ struct host {
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
 	int nrecords;
 
-	size_t total;	/* pCPUs present or not: what cpumaps must hold */
+	size_t total; /* pCPUs present or not: what cpumaps must hold */
 	size_t maplen;
 	struct xml_pcpu *topology;
 	int ntopology;
@@ -137,8 +141,8 @@ static int single_cpu(const char *list)
 }
 
 /* An affinity was set through libvirt, by us or by somebody else. */
-static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int nparams,
-		       void *opaque)
+static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params,
+		       int nparams, void *opaque)
 {
 	struct host *host = opaque;
 	unsigned char uuid[VIR_UUID_BUFLEN];
@@ -177,9 +181,9 @@ void host_opened(virConnectPtr conn, void *opaque)
 
 	host->local = is_local(conn);
 	host->pcpus_changed = true;
-	host->tunable_event = virConnectDomainEventRegisterAny(
-		conn, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE,
-		VIR_DOMAIN_EVENT_CALLBACK(on_tunable), host, NULL);
+	host->tunable_event =
+		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE,
+						 VIR_DOMAIN_EVENT_CALLBACK(on_tunable), host, NULL);
 	/* What happened meanwhile was not told. */
 	for (size_t g = 0; g < host->nguests; g++)
 		host->guests[g].stale = true;
@@ -235,7 +239,10 @@ static int add_pcpu(struct host *host, size_t n, int id, uint64_t busy_ns)
 	return 0;
 }
 
-/* "cpu3 user nice system idle iowait irq softirq steal …" in ticks. Idle, iowait and steal are not work. */
+/*
+ * "cpu3 user nice system idle iowait irq softirq steal …" in ticks. Idle, iowait and steal are not
+ * work.
+ */
 static bool parse_stat_line(const char *line, int *id, uint64_t *busy)
 {
 	unsigned long long t[7];
@@ -306,7 +313,9 @@ static void leave_isolated(struct host *host)
 		fclose(file);
 }
 
-/* Sizes, topology and which pCPUs may be used: read again when the set of online ones has changed. */
+/*
+ * Sizes, topology and which pCPUs may be used: read again when the set of online ones has changed.
+ */
 static int read_topology(struct host *host, virConnectPtr conn)
 {
 	int total = virNodeGetCPUMap(conn, NULL, NULL, 0);
@@ -403,8 +412,8 @@ static int find_pcpu(const struct host *host, const unsigned char *map)
 }
 
 /*
- * Takes a vCPU's affinity as others left it: where it is now, and what is to be put back one day. True if
- * that was not known.
+ * Takes a vCPU's affinity as others left it: where it is now, and what is to be put back one day.
+ * True if that was not known.
  */
 static bool take_affinity(const struct host *host, struct guest *guest, unsigned int number,
 			  const unsigned char *map)
@@ -454,7 +463,10 @@ static void read_affinity_again(const struct host *host, virDomainPtr dom, struc
 		 guest->left_alone ? "leaving it alone" : "going on from there");
 }
 
-/* What was there before an earlier life of ours pinned it; and where that is to be kept to, the maps. */
+/*
+ * What was there before an earlier life of ours pinned it; and where that is to be kept to, the
+ * maps.
+ */
 static int recall_affinity(const struct host *host, struct guest *guest)
 {
 	for (unsigned int v = 0; v < guest->nvcpus; v++) {
@@ -532,7 +544,10 @@ static bool is_due(const struct host *host, const struct guest *guest)
 	       (size_t)(guest - host->guests) == host->tick % host->nguests;
 }
 
-/* Knows each guest of the records; those that are new are asked about, those that are gone forgotten. */
+/*
+ * Knows each guest of the records; those that are new are asked about, those that are gone
+ * forgotten.
+ */
 static int know_guests(struct host *host)
 {
 	size_t kept = 0, before = host->nguests;
@@ -615,10 +630,13 @@ static int add_vcpus(struct host *host, const virDomainStatsRecord *record, size
 				    sizeof(*host->vcpus)))
 				return -1;
 			host->vcpus[host->nvcpus++] = (struct cpu_vcpu){
-				.guest = g, .number = number, .run_ns = param->value.ul,
-				.delay_ns = CPU_NOT_KNOWN, .pcpu = guest->pinned[number],
-				.allowed = guest->allowed ?
-					guest->allowed + number * guest->maplen : NULL,
+				.guest = g,
+				.number = number,
+				.run_ns = param->value.ul,
+				.delay_ns = CPU_NOT_KNOWN,
+				.pcpu = guest->pinned[number],
+				.allowed = guest->allowed ? guest->allowed + number * guest->maplen
+							  : NULL,
 				.allowed_len = guest->maplen,
 			};
 		} else if (strcmp(what, "delay") == 0 && host->nvcpus > first &&
@@ -651,8 +669,8 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 		if (!guest)
 			continue;
 		host->sample_guests[n] = (struct cpu_guest){
-			.managed = guest->policy.managed && !guest->left_alone &&
-				   !guest->wait_ticks,
+			.managed =
+				guest->policy.managed && !guest->left_alone && !guest->wait_ticks,
 			.weight = guest->policy.weight,
 			.cap_pct = guest->policy.cap_pct,
 			.node = guest->policy.node,
@@ -674,7 +692,9 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 
 int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample)
 {
-	/* One guest that hangs must not make all others wait: take what is there without waiting. */
+	/*
+	 * One guest that hangs must not make all others wait: take what is there without waiting.
+	 */
 	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
 
 	drop_records(host);
@@ -683,7 +703,8 @@ int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample
 		flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 	if (host->nrecords < 0)
 		host->nrecords = virConnectGetAllDomainStats(
-			conn, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, &host->records, flags);
+			conn, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, &host->records,
+			flags);
 	sample->time_s = tick_now_s();
 	if (host->nrecords < 0) {
 		host->nrecords = 0;

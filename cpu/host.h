@@ -13,18 +13,24 @@
 
 struct host_options {
 	const char *guests; /* glob of the guests' names; NULL: all */
-	const char *pcpus;  /* list of the pCPUs to use; NULL: all that are online and not isolated */
-	bool respect_pins;  /* keep to the affinities found, and off guests that others pin */
+	const char
+		*pcpus; /* list of the pCPUs to use; NULL: all that are online and not isolated */
+	bool respect_pins; /* keep to the affinities found, and off guests that others pin */
 };
 
 /* What is known of the host and its guests between ticks. */
 struct host;
 
-/* options, and what was saved in an earlier life, must outlive the host. NULL when out of memory. */
+/*
+ * options, and what was saved in an earlier life, must outlive the host. NULL when out of memory.
+ */
 struct host *host_new(const struct host_options *options, const struct saved *earlier);
 void host_free(struct host *host);
 
-/* Do options.pcpus name only pCPUs that the host has? 0; −1 with libvirt's error; else how many it has. */
+/*
+ * Do options.pcpus name only pCPUs that the host has? 0; −1 with libvirt's error; else how many it
+ * has.
+ */
 int host_check(virConnectPtr conn, const struct host_options *options);
 
 /* For struct session: what to do when a connection was made, and before one is given up. opaque is
@@ -33,20 +39,23 @@ void host_opened(virConnectPtr conn, void *opaque);
 void host_closed(virConnectPtr conn, void *opaque);
 
 /*
- * Reads everything into *sample, which stays valid until the next call. 0, or −1 with libvirt's error
- * set; what can be said better than by libvirt's error was logged then.
+ * Reads everything into *sample, which stays valid until the next call. 0, or −1 with libvirt's
+ * error set; what can be said better than by libvirt's error was logged then.
  */
 int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample);
 
-/* Did no guest run that we manage, by the last sample? One that could not be asked about yet may be one. */
+/*
+ * Did no guest run that we manage, by the last sample? One that could not be asked about yet may be
+ * one.
+ */
 bool host_is_empty(const struct host *host);
 
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
 
 /*
- * Announces a pin, so that what it changes can be saved before. True if there is something to save that was
- * not before.
+ * Announces a pin, so that what it changes can be saved before. True if there is something to save
+ * that was not before.
  */
 bool host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
@@ -57,8 +66,8 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 int host_save(const struct host *host, struct saved *saved);
 
 /*
- * Puts affinities back, of guests that still run in the same life. Returns how many vCPUs could not be,
- * after saying why on stderr.
+ * Puts affinities back, of guests that still run in the same life. Returns how many vCPUs could not
+ * be, after saying why on stderr.
  */
 size_t host_restore(virConnectPtr conn, const struct saved *saved);
 

@@ -31,12 +31,12 @@ static void write_line(FILE *out, json_t *line)
 
 void journal_write_policy(FILE *out, const struct cpu_policy *policy)
 {
-	write_line(out, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:I, s:I}", "type", "policy",
-				  "version", JOURNAL_VERSION, "threshold_pct", policy->threshold_pct,
-				  "cost_pct", policy->cost_pct, "node_cost_pct",
-				  policy->node_cost_pct, "due_most", policy->due_most, "confirm",
-				  (json_int_t)policy->confirm, "node_budget",
-				  (json_int_t)policy->node_budget));
+	write_line(out,
+		   json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:I, s:I}", "type", "policy",
+			     "version", JOURNAL_VERSION, "threshold_pct", policy->threshold_pct,
+			     "cost_pct", policy->cost_pct, "node_cost_pct", policy->node_cost_pct,
+			     "due_most", policy->due_most, "confirm", (json_int_t)policy->confirm,
+			     "node_budget", (json_int_t)policy->node_budget));
 }
 
 /* A percentage or time with as many digits as mean something. */
@@ -52,12 +52,13 @@ static json_t *pack_pcpus(const struct report *report)
 	for (size_t p = 0; p < report->sample->npcpus; p++) {
 		const struct cpu_pcpu *pcpu = &report->sample->pcpus[p];
 		const struct cpu_pcpu_load *load = &report->plan->pcpus[p];
-		json_t *object = json_pack("{s:i, s:i, s:i, s:i, s:b}", "id", pcpu->id, "core",
-					   pcpu->core, "cache", pcpu->cache, "node", pcpu->node,
-					   "usable", pcpu->usable);
+		json_t *object =
+			json_pack("{s:i, s:i, s:i, s:i, s:b}", "id", pcpu->id, "core", pcpu->core,
+				  "cache", pcpu->cache, "node", pcpu->node, "usable", pcpu->usable);
 
 		if (pcpu->busy_ns != CPU_NOT_KNOWN)
-			json_object_set_new(object, "busy_ns", json_integer((json_int_t)pcpu->busy_ns));
+			json_object_set_new(object, "busy_ns",
+					    json_integer((json_int_t)pcpu->busy_ns));
 		if (load->usage_pct >= 0)
 			json_object_set_new(object, "usage_pct", rounded(load->usage_pct));
 		json_object_set_new(object, "other_pct", rounded(load->other_pct));
@@ -76,12 +77,12 @@ static json_t *pack_guests(const struct report *report)
 	for (size_t g = 0; g < report->sample->nguests; g++) {
 		const struct cpu_guest *guest = &report->sample->guests[g];
 
-		json_array_append_new(
-			guests, json_pack("{s:s, s:s, s:b, s:f, s:f, s:i}", "name",
-					  report->name(report->opaque, g), "uuid",
-					  uuid_format(guest->uuid, uuid), "managed", guest->managed,
-					  "weight", guest->weight, "cap_pct", guest->cap_pct, "node",
-					  guest->node));
+		json_array_append_new(guests,
+				      json_pack("{s:s, s:s, s:b, s:f, s:f, s:i}", "name",
+						report->name(report->opaque, g), "uuid",
+						uuid_format(guest->uuid, uuid), "managed",
+						guest->managed, "weight", guest->weight, "cap_pct",
+						guest->cap_pct, "node", guest->node));
 	}
 	return guests;
 }
@@ -94,19 +95,20 @@ static json_t *pack_vcpus(const struct report *report)
 	for (size_t v = 0; v < report->sample->nvcpus; v++) {
 		const struct cpu_vcpu *vcpu = &report->sample->vcpus[v];
 		const struct cpu_vcpu_load *load = &report->plan->vcpus[v];
-		json_t *object = json_pack("{s:I, s:I, s:I}", "guest", (json_int_t)vcpu->guest,
-					   "number", (json_int_t)vcpu->number, "run_ns",
-					   (json_int_t)vcpu->run_ns);
+		json_t *object =
+			json_pack("{s:I, s:I, s:I}", "guest", (json_int_t)vcpu->guest, "number",
+				  (json_int_t)vcpu->number, "run_ns", (json_int_t)vcpu->run_ns);
 
 		if (vcpu->delay_ns != CPU_NOT_KNOWN)
-			json_object_set_new(object, "delay_ns", json_integer((json_int_t)vcpu->delay_ns));
+			json_object_set_new(object, "delay_ns",
+					    json_integer((json_int_t)vcpu->delay_ns));
 		if (vcpu->pcpu != CPU_FLOATING)
 			json_object_set_new(object, "pcpu", json_integer(vcpu->pcpu));
 		if (vcpu->allowed)
-			json_object_set_new(object, "allowed",
-					    json_string(cpumap_format(vcpu->allowed,
-								      vcpu->allowed_len, list,
-								      sizeof(list))));
+			json_object_set_new(
+				object, "allowed",
+				json_string(cpumap_format(vcpu->allowed, vcpu->allowed_len, list,
+							  sizeof(list))));
 		if (load->known) {
 			json_object_set_new(object, "usage_pct", rounded(load->usage_pct));
 			json_object_set_new(object, "demand_pct", rounded(load->demand_pct));
@@ -169,7 +171,10 @@ static void sample_free(struct owned_sample *owned)
 	*owned = (struct owned_sample){0};
 }
 
-/* A whole number within its bounds; a missing one is `otherwise`, unless that is outside the bounds. */
+/*
+ * A whole number within its bounds; a missing one is `otherwise`, unless that is outside the
+ * bounds.
+ */
 static bool read_integer(const json_t *object, const char *key, int64_t least, int64_t most,
 			 int64_t otherwise, int64_t *out)
 {
@@ -250,8 +255,8 @@ static bool read_vcpu(const json_t *object, struct owned_sample *owned, size_t v
 		owned->maps = calloc(owned->sample.nvcpus, PCPU_IDS_MOST / 8);
 	vcpu->allowed_len = PCPU_IDS_MOST / 8;
 	vcpu->allowed = owned->maps ? owned->maps + v * vcpu->allowed_len : NULL;
-	return vcpu->allowed && cpumap_parse(allowed, owned->maps + v * vcpu->allowed_len,
-					     vcpu->allowed_len) == 0;
+	return vcpu->allowed &&
+	       cpumap_parse(allowed, owned->maps + v * vcpu->allowed_len, vcpu->allowed_len) == 0;
 }
 
 static bool read_sample(const json_t *line, struct owned_sample *owned)
@@ -361,10 +366,11 @@ static int replay_line(struct replay *r, const json_t *line)
 		r->ticks++;
 		if (!is_same(&r->plan, verdict, line)) {
 			r->different++;
-			fprintf(r->out, "tick=%lld replayed: verdict=%s pins=%zu; recorded: verdict=%s pins=%zu\n",
+			fprintf(r->out,
+				"tick=%lld replayed: verdict=%s pins=%zu; recorded: verdict=%s "
+				"pins=%zu\n",
 				(long long)json_integer_value(json_object_get(line, "tick")),
-				cpu_verdict_name(r->plan.verdict), r->plan.npins,
-				verdict,
+				cpu_verdict_name(r->plan.verdict), r->plan.npins, verdict,
 				json_array_size(json_object_get(line, "pins")));
 		}
 	}
@@ -390,8 +396,9 @@ static int replay_file(struct replay *r, FILE *file, char error[JOURNAL_ERROR_MA
 			break;
 		line = json_loads(text, 0, &where);
 		if (!line || replay_line(r, line)) {
-			snprintf(error, JOURNAL_ERROR_MAX, "%.200s:%lu: not a line of a log of --json%s%s",
-				 r->path, number, line ? "" : ": ", line ? "" : where.text);
+			snprintf(error, JOURNAL_ERROR_MAX,
+				 "%.200s:%lu: not a line of a log of --json%s%s", r->path, number,
+				 line ? "" : ": ", line ? "" : where.text);
 			result = -1;
 		}
 		json_decref(line);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local search. Loads are brought into a window as wide as the target, by the move or swap that gains
- * most per move, from whichever end of the order is further out; then moves that turn out not to be
- * needed are taken back.
+ * Local search. Loads are brought into a window as wide as the target, by the move or swap that
+ * gains most per move, from whichever end of the order is further out; then moves that turn out not
+ * to be needed are taken back.
  */
 #include "board.h"
 
@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many helpful pCPUs at the other end of the order are compared as partners, and how many are looked at
- * for them. */
+/*
+ * How many helpful pCPUs at the other end of the order are compared as partners, and how many are
+ * looked at for them.
+ */
 #define PARTNERS       12
 #define PARTNERS_TRIED 64
 
@@ -21,7 +23,9 @@
 /* In columns longer than this only the vCPUs of about the right size are looked at. */
 #define COLUMN_SCAN 48
 
-/* Of equally good variants the later ones prefer partners at random within this part of the gain. */
+/*
+ * Of equally good variants the later ones prefer partners at random within this part of the gain.
+ */
 #define JITTER 0.4
 
 /* --- placing what floats: largest first, each to the pCPU with least load --- */
@@ -100,7 +104,9 @@ out:
 
 /* --- improving --- */
 
-/* What is to be made less: how far loads are out of a window; or, with low > high, their squares. */
+/*
+ * What is to be made less: how far loads are out of a window; or, with low > high, their squares.
+ */
 struct window {
 	double low, high;
 };
@@ -177,8 +183,13 @@ static void consider(struct descent *descent, size_t p, size_t q, size_t v, cons
 	       badness(&descent->window, board->load[q] + shift);
 	if (gain <= CPU_EPSILON)
 		return;
-	action = (struct action){.found = true, .swap = u != NULL, .v = v, .u = u ? *u : 0, .p = p,
-				 .q = q, .load = load};
+	action = (struct action){.found = true,
+				 .swap = u != NULL,
+				 .v = v,
+				 .u = u ? *u : 0,
+				 .p = p,
+				 .q = q,
+				 .load = load};
 	action.worth = gain / (moves > 0 ? moves : 0.25) * jitter(descent);
 	if (is_better(&action, best))
 		*best = action;
@@ -212,8 +223,9 @@ static void find_action(struct descent *descent, size_t p, size_t q, struct acti
 	double shift = (board->load[p] - board->load[q]) / 2;
 
 	if (window->low <= window->high)
-		shift = cpu_lesser(cpu_larger(board->load[p] - window->high, window->low - board->load[q]),
-			     cpu_lesser(board->load[p] - window->low, window->high - board->load[q]));
+		shift = cpu_lesser(
+			cpu_larger(board->load[p] - window->high, window->low - board->load[q]),
+			cpu_lesser(board->load[p] - window->low, window->high - board->load[q]));
 	consider_near(descent, p, q, shift, best);
 	for (size_t i = 0; i < from->n && i < COLUMN_SCAN; i++) {
 		double demand = board->problem->demand[from->vcpus[i]];
@@ -227,7 +239,10 @@ static void find_action(struct descent *descent, size_t p, size_t q, struct acti
 	}
 }
 
-/* The best action between one pCPU and the first few at the other end of the order that help at all. */
+/*
+ * The best action between one pCPU and the first few at the other end of the order that help at
+ * all.
+ */
 static void find_partner(struct descent *descent, size_t p, bool gives, struct action *best)
 {
 	size_t m = descent->board.problem->npcpus, helpful = 0;
@@ -344,7 +359,9 @@ static void take_back(struct board *board, double target)
 
 /* --- all of it --- */
 
-/* Keeps the board's assignment if it is better: within the target and cheaper, or of less spread. */
+/*
+ * Keeps the board's assignment if it is better: within the target and cheaper, or of less spread.
+ */
 static void keep_better(const struct board *board, double target, int *to, double *spread)
 {
 	const struct cpu_problem *problem = board->problem;

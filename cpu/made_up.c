@@ -72,7 +72,9 @@ static double weight_of(const struct made_up *m, size_t v)
 	return m->guests[m->vcpus[v].guest].weight / (double)vcpus;
 }
 
-/* Shares one pCPU: whoever wants less than its share gets all it wants, the others share the rest. */
+/*
+ * Shares one pCPU: whoever wants less than its share gets all it wants, the others share the rest.
+ */
 static double share_out(const struct made_up *m, size_t p, double *got)
 {
 	double room = 100 - m->other[p], weight = 0;
@@ -87,8 +89,7 @@ static double share_out(const struct made_up *m, size_t p, double *got)
 
 		again = false;
 		for (size_t v = 0; v < m->sample.nvcpus; v++) {
-			double wants = fmin(m->demand[v],
-					    m->guests[m->vcpus[v].guest].cap_pct);
+			double wants = fmin(m->demand[v], m->guests[m->vcpus[v].guest].cap_pct);
 
 			if (!is_here(m, v, p) || got[v] >= 0 || wants > level * weight_of(m, v))
 				continue;
@@ -120,9 +121,12 @@ void made_up_pass(struct made_up *m, double seconds)
 
 		m->pcpus[p].busy_ns += ns(used, seconds);
 		for (size_t v = 0; v < m->sample.nvcpus; v++) {
-			/* Who gets less than it wants never sleeps; others wait while somebody runs. */
-			double wait = m->demand[v] > got[v] + 1e-6 ?
-					      100 - got[v] : got[v] * (used - got[v]) / 100;
+			/*
+			 * Who gets less than it wants never sleeps; others wait while somebody
+			 * runs.
+			 */
+			double wait = m->demand[v] > got[v] + 1e-6 ? 100 - got[v]
+								   : got[v] * (used - got[v]) / 100;
 
 			if (!is_here(m, v, p))
 				continue;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A made-up host for the policy's tests: pCPUs shared fairly, vCPUs that want what they are told to. */
+/*
+ * A made-up host for the policy's tests: pCPUs shared fairly, vCPUs that want what they are told
+ * to.
+ */
 #ifndef BALLAST_CPU_MADE_UP_H
 #define BALLAST_CPU_MADE_UP_H
 

@@ -233,7 +233,8 @@ static int restore_at_exit(struct scheduler *s)
 	size_t failed;
 
 	if (!session_ready(&s->session) || host_save(s->host, &saved)) {
-		log_warn("no connection to put affinities back; '" PROGRAM " --restore' does it later");
+		log_warn("no connection to put affinities back; '" PROGRAM
+			 " --restore' does it later");
 		return EXIT_FAIL;
 	}
 	failed = restore(s, &saved);

@@ -11,14 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* libvirt's counters go in steps of 10 ms: five of them still tell something; a day is no mistake. */
+/*
+ * libvirt's counters go in steps of 10 ms: five of them still tell something; a day is no mistake.
+ */
 #define INTERVAL_LEAST_S 0.05
 #define INTERVAL_MOST_S	 86400.0
 
 /* What --explain and --restore look at for want of an interval. */
 #define MOMENT_S 1.0
 
-/* A search may take at most about a twentieth of an interval; one of its steps takes 0.1 to 0.3 µs. */
+/*
+ * A search may take at most about a twentieth of an interval; one of its steps takes 0.1 to 0.3 µs.
+ */
 #define STEPS_PER_S 200000.0
 
 /* pCPU numbers that can be named at all. */
@@ -66,8 +70,10 @@ static const struct option long_options[] = {
 static void print_help(void)
 {
 	printf("Usage: " PROGRAM " [options] INTERVAL\n"
-	       "Pins the vCPUs of running guests so that every pCPU carries a similar load, with as\n"
-	       "few pin changes as possible. INTERVAL: seconds between decisions, such as 2 or 0.5.\n"
+	       "Pins the vCPUs of running guests so that every pCPU carries a similar load, with "
+	       "as\n"
+	       "few pin changes as possible. INTERVAL: seconds between decisions, such as 2 or "
+	       "0.5.\n"
 	       "\n"
 	       "  -c, --connect URI       libvirt's (qemu:///system)\n"
 	       "  -n, --dry-run           say what would be pinned, change nothing\n"
@@ -87,7 +93,8 @@ static void print_help(void)
 	       "      --json              JSON Lines on stdout, which --replay understands\n"
 	       "      --metrics FILE      keep FILE in Prometheus' text format\n"
 	       "      --explain           print the plan for this moment as a table, and exit\n"
-	       "      --replay FILE       put a log of --json through the policy again, compare, exit\n"
+	       "      --replay FILE       put a log of --json through the policy again, compare, "
+	       "exit\n"
 	       "  -h, --help\n"
 	       "  -V, --version\n");
 }
@@ -97,7 +104,8 @@ static double parse_points(const char *option, const char *text, double least, d
 	double value = 0;
 
 	if (parse_number(text, least, most, &value))
-		die(EXIT_USAGE, "--%s %s: must be a number from %g to %g", option, text, least, most);
+		die(EXIT_USAGE, "--%s %s: must be a number from %g to %g", option, text, least,
+		    most);
 	return value;
 }
 
@@ -233,7 +241,8 @@ void parse_args(int argc, char **argv, struct args *args)
 	}
 	parse_interval(argc, argv, args);
 	if (args->dry_run && args->restore_on_exit)
-		die(EXIT_USAGE, "--dry-run changes nothing, so --restore-on-exit has nothing to put back");
+		die(EXIT_USAGE,
+		    "--dry-run changes nothing, so --restore-on-exit has nothing to put back");
 	/* There is no next window that could confirm what the only one shows. */
 	if (args->mode == MODE_ONCE || args->mode == MODE_EXPLAIN)
 		args->policy.confirm = 1;

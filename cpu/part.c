@@ -26,7 +26,7 @@ struct parting {
 	double spread_most;
 	int *to;
 	bool *moved;
-	double *load; /* [npcpus] */
+	double *load;			      /* [npcpus] */
 	size_t least[ENDS], most[ENDS], ends; /* the pCPUs with least and most load */
 };
 
@@ -127,7 +127,8 @@ static void consider_relief(const struct parting *parting, size_t v, size_t q, s
 			return;
 	}
 	worth = (overload(parting->load[p]) + overload(parting->load[q]) -
-		 overload(parting->load[p] - shift) - overload(parting->load[q] + shift)) / moves;
+		 overload(parting->load[p] - shift) - overload(parting->load[q] + shift)) /
+		moves;
 	if (worth > best->worth + CPU_EPSILON && cpu_may(problem, v, q) &&
 	    spread_after(parting, p, q, shift) <= parting->spread_most + CPU_EPSILON)
 		*best = (struct relief){v, q, other, worth};
@@ -275,8 +276,8 @@ static bool has_threads(const struct cpu_problem *problem)
 
 int cpu_part(const struct cpu_problem *problem, double spread_most, int *to, bool *moved)
 {
-	struct parting parting = {.problem = problem, .spread_most = spread_most, .to = to,
-				  .moved = moved};
+	struct parting parting = {
+		.problem = problem, .spread_most = spread_most, .to = to, .moved = moved};
 	bool threads = has_threads(problem);
 
 	parting.load = malloc((problem->npcpus + 1) * sizeof(*parting.load));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy's second stage and its order: demands to loads, is there anything to do, and the pins. */
+/*
+ * The policy's second stage and its order: demands to loads, is there anything to do, and the pins.
+ */
 #include "plan.h"
 
 #include "part.h"
@@ -14,24 +16,30 @@
 /* The bar the project sets itself: usage of the pCPUs within 10 points. */
 #define THRESHOLD_PCT 10.0
 
-/* A vCPU that changes its pCPU refills its caches: at most about 3 ms, 0.15 % of a pCPU at an interval
- * of 2 s. Ask a little more than that back. */
+/*
+ * A vCPU that changes its pCPU refills its caches: at most about 3 ms, 0.15 % of a pCPU at an
+ * interval of 2 s. Ask a little more than that back.
+ */
 #define COST_PCT 0.2
 
-/* Memory of another node is slower by a tenth to a half: leave the node for a good deal more than the
- * threshold only. */
+/*
+ * Memory of another node is slower by a tenth to a half: leave the node for a good deal more than
+ * the threshold only.
+ */
 #define NODE_COST_PCT 20.0
 
 /* One search node takes 0.1 to 0.3 µs, so a plan takes less than a tenth of a second. */
 #define NODE_BUDGET 300000
 
-/* Idle guests use 1 to 3 % each, under emulation up to 5; what little they use is no reason to act … */
+/* Idle guests use 1 to 3 % each, under emulation up to 5: that is no reason to act … */
 #define IDLE_PCT 5.0
 /* … unless there are so many of them that a pCPU is half full. */
 #define CROWD_PCT 50.0
 
-/* Floating vCPUs are left to the kernel until one of the vCPUs does this much: before that nothing tells
- * them apart, and wherever they were put they would have to be moved again. */
+/*
+ * Floating vCPUs are left to the kernel until one of the vCPUs does this much: before that nothing
+ * tells them apart, and wherever they were put they would have to be moved again.
+ */
 #define LOUD_PCT 10.0
 
 /* While this part of all load is just changing, wait; but not for more than so many ticks. */
@@ -39,20 +47,24 @@
 #define HOLD_TICKS 2
 
 /*
- * See limit_demands(). A little above 1, so that heavy and light are still told apart on a host that is
- * just overloaded (four of 100 % and four of 45 % on 4 pCPUs: 55 are due to the heavy, so two of them on
- * one pCPU hardly lose); not much more, or three light ones would be crowded together to match a heavy one.
+ * See limit_demands(). A little above 1, so that heavy and light are still told apart on a host
+ * that is just overloaded (four of 100 % and four of 45 % on 4 pCPUs: 55 are due to the heavy, so
+ * two of them on one pCPU hardly lose); not much more, or three light ones would be crowded
+ * together to match a heavy one.
  */
 #define DUE_MOST 1.25
 
-/* A plan must gain this part of the threshold; the larger one, once a plan was made that could not reach it. */
+/*
+ * A plan must gain this part of the threshold; the larger one, once a plan was made that could not
+ * reach it.
+ */
 #define GAIN_LEAST	   0.05
 #define GAIN_LEAST_SETTLED 0.25
 
 /*
- * A move that goes back to where the vCPU was within so many ticks undoes the earlier one. Then the vCPU rests
- * for 4, 8 … at most 256 ticks, so that nothing that is misread can make it go to and fro for ever; all is
- * forgotten once it has stayed for twice as long.
+ * A move that goes back to where the vCPU was within so many ticks undoes the earlier one. Then the
+ * vCPU rests for 4, 8 … at most 256 ticks, so that nothing that is misread can make it go to and
+ * fro for ever; all is forgotten once it has stayed for twice as long.
  */
 #define UNDO_TICKS 5
 #define REST_FIRST 4U
@@ -142,7 +154,8 @@ static enum cpu_verdict judge(const struct table *table, const struct cpu_policy
 	sum_loads(table, table->at, 0, load);
 	all = measure(load, table->problem.npcpus);
 	for (size_t c = 0; c < table->problem.npcpus; c++)
-		plan->pcpus[table->pcpu[c]].load_pct = plan->pcpus[table->pcpu[c]].plan_pct = load[c];
+		plan->pcpus[table->pcpu[c]].load_pct = plan->pcpus[table->pcpu[c]].plan_pct =
+			load[c];
 	plan->spread_pct = plan->plan_spread_pct = all.most - all.least;
 	plan->stddev_pct = all.stddev;
 	if (table->floating)
@@ -253,8 +266,8 @@ static void remember(struct decision *d)
 }
 
 /*
- * How far the spread may be off by chance: twice the standard error of the difference of two loads, those of
- * the busiest and the idlest pCPU; each a sum of beliefs, and of what else runs there.
+ * How far the spread may be off by chance: twice the standard error of the difference of two loads,
+ * those of the busiest and the idlest pCPU; each a sum of beliefs, and of what else runs there.
  */
 static double find_doubt(struct decision *d)
 {
@@ -267,8 +280,7 @@ static double find_doubt(struct decision *d)
 		variance[c] = error * error;
 	}
 	for (size_t v = 0; v < table->problem.nvcpus; v++) {
-		double error = cpu_belief_error(
-			&d->tracks->vcpus[d->order[table->vcpu[v]]].belief);
+		double error = cpu_belief_error(&d->tracks->vcpus[d->order[table->vcpu[v]]].belief);
 
 		if (table->at[v] != CPU_NOWHERE)
 			variance[table->at[v]] += error * error;
@@ -371,8 +383,7 @@ static int choose(struct decision *d, const struct cpu_state *state)
 
 	memcpy(d->to, table->at, table->problem.nvcpus * sizeof(*d->to));
 	/* A plan never makes the worst pCPU worse; unless what floats must go somewhere. */
-	table->problem.top_most =
-		table->floating ? INFINITY : cpu_top(&table->problem, table->at);
+	table->problem.top_most = table->floating ? INFINITY : cpu_top(&table->problem, table->at);
 	d->plan->verdict = judge(table, d->policy, d->plan, d->load);
 	if (d->plan->verdict == CPU_ACT && balance(d, state->settled))
 		return -1;
@@ -460,8 +471,11 @@ static int plan_reset(struct cpu_plan *plan, const struct cpu_sample *sample)
 	pcpus = realloc(plan->pcpus, (sample->npcpus + 1) * sizeof(*plan->pcpus));
 	if (!pcpus)
 		return -1;
-	*plan = (struct cpu_plan){.vcpus = vcpus, .pcpus = pcpus, .pins = plan->pins,
-				  .nvcpus = sample->nvcpus, .npcpus = sample->npcpus};
+	*plan = (struct cpu_plan){.vcpus = vcpus,
+				  .pcpus = pcpus,
+				  .pins = plan->pins,
+				  .nvcpus = sample->nvcpus,
+				  .npcpus = sample->npcpus};
 	return 0;
 }
 
@@ -479,8 +493,11 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 	if (cpu_rates(&state->tracks, policy, sample, plan->vcpus, plan->pcpus, &next, &windows))
 		goto out;
 	plan->elapsed_s = state->tracks.started ? windows.elapsed_s : 0;
-	decision = (struct decision){.policy = policy, .sample = sample, .tracks = &next,
-				     .order = windows.order, .plan = plan};
+	decision = (struct decision){.policy = policy,
+				     .sample = sample,
+				     .tracks = &next,
+				     .order = windows.order,
+				     .plan = plan};
 	if (windows.usable && decide(&decision, state, &windows, &held))
 		goto out;
 	result = 0;

@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CPU_UUID_LEN 16
-#define CPU_FLOATING (-1)	       /* a vCPU that may run on several pCPUs */
-#define CPU_NOT_KNOWN UINT64_MAX       /* a counter that could not be read */
+#define CPU_UUID_LEN  16
+#define CPU_FLOATING  (-1)	 /* a vCPU that may run on several pCPUs */
+#define CPU_NOT_KNOWN UINT64_MAX /* a counter that could not be read */
 
 /* --- what is read: one struct cpu_sample per tick --- */
 
@@ -39,7 +39,9 @@ struct cpu_vcpu {
 	uint64_t run_ns;     /* CPU time used, since the guest's boot */
 	uint64_t delay_ns;   /* time runnable but waiting; or CPU_NOT_KNOWN */
 	int pcpu;	     /* the id it is pinned to, or CPU_FLOATING */
-	/* pCPUs it may be put on, as a libvirt cpumap of allowed_len bytes; NULL: all usable ones */
+	/*
+	 * pCPUs it may be put on, as a libvirt cpumap of allowed_len bytes; NULL: all usable ones
+	 */
 	const unsigned char *allowed;
 	size_t allowed_len;
 };
@@ -57,11 +59,11 @@ struct cpu_sample {
 /* --- what is wanted --- */
 
 struct cpu_policy {
-	double threshold_pct;	  /* spread of load that is left alone, percentage points */
-	double cost_pct;	  /* what one move costs, in points of spread */
-	double node_cost_pct;	  /* gain in spread that makes leaving the memory's node worth it */
-	double due_most;	  /* most a vCPU counts with, in parts of what is due to it */
-	unsigned int confirm;	  /* windows a change must last before it counts: 1 or 2 */
+	double threshold_pct; /* spread of load that is left alone, percentage points */
+	double cost_pct;      /* what one move costs, in points of spread */
+	double node_cost_pct; /* gain in spread that makes leaving the memory's node worth it */
+	double due_most;      /* most a vCPU counts with, in parts of what is due to it */
+	unsigned int confirm; /* windows a change must last before it counts: 1 or 2 */
 	unsigned long node_budget; /* search nodes per plan: bounds its time */
 };
 
@@ -112,9 +114,9 @@ struct cpu_pcpu_load {
 
 struct cpu_plan {
 	enum cpu_verdict verdict;
-	double elapsed_s;     /* between the samples */
-	double spread_pct;    /* of load_pct over the usable pCPUs */
-	double stddev_pct;    /* population */
+	double elapsed_s;	/* between the samples */
+	double spread_pct;	/* of load_pct over the usable pCPUs */
+	double stddev_pct;	/* population */
 	double plan_spread_pct; /* after the plan */
 	double best_spread_pct; /* proven: no assignment has less; 0 where none was looked for */
 	size_t npins;
@@ -142,9 +144,9 @@ struct cpu_state *cpu_state_new(void);
 void cpu_state_free(struct cpu_state *state);
 
 /*
- * Takes the sample in and decides. plan must be zeroed before its first use; it may be used again, and
- * its arrays live until the next call or cpu_plan_free(). Returns 0, or −1 when out of memory (the state
- * is then as if the tick had not been).
+ * Takes the sample in and decides. plan must be zeroed before its first use; it may be used again,
+ * and its arrays live until the next call or cpu_plan_free(). Returns 0, or −1 when out of memory
+ * (the state is then as if the tick had not been).
  */
 int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 	     const struct cpu_sample *sample, struct cpu_plan *plan);

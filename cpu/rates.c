@@ -15,10 +15,10 @@
 #define IDLE_PCT 5.0
 
 /*
- * Load that is no vCPU's may be bound to its pCPU (interrupts, pinned processes) or only happen to be
- * there: Linux moves it to where there is room, as soon as we take that room away. So it counts the more
- * the longer it stays, with this time constant, and no longer than it stays; and only where it stands out of
- * the average by more than its noise.
+ * Load that is no vCPU's may be bound to its pCPU (interrupts, pinned processes) or only happen to
+ * be there: Linux moves it to where there is room, as soon as we take that room away. So it counts
+ * the more the longer it stays, with this time constant, and no longer than it stays; and only
+ * where it stands out of the average by more than its noise.
  */
 #define OTHER_RISE_S	3.0
 #define OTHER_LEAST_PCT 3.0
@@ -88,10 +88,10 @@ struct reading {
 	struct cpu_vcpu_load *vcpus;
 	struct cpu_pcpu_load *pcpus;
 	struct key *keys;
-	unsigned int *busy; /* [nguests] vCPUs that do something */
-	double *crowd;	    /* [npcpus] usage of the vCPUs pinned there */
-	double *top;	    /* [npcpus] the largest of them, by weight */
-	bool *blurred;	    /* [npcpus] somebody came or went in this window */
+	unsigned int *busy;  /* [nguests] vCPUs that do something */
+	double *crowd;	     /* [npcpus] usage of the vCPUs pinned there */
+	double *top;	     /* [npcpus] the largest of them, by weight */
+	bool *blurred;	     /* [npcpus] somebody came or went in this window */
 	double floating_pct; /* usage of vCPUs that are pinned nowhere */
 };
 
@@ -160,7 +160,10 @@ static double weight_of(const struct reading *r, size_t vcpu)
 	return r->sample->guests[guest].weight / fmax(r->busy[guest], 1);
 }
 
-/* Sums usage per pCPU, and finds out where somebody came or went: who used what there cannot be told. */
+/*
+ * Sums usage per pCPU, and finds out where somebody came or went: who used what there cannot be
+ * told.
+ */
 static void sum_usage(struct reading *r)
 {
 	for (size_t i = 0; i < r->sample->nvcpus; i++)
@@ -208,7 +211,9 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 
 	if (p >= 0 && r->top[p] > 0)
 		window.share = load->usage_pct / weight_of(r, i) / r->top[p];
-	/* Somebody else moved it, or another to where it is; our own pins were noted when planned. */
+	/*
+	 * Somebody else moved it, or another to where it is; our own pins were noted when planned.
+	 */
 	track->belief.disturbed |= track->pcpu != vcpu->pcpu || (p >= 0 && r->blurred[p]);
 	track->pcpu = vcpu->pcpu;
 	if (!load->known)
@@ -295,15 +300,21 @@ static int allocate(struct reading *r)
 	r->top = calloc(m, sizeof(*r->top));
 	r->blurred = calloc(m, sizeof(*r->blurred));
 	return r->next->vcpus && r->next->pcpus && r->windows->order && r->keys && r->busy &&
-	       r->crowd && r->top && r->blurred ? 0 : -1;
+			       r->crowd && r->top && r->blurred
+		       ? 0
+		       : -1;
 }
 
 int cpu_rates(const struct cpu_tracks *before, const struct cpu_policy *policy,
 	      const struct cpu_sample *sample, struct cpu_vcpu_load *vcpus,
 	      struct cpu_pcpu_load *pcpus, struct cpu_tracks *next, struct cpu_windows *windows)
 {
-	struct reading r = {.before = before, .sample = sample, .next = next, .windows = windows,
-			    .vcpus = vcpus, .pcpus = pcpus};
+	struct reading r = {.before = before,
+			    .sample = sample,
+			    .next = next,
+			    .windows = windows,
+			    .vcpus = vcpus,
+			    .pcpus = pcpus};
 	int result = -1;
 
 	*next = (struct cpu_tracks){.time_s = sample->time_s, .started = true};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Large hosts by parts: a few pCPUs that exchanged vCPUs, with those vCPUs and some more of what is on them,
- * are a small problem that the complete search can solve, within the window of loads that the whole has reached.
+ * Large hosts by parts: a few pCPUs that exchanged vCPUs, with those vCPUs and some more of what is
+ * on them, are a small problem that the complete search can solve, within the window of loads that
+ * the whole has reached.
  */
 #include "search.h"
 
@@ -14,7 +15,9 @@
 #define PART_VCPUS  28
 #define PART_CHANCE 2
 
-/* Steps of the search that a part is given in the first two rounds, twice as many in the next two … */
+/*
+ * Steps of the search that a part is given in the first two rounds, twice as many in the next two …
+ */
 #define PART_NODES 1000UL
 /* … and so on, until the steps there are in all are used up; that many rounds at most. */
 #define ROUNDS 24U

@@ -125,7 +125,8 @@ void report_table(const struct report *report)
 {
 	const struct cpu_plan *plan = report->plan;
 
-	printf("%-24s %4s %8s %7s %7s %7s\n", "guest", "vCPU", "pCPU", "usage%", "delay%", "demand%");
+	printf("%-24s %4s %8s %7s %7s %7s\n", "guest", "vCPU", "pCPU", "usage%", "delay%",
+	       "demand%");
 	for (size_t v = 0; v < report->sample->nvcpus; v++)
 		print_vcpu_row(report, v);
 	printf("\n%8s %7s %7s %7s %7s\n", "pCPU", "usage%", "other%", "load%", "plan%");
@@ -136,7 +137,8 @@ void report_table(const struct report *report)
 		       report->sample->pcpus[p].usable ? "" : "  not to be used");
 	printf("\n%s: spread %.1f points", cpu_verdict_name(plan->verdict), plan->spread_pct);
 	if (plan->npins)
-		printf(", %.1f after %zu pins, %zu of them moves (no plan as good has fewer than %zu)",
+		printf(", %.1f after %zu pins, %zu of them moves (no plan as good has fewer than "
+		       "%zu)",
 		       plan->plan_spread_pct, plan->npins, plan->moves, plan->bound);
 	putchar('\n');
 }
@@ -146,14 +148,17 @@ void report_table(const struct report *report)
 static void print_metric(FILE *out, const char *name, const char *type, const char *help,
 			 double value)
 {
-	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s %s\nvcpu_scheduler_%s %.10g\n",
+	fprintf(out,
+		"# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s %s\nvcpu_scheduler_%s "
+		"%.10g\n",
 		name, help, name, type, name, value);
 }
 
 static void print_pcpu_metric(FILE *out, const char *name, const char *help,
 			      const struct report *report, size_t offset)
 {
-	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s gauge\n", name, help, name);
+	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s gauge\n", name, help,
+		name);
 	for (size_t p = 0; p < report->plan->npcpus; p++) {
 		const char *at = (const char *)&report->plan->pcpus[p] + offset;
 
@@ -186,7 +191,8 @@ static void print_metrics(FILE *out, const struct report *report,
 	print_metric(out, "vcpus", "gauge", "Online vCPUs of running guests.",
 		     (double)report->sample->nvcpus);
 	print_metric(out, "spread_percent", "gauge",
-		     "Planned load of the busiest pCPU above that of the idlest.", plan->spread_pct);
+		     "Planned load of the busiest pCPU above that of the idlest.",
+		     plan->spread_pct);
 	print_metric(out, "stddev_percent", "gauge",
 		     "Population standard deviation of the pCPUs' planned load.", plan->stddev_pct);
 	print_metric(out, "balanced", "gauge", "1 if there is nothing to do.",

@@ -19,7 +19,7 @@ struct report {
 	unsigned long tick;
 	const struct cpu_sample *sample;
 	const struct cpu_plan *plan;
-	const enum report_outcome *outcomes;			/* [plan.npins] */
+	const enum report_outcome *outcomes;		       /* [plan.npins] */
 	const char *(*name)(const void *opaque, size_t guest); /* of the sample's guests */
 	const void *opaque;
 };
@@ -32,7 +32,8 @@ void report_table(const struct report *report);
 
 /* What a run has done so far. */
 struct report_totals {
-	unsigned long ticks, pins, moves, failed, undone, lost; /* lost: ticks without a connection */
+	unsigned long ticks, pins, moves, failed, undone,
+		lost;		     /* lost: ticks without a connection */
 	double cpu_s, resident_most; /* of this program: CPU time, bytes */
 };
 

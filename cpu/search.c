@@ -9,14 +9,22 @@
 /* Where the threshold cannot be reached, this far from the least spread counts as the least. */
 #define SPREAD_TOLERANCE 0.9
 
-/* The complete search is of use up to about this size. Beyond it the least spread is not known, and whatever
- * is within the threshold of what is proven will do. */
+/*
+ * The complete search is of use up to about this size. Beyond it the least spread is not known, and
+ * whatever is within the threshold of what is proven will do.
+ */
 #define EXACT_VCPUS_MOST 24
 
-/* A plan is to reach the target with so much of the threshold to spare, for so many times the moves. */
+/*
+ * A plan is to reach the target with so much of the threshold to spare, for so many times the
+ * moves.
+ */
 #define COMFORT	      0.2
 #define COMFORT_MOVES 1.02
-/* On a large host it aims at so much, where that can be had: with so many loads some are always misread. */
+/*
+ * On a large host it aims at so much, where that can be had: with so many loads some are always
+ * misread.
+ */
 #define COMFORT_LARGE 0.3
 
 /* So many different descents; of the largest problems fewer, for the sake of time. */
@@ -199,7 +207,8 @@ static int try_target(const struct cpu_problem *problem, const int *evenest, dou
 		      unsigned long *nodes, struct cpu_solution *best, bool *cheaper)
 {
 	struct cpu_solution next = {.to = calloc(problem->nvcpus + 1, sizeof(int)),
-				    .spread_bound = best->spread_bound, .spread = INFINITY};
+				    .spread_bound = best->spread_bound,
+				    .spread = INFINITY};
 	int result = -1;
 
 	if (!next.to)
@@ -221,8 +230,8 @@ static int try_target(const struct cpu_problem *problem, const int *evenest, dou
 }
 
 /*
- * Where the threshold cannot be reached: how near to the least spread is worth its moves? Small hosts: from
- * the least upwards, as long as what that may save in moves can outweigh it.
+ * Where the threshold cannot be reached: how near to the least spread is worth its moves? Small
+ * hosts: from the least upwards, as long as what that may save in moves can outweigh it.
  */
 static int find_cheapest(const struct cpu_problem *problem, const int *evenest, double least,
 			 unsigned long *nodes, struct cpu_solution *best)
@@ -239,8 +248,8 @@ static int find_cheapest(const struct cpu_problem *problem, const int *evenest, 
 }
 
 /*
- * The fewest moves within a target; and where as few, or hardly more, get it well within, these: a plan that
- * only just reaches the target is undone by the next breath of noise.
+ * The fewest moves within a target; and where as few, or hardly more, get it well within, these: a
+ * plan that only just reaches the target is undone by the next breath of noise.
  */
 static int find_comfortable(const struct cpu_problem *problem, double target, double less,
 			    unsigned long *nodes, struct cpu_solution *solution)
@@ -279,8 +288,9 @@ static int find_comfortable_large(const struct cpu_problem *problem, double targ
 
 	if (find_fewest(problem, target - less, nodes, solution))
 		return -1;
-	return solution->spread > target + CPU_EPSILON ?
-		       find_fewest(problem, target, nodes, solution) : 0;
+	return solution->spread > target + CPU_EPSILON
+		       ? find_fewest(problem, target, nodes, solution)
+		       : 0;
 }
 
 int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
@@ -291,13 +301,15 @@ int cpu_search(const struct cpu_problem *problem, struct cpu_solution *solution)
 	int *evenest, result;
 
 	*solution = (struct cpu_solution){.to = calloc(problem->nvcpus + 1, sizeof(int)),
-					  .spread = INFINITY, .target = threshold};
+					  .spread = INFINITY,
+					  .target = threshold};
 	if (!solution->to)
 		return -1;
 	solution->spread_bound = cpu_spread_bound(problem);
 	if (problem->nvcpus > EXACT_VCPUS_MOST) {
-		double target = solution->spread_bound <= threshold ?
-					threshold : solution->spread_bound + threshold;
+		double target = solution->spread_bound <= threshold
+					? threshold
+					: solution->spread_bound + threshold;
 
 		return find_comfortable_large(problem, target, &nodes, solution);
 	}

@@ -38,11 +38,11 @@ struct cpu_problem {
 	const int *at;	      /* [nvcpus] where it is; CPU_NOWHERE: it must be placed, at no cost */
 	const size_t *guest;  /* [nvcpus] equal numbers: the same guest; they stand together */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
-	double threshold; /* spread that is good enough */
-	double top_most;  /* no pCPU may get more load than this; infinite: as it comes */
+	double threshold;		     /* spread that is good enough */
+	double top_most;     /* no pCPU may get more load than this; infinite: as it comes */
 	double bottom_least; /* nor less than this; for parts of a problem, else 0 */
-	double move_cost; /* points of spread above the threshold that a move must be worth */
-	unsigned long node_budget;	     /* steps of the complete search */
+	double move_cost;    /* points of spread above the threshold that a move must be worth */
+	unsigned long node_budget; /* steps of the complete search */
 };
 
 struct cpu_solution {
@@ -63,8 +63,8 @@ void cpu_solution_free(struct cpu_solution *solution);
 /* --- what an assignment is worth (search.c) --- */
 
 /*
- * Of two assignments within the target the cheaper is better: fewer moves; then less load moved, less
- * distance, each only between equals of what comes before it.
+ * Of two assignments within the target the cheaper is better: fewer moves; then less load moved,
+ * less distance, each only between equals of what comes before it.
  */
 #define CPU_COST_MOVE (INT64_C(1) << 44)
 
@@ -101,25 +101,25 @@ size_t cpu_moves_bound(const struct cpu_problem *problem, double spread);
 /* --- the searches --- */
 
 /*
- * Local search (local.c) from where everything is; or afresh, from everything placed anew. Tries to get the
- * spread to the target, and then to do with fewer moves. to, *spread: the best so far, replaced by
- * what is better: within the target and cheaper, or of less spread. variant: 0, 1, 2 … are different
- * descents. 0, or −1 when out of memory.
+ * Local search (local.c) from where everything is; or afresh, from everything placed anew. Tries to
+ * get the spread to the target, and then to do with fewer moves. to, *spread: the best so far,
+ * replaced by what is better: within the target and cheaper, or of less spread. variant: 0, 1, 2 …
+ * are different descents. 0, or −1 when out of memory.
  */
 int cpu_search_local(const struct cpu_problem *problem, double target, bool afresh,
 		     unsigned int variant, int *to, double *spread);
 
 /*
- * The complete search (exact.c). Improves *to, an assignment within target, to the cheapest there is; or
- * with minimise_spread to one of less spread (target is then what to stop at). Counts *nodes down; true if
- * it ran to its end before they were used up. *failed: out of memory.
+ * The complete search (exact.c). Improves *to, an assignment within target, to the cheapest there
+ * is; or with minimise_spread to one of less spread (target is then what to stop at). Counts *nodes
+ * down; true if it ran to its end before they were used up. *failed: out of memory.
  */
 bool cpu_search_exact(const struct cpu_problem *problem, double target, bool minimise_spread,
 		      int *to, unsigned long *nodes, bool *failed);
 
 /*
- * Betters an assignment of a large host that is within the target, part by part (refine.c). Counts *nodes
- * down. 0, or −1 when out of memory.
+ * Betters an assignment of a large host that is within the target, part by part (refine.c). Counts
+ * *nodes down. 0, or −1 when out of memory.
  */
 int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsigned long *nodes);
 

@@ -73,8 +73,8 @@ static int read_vcpu(const json_t *item, struct saved *saved)
 	unsigned char uuid[UUID_LEN], map[CPUS_MOST / 8] = {0};
 
 	if (!text || uuid_parse(text, uuid) || !affinity ||
-	    cpumap_parse(affinity, map, sizeof(map)) || !cpumap_count(map, sizeof(map)) ||
-	    id < 0 || id > UINT32_MAX || number < 0 || number > CPUS_MOST)
+	    cpumap_parse(affinity, map, sizeof(map)) || !cpumap_count(map, sizeof(map)) || id < 0 ||
+	    id > UINT32_MAX || number < 0 || number > CPUS_MOST)
 		return -1;
 	return state_add(saved, uuid, (unsigned int)id, (unsigned int)number, affinity);
 }
@@ -121,11 +121,10 @@ int state_write(const char *path, const struct saved *saved, char error[STATE_ER
 	for (size_t i = 0; i < saved->n; i++) {
 		const struct saved_vcpu *v = &saved->vcpus[i];
 
-		json_array_append_new(vcpus, json_pack("{s:s, s:I, s:I, s:s}", "uuid",
-						       uuid_format(v->uuid, uuid), "id",
-						       (json_int_t)v->id, "vcpu",
-						       (json_int_t)v->number, "affinity",
-						       v->affinity));
+		json_array_append_new(
+			vcpus, json_pack("{s:s, s:I, s:I, s:s}", "uuid", uuid_format(v->uuid, uuid),
+					 "id", (json_int_t)v->id, "vcpu", (json_int_t)v->number,
+					 "affinity", v->affinity));
 	}
 	root = json_pack("{s:i, s:o}", "version", STATE_VERSION, "vcpus", vcpus);
 	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;

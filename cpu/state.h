@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The affinities vCPUs had before they were changed: kept in a file, so that they outlive a crash. */
+/*
+ * The affinities vCPUs had before they were changed: kept in a file, so that they outlive a crash.
+ */
 #ifndef BALLAST_CPU_STATE_H
 #define BALLAST_CPU_STATE_H
 
@@ -32,7 +34,9 @@ const struct saved_vcpu *state_find(const struct saved *saved, const unsigned ch
 /* A file that is not there holds nothing. 0; −1 with one line in error, and nothing in *saved. */
 int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX]);
 
-/* Replaces the file as a whole; without anything to save, removes it. 0, −1 with one line in error. */
+/*
+ * Replaces the file as a whole; without anything to save, removes it. 0, −1 with one line in error.
+ */
 int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX]);
 
 void state_free(struct saved *saved);

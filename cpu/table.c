@@ -40,17 +40,19 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->core = calloc(m, sizeof(*table->core));
 	table->cache = calloc(m, sizeof(*table->cache));
 	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->at && table->guest &&
-	       table->weight && table->pcpu &&
-	       table->column && table->base && table->core && table->cache && table->node ? 0 : -1;
+	return table->vcpu && table->demand && table->at && table->guest && table->weight &&
+			       table->pcpu && table->column && table->base && table->core &&
+			       table->cache && table->node
+		       ? 0
+		       : -1;
 }
 
 static bool may_use(const struct cpu_vcpu *vcpu, int id)
 {
 	size_t byte = (size_t)id / 8;
 
-	return !vcpu->allowed || (id >= 0 && byte < vcpu->allowed_len &&
-				  (vcpu->allowed[byte] >> (id % 8) & 1));
+	return !vcpu->allowed ||
+	       (id >= 0 && byte < vcpu->allowed_len && (vcpu->allowed[byte] >> (id % 8) & 1));
 }
 
 static bool has_place(const struct cpu_sample *sample, const struct cpu_vcpu *vcpu)
@@ -119,9 +121,10 @@ static int compare_levels(const void *a, const void *b)
 }
 
 /*
- * Where all pCPUs together cannot give what is wanted, a vCPU's due is what it would get if they were one
- * (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond due_most times
- * its due it would not get anywhere, and to plan for it would be to move vCPUs for nothing.
+ * Where all pCPUs together cannot give what is wanted, a vCPU's due is what it would get if they
+ * were one (weighted max-min: everybody's demand, but at most level · weight). What it wants beyond
+ * due_most times its due it would not get anywhere, and to plan for it would be to move vCPUs for
+ * nothing.
  */
 static int limit_demands(struct table *table, double due_most)
 {
@@ -157,7 +160,8 @@ out:
 }
 
 /* Which vCPU may go where, if any is restricted, or rests where it is. */
-static int add_restrictions(struct table *table, const struct cpu_sample *sample, const bool *resting)
+static int add_restrictions(struct table *table, const struct cpu_sample *sample,
+			    const bool *resting)
 {
 	size_t n = table->problem.nvcpus, m = table->problem.npcpus;
 	bool any = false;
@@ -179,8 +183,8 @@ static int add_restrictions(struct table *table, const struct cpu_sample *sample
 		table->allowed[v] = table->flags + v * m;
 		for (size_t c = 0; c < m; c++)
 			table->flags[v * m + c] =
-				rests ? table->at[v] == (int)c :
-					may_use(vcpu, sample->pcpus[table->pcpu[c]].id);
+				rests ? table->at[v] == (int)c
+				      : may_use(vcpu, sample->pcpus[table->pcpu[c]].id);
 	}
 	table->problem.allowed = table->allowed;
 	return 0;
@@ -195,13 +199,17 @@ static bool has_nodes(const struct table *table)
 	return false;
 }
 
-/* Where a guest's memory is: as it is configured, or else where all its pinned vCPUs are. −1: not known. */
+/*
+ * Where a guest's memory is: as it is configured, or else where all its pinned vCPUs are. −1: not
+ * known.
+ */
 static int find_home(const struct table *table, const struct cpu_sample *sample, size_t first)
 {
 	size_t guest = table->guest[first];
 	int home = sample->guests[guest].node;
 
-	for (size_t v = first; home < 0 && v < table->problem.nvcpus && table->guest[v] == guest; v++) {
+	for (size_t v = first; home < 0 && v < table->problem.nvcpus && table->guest[v] == guest;
+	     v++) {
 		if (table->at[v] == CPU_NOWHERE)
 			continue;
 		for (size_t u = v + 1; u < table->problem.nvcpus && table->guest[u] == guest; u++) {
@@ -214,7 +222,9 @@ static int find_home(const struct table *table, const struct cpu_sample *sample,
 	return home;
 }
 
-/* Where each vCPU may go without leaving its memory's node. One that is elsewhere may stay there. */
+/*
+ * Where each vCPU may go without leaving its memory's node. One that is elsewhere may stay there.
+ */
 static int add_nodes(struct table *table, const struct cpu_sample *sample)
 {
 	size_t n = table->problem.nvcpus, m = table->problem.npcpus;
@@ -243,8 +253,8 @@ static int add_nodes(struct table *table, const struct cpu_sample *sample)
 }
 
 int table_build(struct table *table, const struct cpu_policy *policy,
-		       const struct cpu_sample *sample, const struct cpu_plan *plan,
-		const size_t *sorted, const bool *resting)
+		const struct cpu_sample *sample, const struct cpu_plan *plan, const size_t *sorted,
+		const bool *resting)
 {
 	memset(table, 0, sizeof(*table));
 	if (table_allocate(table, sample))
@@ -266,4 +276,3 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 	table->problem.node_budget = policy->node_budget;
 	return add_restrictions(table, sample, resting) || add_nodes(table, sample) ? -1 : 0;
 }
-

@@ -9,29 +9,31 @@
 /* The part of a sample that can be planned, in an order that is not the sample's. */
 struct table {
 	struct cpu_problem problem;
-	size_t *vcpu;	    /* [problem.nvcpus] position in the sample */
-	size_t *pcpu;	    /* [problem.npcpus] position in the sample */
-	ptrdiff_t *column;  /* [sample.npcpus] position in the problem, or −1 */
+	size_t *vcpu;	   /* [problem.nvcpus] position in the sample */
+	size_t *pcpu;	   /* [problem.npcpus] position in the sample */
+	ptrdiff_t *column; /* [sample.npcpus] position in the problem, or −1 */
 	double *base, *demand;
 	int *core, *cache, *node, *at;
 	size_t *guest;
-	unsigned char *flags;	     /* nvcpus × npcpus, where any vCPU is restricted */
+	unsigned char *flags; /* nvcpus × npcpus, where any vCPU is restricted */
 	const unsigned char **allowed;
 	unsigned char *near_flags;
-	const unsigned char **near; /* as allowed, but nobody leaves its memory's node; NULL: no nodes */
-	double *weight;		    /* [problem.nvcpus] */
-	size_t floating;	    /* vCPUs without a pCPU of ours */
-	double loudest;		    /* the largest demand */
-	double total;		    /* of all demands */
+	const unsigned char *
+		*near;	 /* as allowed, but nobody leaves its memory's node; NULL: no nodes */
+	double *weight;	 /* [problem.nvcpus] */
+	size_t floating; /* vCPUs without a pCPU of ours */
+	double loudest;	 /* the largest demand */
+	double total;	 /* of all demands */
 };
 
 /*
- * What can be planned of a sample: its usable pCPUs with the load that stays, and the managed vCPUs whose
- * demand is known, in the order sorted[]. plan has the loads; resting[] says which of the sample's vCPUs are
- * not to be moved for now. 0, or −1 when out of memory; free it in either case.
+ * What can be planned of a sample: its usable pCPUs with the load that stays, and the managed vCPUs
+ * whose demand is known, in the order sorted[]. plan has the loads; resting[] says which of the
+ * sample's vCPUs are not to be moved for now. 0, or −1 when out of memory; free it in either case.
  */
-int table_build(struct table *table, const struct cpu_policy *policy, const struct cpu_sample *sample,
-		const struct cpu_plan *plan, const size_t *sorted, const bool *resting);
+int table_build(struct table *table, const struct cpu_policy *policy,
+		const struct cpu_sample *sample, const struct cpu_plan *plan, const size_t *sorted,
+		const bool *resting);
 
 void table_free(struct table *table);
 

@@ -35,21 +35,30 @@ static int tear_down(void **state)
 struct course_case {
 	const char *name;
 	int pcpus;
-	int start[8];	   /* F: floats */
+	int start[8]; /* F: floats */
 	double demand[8];
 	size_t moves, pins; /* in all */
-	double spread;	   /* of the wishes, at the end */
+	double spread;	    /* of the wishes, at the end */
 };
 
 #define F CPU_FLOATING
-#define ALL(x) {x, x, x, x, x, x, x, x}
+#define ALL(x)                                                                                     \
+	{                                                                                          \
+		x, x, x, x, x, x, x, x                                                             \
+	}
 
 static const struct course_case course_cases[] = {
 	{"balanced", 4, {0, 1, 2, 3, 0, 1, 2, 3}, ALL(LIGHT), 0, 0, 0},
 	{"all on one", 4, ALL(0), ALL(LIGHT), 6, 6, 0},
 	{"half and half", 4, {0, 0, 0, 0, 1, 1, 1, 1}, ALL(LIGHT), 4, 4, 0},
 	{"floating, equal", 4, ALL(F), ALL(LIGHT), 0, 8, 0},
-	{"floating, mixed", 4, ALL(F), {HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT}, 0, 8, 0},
+	{"floating, mixed",
+	 4,
+	 ALL(F),
+	 {HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT, HEAVY, LIGHT},
+	 0,
+	 8,
+	 0},
 	{"idle", 4, {0, 1, 2, 3, 0, 1, 2, 3}, ALL(2), 0, 0, 0},
 	{"idle, all on one", 4, ALL(0), ALL(2), 0, 0, 16},
 	{"idle, floating", 4, ALL(F), ALL(2), 0, 0, 0},
@@ -239,8 +248,12 @@ static void test_what_was_seen_in_better_times_is_kept(void **state)
 static double believe(struct cpu_belief *belief, double usage_pct, double delay_pct, int windows)
 {
 	const struct cpu_window window = {
-		.elapsed_s = 2, .usage_pct = usage_pct, .delay_pct = delay_pct, .share = 1,
-		.crowd_pct = usage_pct + delay_pct, .cap_pct = 100,
+		.elapsed_s = 2,
+		.usage_pct = usage_pct,
+		.delay_pct = delay_pct,
+		.share = 1,
+		.crowd_pct = usage_pct + delay_pct,
+		.cap_pct = 100,
 	};
 
 	while (windows--)
@@ -254,10 +267,16 @@ static void test_a_full_pcpu_is_no_sign_of_more_demand(void **state)
 
 	(void)state;
 	assert_int_equal(lround(believe(&belief, 60, 5, 3)), 60);
-	/* Another came: it gets what it got before, but never sleeps. Only if that stays it is tried. */
+	/*
+	 * Another came: it gets what it got before, but never sleeps. Only if that stays it is
+	 * tried.
+	 */
 	assert_int_equal(lround(believe(&belief, 60, 40, 10)), 60);
 	assert_int_equal(lround(believe(&belief, 60, 40, 20)), 100);
-	/* That it wants no more shows as soon as it sleeps again; the next time it is believed for longer. */
+	/*
+	 * That it wants no more shows as soon as it sleeps again; the next time it is believed for
+	 * longer.
+	 */
 	belief.disturbed = true;
 	assert_int_equal(lround(believe(&belief, 60, 5, 1)), 60);
 	assert_int_equal(lround(believe(&belief, 60, 40, 30)), 60);
@@ -494,7 +513,10 @@ static void test_busy_vcpus_of_a_guest_are_parted(void **state)
 {
 	struct made_up *m = *state;
 
-	/* Two guests, each with both vCPUs on one pCPU: the loads are even, the guests are not served. */
+	/*
+	 * Two guests, each with both vCPUs on one pCPU: the loads are even, the guests are not
+	 * served.
+	 */
 	made_up_guest(m, 0, 50);
 	made_up_vcpu(m, 0, 50);
 	made_up_guest(m, 1, 50);

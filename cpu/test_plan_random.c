@@ -154,14 +154,17 @@ static void test_plans_are_sound(void **unused)
 			check_plan(&m, placed);
 			late += tick >= 100 ? m.plan.moves : 0;
 		}
-		/* Constant load: what there was to learn has been learnt, or is tried ever more rarely. */
+		/*
+		 * Constant load: what there was to learn has been learnt, or is tried ever more
+		 * rarely.
+		 */
 		worst = late > worst ? late : worst;
 		all += late;
 		made_up_free(&m);
 	}
 	if (worst > 40 || all > 2 * ROUNDS)
-		fail_msg("%zu moves in the last 100 ticks of %d hosts, %zu of them in one", all, ROUNDS,
-			 worst);
+		fail_msg("%zu moves in the last 100 ticks of %d hosts, %zu of them in one", all,
+			 ROUNDS, worst);
 }
 
 /* The same guests in another order are pinned to the same pCPUs. */

@@ -42,14 +42,24 @@ static void make(struct instance *i, size_t n, size_t m)
 {
 	memset(i, 0, sizeof(*i));
 	i->problem = (struct cpu_problem){
-		.npcpus = m, .base = i->base, .nvcpus = n, .demand = i->demand, .at = i->at,
-		.guest = i->guest, .threshold = 10, .top_most = INFINITY, .node_budget = 5000000,
+		.npcpus = m,
+		.base = i->base,
+		.nvcpus = n,
+		.demand = i->demand,
+		.at = i->at,
+		.guest = i->guest,
+		.threshold = 10,
+		.top_most = INFINITY,
+		.node_budget = 5000000,
 	};
 	for (size_t v = 0; v < n; v++)
 		i->guest[v] = v;
 }
 
-/* Demands of several kinds, positions at random; sometimes with bases, floating and restricted vCPUs. */
+/*
+ * Demands of several kinds, positions at random; sometimes with bases, floating and restricted
+ * vCPUs.
+ */
 static void randomise(struct instance *i, size_t n, size_t m)
 {
 	unsigned int kind = (unsigned int)random_below(3);
@@ -59,8 +69,9 @@ static void randomise(struct instance *i, size_t n, size_t m)
 	for (size_t p = 0; p < m; p++)
 		i->base[p] = bases ? 60 * random_unit() : 0;
 	for (size_t v = 0; v < n; v++) {
-		i->demand[v] = kind == 0 ? 100 : kind == 1 ? (v % 2 ? 100 : 45) :
-						 5 + 95 * random_unit();
+		i->demand[v] = kind == 0   ? 100
+			       : kind == 1 ? (v % 2 ? 100 : 45)
+					   : 5 + 95 * random_unit();
 		i->at[v] = (int)random_below(m);
 		if (floats && random_below(3) == 0)
 			i->at[v] = CPU_NOWHERE;
@@ -144,7 +155,9 @@ static void test_equals_brute_force(void **unused)
 	}
 }
 
-/* No plan has fewer moves than the bound says, whatever the spread; and often the bound is reached. */
+/*
+ * No plan has fewer moves than the bound says, whatever the spread; and often the bound is reached.
+ */
 static void test_moves_bound_holds(void **unused)
 {
 	size_t feasible = 0, reached = 0;
