@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
 # Part of lab: what flavours with cloud-init share: overlays, NoCloud seeds, and waiting for cloud-init's end.
-# The user's own user-data is merged the cloud-init way: as a part of its own behind the lab's.
+# The user's own user-data is merged the cloud-init way: as a part of its own before the lab's.
 
 # The user's file, or nothing: lab up --user-data FILE, or $BALLAST_USER_DATA.
 shopt -s extglob
@@ -30,7 +30,8 @@ seed_write() {
 	# Guests of a lab have no network card.
 	printf 'version: 2\nethernets: {}\n' >"$seed/network-config"
 	if [[ $seed_user_data ]]; then
-		write-mime-multipart --output="$seed/user-data" "$seed/lab.cfg:text/cloud-config" "$seed_user_data"
+		# A part says itself how it is merged into those before it: the lab's adds to the user's lists.
+		write-mime-multipart --output="$seed/user-data" "$seed_user_data" "$seed/lab.cfg:text/cloud-config"
 	else
 		mv "$seed/lab.cfg" "$seed/user-data"
 	fi

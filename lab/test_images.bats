@@ -181,6 +181,8 @@ make_disk() {
 	grep -q 'multipart/mixed' user
 	grep -q 'text/cloud-config' user
 	grep -q 'text/x-shellscript' user
+	# The lab's comes last: it says how it is merged, and a runcmd of the user's would replace the lab's else.
+	[[ $(grep '^Content-Type: text/' user | tail -n 1) == *text/cloud-config* ]]
 	# Another user-data makes another guest of the same image.
 	key=$(seed_devices_xml guest)
 	echo 'echo more' >>mine
