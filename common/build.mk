@@ -19,7 +19,7 @@ endif
 
 # Asked once; a machine that lacks a library is told so before the compiler stumbles.
 ifneq ($(PKGS),)
-ifeq ($(filter clean list-%,$(MAKECMDGOALS)),)
+ifneq ($(filter-out clean list-%,$(or $(MAKECMDGOALS),all)),)
 pkgs_missing := $(strip $(shell for p in $(PKGS); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done))
 ifneq ($(pkgs_missing),)
 $(error $(PKG_CONFIG) does not find: $(pkgs_missing). `lab/lab setup` installs what is missing)

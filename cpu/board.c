@@ -5,24 +5,75 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct thread {
+	int core;
+	size_t p;
+};
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct thread *x = a, *y = b;
+
+	if (x->core != y->core)
+		return x->core < y->core ? -1 : 1;
+	return (x->p > y->p) - (x->p < y->p);
+}
+
+/* Rings of the threads of each core; where cores are not known each pCPU is one. */
+static int find_threads(struct board *board)
+{
+	const struct cpu_problem *problem = board->problem;
+	size_t m = problem->npcpus;
+	struct thread *threads = malloc((m + 1) * sizeof(*threads));
+
+	if (!threads)
+		return -1;
+	for (size_t p = 0; p < m; p++)
+		threads[p] = (struct thread){problem->core ? problem->core[p] : -1, p};
+	qsort(threads, m, sizeof(*threads), compare_threads);
+	for (size_t first = 0, i = 0; i < m; i++) {
+		bool last =
+			i + 1 == m || threads[i].core < 0 || threads[i + 1].core != threads[i].core;
+
+		board->next_thread[threads[i].p] = threads[last ? first : i + 1].p;
+		first = last ? i + 1 : first;
+	}
+	free(threads);
+	return 0;
+}
+
+static void add_load(struct board *board, size_t p, double load)
+{
+	size_t thread = p;
+
+	board->load[p] += load;
+	do {
+		board->core_load[thread] += load;
+		thread = board->next_thread[thread];
+	} while (thread != p);
+}
+
 int board_init(struct board *board, const struct cpu_problem *problem)
 {
 	size_t m = problem->npcpus;
 
 	*board = (struct board){.problem = problem};
 	board->to = malloc((problem->nvcpus + 1) * sizeof(*board->to));
-	board->load = malloc((m + 1) * sizeof(*board->load));
+	board->load = calloc(m + 1, sizeof(*board->load));
+	board->core_load = calloc(m + 1, sizeof(*board->core_load));
+	board->next_thread = malloc((m + 1) * sizeof(*board->next_thread));
 	board->columns = calloc(m + 1, sizeof(*board->columns));
 	board->order = malloc((m + 1) * sizeof(*board->order));
 	board->rank = malloc((m + 1) * sizeof(*board->rank));
-	if (!board->to || !board->load || !board->columns || !board->order || !board->rank)
+	if (!board->to || !board->load || !board->core_load || !board->next_thread ||
+	    !board->columns || !board->order || !board->rank || find_threads(board))
 		return -1;
 	for (size_t v = 0; v < problem->nvcpus; v++)
 		board->to[v] = CPU_NOWHERE;
 	for (size_t p = 0; p < m; p++) {
 		size_t i = p;
 
-		board->load[p] = problem->base[p];
+		add_load(board, p, problem->base[p]);
 		for (; i > 0 && board->load[board->order[i - 1]] > board->load[p]; i--)
 			board->order[i] = board->order[i - 1];
 		board->order[i] = p;
@@ -39,6 +90,8 @@ void board_free(struct board *board)
 	free(board->columns);
 	free(board->to);
 	free(board->load);
+	free(board->core_load);
+	free(board->next_thread);
 	free(board->order);
 	free(board->rank);
 }
@@ -123,11 +176,11 @@ int board_put(struct board *board, size_t vcpu, size_t pcpu)
 		size_t old = (size_t)board->to[vcpu];
 
 		column_remove(problem, &board->columns[old], vcpu);
-		board->load[old] -= problem->demand[vcpu];
+		add_load(board, old, -problem->demand[vcpu]);
 		reorder(board, old);
 	}
 	board->to[vcpu] = (int)pcpu;
-	board->load[pcpu] += problem->demand[vcpu];
+	add_load(board, pcpu, problem->demand[vcpu]);
 	reorder(board, pcpu);
 	return 0;
 }

@@ -16,6 +16,8 @@ struct board {
 	const struct cpu_problem *problem;
 	int *to; /* [nvcpus] pCPU, or CPU_NOWHERE */
 	double *load;
+	double *core_load;   /* of the whole core of each pCPU */
+	size_t *next_thread; /* of the same core, the first after the last */
 	struct column *columns;
 	size_t *order; /* pCPUs by load, least first */
 	size_t *rank;  /* of each pCPU in that order */

@@ -30,18 +30,6 @@
 
 /* --- placing what floats: largest first, each to the pCPU with least load --- */
 
-static double core_load(const struct board *board, size_t p)
-{
-	const struct cpu_problem *problem = board->problem;
-	double sum = 0;
-
-	if (!problem->core || problem->core[p] < 0)
-		return board->load[p];
-	for (size_t q = 0; q < problem->npcpus; q++)
-		sum += problem->core[q] == problem->core[p] ? board->load[q] : 0;
-	return sum;
-}
-
 /* Of two pCPUs: less load, fewer vCPUs, less load on the whole core, lower number. */
 static bool better_place(const struct board *board, size_t p, size_t q)
 {
@@ -51,7 +39,7 @@ static bool better_place(const struct board *board, size_t p, size_t q)
 		return difference < 0;
 	if (board->columns[p].n != board->columns[q].n)
 		return board->columns[p].n < board->columns[q].n;
-	difference = core_load(board, p) - core_load(board, q);
+	difference = board->core_load[p] - board->core_load[q];
 	if (fabs(difference) > CPU_EPSILON)
 		return difference < 0;
 	return p < q;
