@@ -817,9 +817,14 @@ static int restore_vcpu(virConnectPtr conn, const struct saved_vcpu *vcpu, int t
 	else if (map && cpumap_parse(vcpu->affinity, map, maplen) == 0)
 		result = virDomainPinVcpuFlags(dom, vcpu->number, map, (int)maplen,
 					       VIR_DOMAIN_AFFECT_LIVE);
-	if (result < 0)
+	if (result < 0) {
+		char *why =
+			strdup(virGetLastErrorMessage()); /* asking the name forgets the error */
+
 		log_warn("guest %s: putting vCPU %u back to %s: %s", virDomainGetName(dom),
-			 vcpu->number, vcpu->affinity, virGetLastErrorMessage());
+			 vcpu->number, vcpu->affinity, why ? why : "out of memory");
+		free(why);
+	}
 	if (dom)
 		virDomainFree(dom);
 	free(map);
