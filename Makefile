@@ -28,11 +28,15 @@ grade: all
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
-## check       every test, real guests included
+## check       every test of the programs and the lab, real guests included
 check: all
 	+$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
+
+## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init
+check-images: all
+	@$(MAKE) $(quiet) --no-print-directory -C lab check-images PROVEFLAGS="$(PROVEFLAGS)"
 
 ## lab-up      boot guests: GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
 lab-up: all
@@ -76,4 +80,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: all help grade check lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install setup clean
+.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install setup clean
