@@ -11,6 +11,8 @@
 #   image_await NAME                             waits until the guest has finished booting
 
 restored=() # guests that need no boot
+# In a guest's folder until its clone is somebody of its own; `guests plan` replaces what was left with it.
+readonly half_done=restoring
 clone() { "$lab/build/clone" --connect "$uri" ${verbose:+-v} "$@"; }
 
 # Clones fit only what they were saved from: the same guest, QEMU, libvirt and (with KVM) host CPU.
@@ -63,6 +65,7 @@ clone_await() {
 clone_restore() {
 	local name ready status=0 still=()
 	for name; do
+		: >"$state/guests/$name/$half_done"
 		echo "$golden/" >"$state/guests/$name/golden" # its disk may stand on it: `lab images --prune`
 		! declare -F image_clone_files >/dev/null ||
 			image_clone_files "$image_dir" "$name" "$state/guests/$name" "$golden" || return 3
@@ -70,6 +73,7 @@ clone_restore() {
 	ready=$(clone --timeout "${timeout:-120}" restore "$golden" "$state/guests" "$@") || status=$?
 	for name; do
 		if [[ $'\n'$ready == *$'\n'"$name "* ]]; then
+			rm -f "$state/guests/$name/$half_done"
 			restored+=("$name")
 		else
 			still+=("$name")
@@ -84,7 +88,7 @@ clone_give_up() {
 	local name
 	say "not restored, so booted: $*"
 	for name; do
-		rm -f "$state/guests/$name/golden"
+		rm -f "$state/guests/$name"/{golden,"$half_done"}
 		! declare -F image_clone_files >/dev/null || image_guest_files "$image_dir" "$name" "$state/guests/$name"
 	done
 }

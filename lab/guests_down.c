@@ -6,10 +6,12 @@
 #include "log.h"
 
 #include <libvirt/virterror.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- plan --- */
 
@@ -28,8 +30,8 @@ static bool spec_is(virDomainPtr dom, const char *spec)
 }
 
 /*
- * Whether it is still being started or restored. Nobody does that now, for one lab command at a time
- * changes a prefix's guests: it is what libvirt has not yet noticed of one that was killed.
+ * Whether it is still being started or restored. Nobody does that now, for one lab command at a
+ * time changes a prefix's guests: it is what libvirt has not yet noticed of one that was killed.
  */
 static bool half_started(virDomainPtr dom)
 {
@@ -39,7 +41,16 @@ static bool half_started(virDomainPtr dom)
 	       (reason == VIR_DOMAIN_PAUSED_STARTING_UP || reason == VIR_DOMAIN_PAUSED_MIGRATION);
 }
 
-static const char *plan_guest(virConnectPtr conn, const char *name, const char *spec)
+/* Whether it was being made from a golden guest, whose name and identity it may still have. */
+static bool half_cloned(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s/restoring", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static const char *plan_guest(virConnectPtr conn, const char *name, const struct guests_args *args)
 {
 	virDomainPtr dom = virDomainLookupByName(conn, name);
 	const char *what;
@@ -48,7 +59,7 @@ static const char *plan_guest(virConnectPtr conn, const char *name, const char *
 		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? "create" : NULL;
 	if (!labguest_is(dom))
 		what = "foreign";
-	else if (!spec_is(dom, spec) || half_started(dom))
+	else if (!spec_is(dom, args->spec) || half_started(dom) || half_cloned(args->dir, name))
 		what = "replace";
 	else
 		what = virDomainIsActive(dom) == 1 ? "keep" : "start";
@@ -67,7 +78,7 @@ int guests_plan(struct session *session, const struct guests_args *args)
 		const char *what;
 
 		snprintf(name, sizeof(name), "%s%u", args->prefix, i);
-		what = plan_guest(session->conn, name, args->spec);
+		what = plan_guest(session->conn, name, args);
 		if (!what)
 			die(EXIT_LAB, "guest %s: %s", name, virGetLastErrorMessage());
 		if (!strcmp(what, "foreign"))

@@ -218,6 +218,17 @@ golden() {
 	"$LAB" down --prefix $prefix
 }
 
+@test "a clone that was left before it was somebody of its own is replaced" {
+	up
+	[ -z "$(find "$BALLAST_STATE/guests" -name restoring)" ]
+	touch "$BALLAST_STATE/guests/${prefix}2/restoring" # as if killed then
+	run up
+	echo "$output"
+	[[ $output == *"taking down ${prefix}2: not what is wanted now"* && $output =~ ${prefix}1\ +was\ up ]]
+	[ -z "$(find "$BALLAST_STATE/guests" -name restoring)" ]
+	"$LAB" down --prefix $prefix
+}
+
 # Kills a lab command after a while, with all that it started itself.
 killed_after() {
 	local wait_s=$1 victim
