@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <fnmatch.h>
 #include <libvirt/virterror.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,17 @@ struct guest {
 	unsigned int wait_ticks;
 };
 
+/* Longer than that and than twice the usual, and bulk statistics are asked for again, so often. */
+#define SLOW_CALL_S  0.02
+#define SAMPLE_TRIES 3
+
 struct host {
 	const struct host_options *options;
 	const struct saved *earlier;
 	bool local; /* the guests run on the machine we run on: /proc tells */
 	int tunable_event;
 
+	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
 	int nrecords;
 
@@ -690,7 +696,7 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 	return 0;
 }
 
-int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample)
+static void ask_statistics(struct host *host, virConnectPtr conn)
 {
 	/*
 	 * One guest that hangs must not make all others wait: take what is there without waiting.
@@ -705,7 +711,39 @@ int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample
 		host->nrecords = virConnectGetAllDomainStats(
 			conn, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, &host->records,
 			flags);
-	sample->time_s = tick_now_s();
+}
+
+/* Much longer than it usually takes, or there is nothing to compare with and it is long. */
+static bool took_too_long(struct host *host, double took_s)
+{
+	double usual_s = host->usual_call_s;
+
+	host->usual_call_s = usual_s > 0 ? fmin(took_s, 1.2 * usual_s) : took_s;
+	return took_s > SLOW_CALL_S + 2 * usual_s;
+}
+
+/*
+ * Bulk statistics, and when they are from. Of a call that took half a second, as they do when all
+ * guests have just become busy, nobody can tell: a window from it to the next call would be a
+ * quarter too short or too long, and who slept in it seem not to have. So it is asked again.
+ */
+static void sample_guests_at(struct host *host, virConnectPtr conn, double *time_s)
+{
+	double before_s, after_s;
+	unsigned int tries = 0;
+
+	do {
+		before_s = tick_now_s();
+		ask_statistics(host, conn);
+		after_s = tick_now_s();
+	} while (host->nrecords >= 0 && took_too_long(host, after_s - before_s) &&
+		 ++tries < SAMPLE_TRIES);
+	*time_s = (before_s + after_s) / 2;
+}
+
+int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample)
+{
+	sample_guests_at(host, conn, &sample->time_s);
 	if (host->nrecords < 0) {
 		host->nrecords = 0;
 		host->records = NULL;

@@ -163,6 +163,17 @@ runs_on() { # [FAULT]: the program ran to the end and was told to stop
 	well_despite 'late = 30% 3s' 'balance_within = 20s'
 }
 
+@test "statistics come late: when they are from is known, so light loads are not taken for heavy ones" {
+	for seed in $(seq 1 20); do
+		write_scenario 28s none $'odd = 5s cpu 100%\neven = 5s cpu 40%' '' 'slow = 25% 800ms'
+		simulate "$seed" "$scenario" 2
+		runs_on
+		[ "$(grep -c '^pin .*reason=\(relieve\|swap\)' "$out")" -eq 0 ] || echo "moved again: seed $seed"
+	done >"$BATS_TEST_TMPDIR/moved"
+	cat "$BATS_TEST_TMPDIR/moved"
+	(($(wc -l <"$BATS_TEST_TMPDIR/moved") <= 1))
+}
+
 @test "a libvirt that does not tell delays" {
 	well_despite 'missing = vcpu.*.delay'
 }

@@ -7,13 +7,16 @@ setup_file() {
 	export LAB=$BATS_TEST_DIRNAME/lab CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	((EUID == 0)) || skip "needs root"
 	export prefix=cloudtest$$_vm
-	"$LAB" setup >&2
 	BALLAST_STATE=$(mktemp -d /var/tmp/ballast-cloud.XXXXXX)
 	export BALLAST_STATE
 	chmod 0755 "$BALLAST_STATE"
 	# Whether KVM works is known already.
 	mkdir "$BALLAST_STATE/cache"
 	cp /var/lib/ballast/cache/kvm-* "$BALLAST_STATE/cache/" 2>/dev/null || true
+	export disk=$BALLAST_STATE/disk.img
+	truncate -s 8M "$disk"
+	printf '\x55\xaa' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
+	"$LAB" setup --image "$disk" >&2 # with what such an image needs
 }
 
 teardown_file() {
@@ -27,12 +30,6 @@ need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 in_guest() { "$CLONE" --timeout 60s exec "$@"; }
 
 @test "a disk that boots to nothing: exit 3, what the matter may be, nothing left" {
-	need qemu-img
-	need genisoimage
-	need sfdisk
-	disk=$BATS_TEST_TMPDIR/disk.img
-	truncate -s 8M "$disk"
-	printf '\x55\xaa' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
 	run "$LAB" up --image "$disk" --prefix "$prefix" --guests 2 --memory 256M --timeout 4
 	echo "$output"
 	[ "$status" -eq 3 ]

@@ -2,6 +2,7 @@
 /* Bulk statistics: many figures of many guests in one call. */
 #include "api.h"
 
+#include "sched.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -229,6 +230,15 @@ static int check_groups(struct call *c, unsigned int *stats, unsigned int flags)
 	return call_check_flags(c, flags, FLAGS);
 }
 
+/* A caller that gets its answer late cannot tell that it is from before. */
+static void wait_slowly(void)
+{
+	uint64_t slow_ns = faults_slow(&sim_play()->faults, sim_now());
+
+	if (slow_ns)
+		sched_wait(&(struct sched_wait){.deadline_ns = sim_now() + slow_ns});
+}
+
 static int fill(struct call *c, const size_t *places, size_t count, unsigned int stats,
 		unsigned int flags, virDomainStatsRecordPtr **out)
 {
@@ -248,6 +258,7 @@ static int fill(struct call *c, const size_t *places, size_t count, unsigned int
 		n++;
 	}
 	*out = records;
+	wait_slowly();
 	return (int)n;
 }
 

@@ -172,20 +172,30 @@ static int read_restart(struct reader *r, struct faults *f)
 	return 0;
 }
 
-static int read_late(struct reader *r, struct faults *f)
+static int read_delay(struct reader *r, struct fault_late **delays, size_t *n)
 {
-	struct fault_late *bigger = append(f->lates, &f->nlates, sizeof(*f->lates));
-	struct fault_late *late;
+	struct fault_late *bigger = append(*delays, n, sizeof(*bigger));
+	struct fault_late *delay;
 
 	if (!bigger)
 		return complain(r, "less: out of memory");
-	f->lates = bigger;
-	late = &f->lates[f->nlates - 1];
-	if (r->nwords < 2 || r->nwords > 3 || parse_percent(r->words[0], 100, &late->rate) ||
-	    read_ns(r->words[1], &late->most_ns) || read_window(r->words[2], &late->window))
+	*delays = bigger;
+	delay = &bigger[*n - 1];
+	if (r->nwords < 2 || r->nwords > 3 || parse_percent(r->words[0], 100, &delay->rate) ||
+	    read_ns(r->words[1], &delay->most_ns) || read_window(r->words[2], &delay->window))
 		return complain(r, "PERCENT DURATION [FROM[-TO]], such as \"10% 500ms\"");
-	late->rate /= 100;
+	delay->rate /= 100;
 	return 0;
+}
+
+static int read_late(struct reader *r, struct faults *f)
+{
+	return read_delay(r, &f->lates, &f->nlates);
+}
+
+static int read_slow(struct reader *r, struct faults *f)
+{
+	return read_delay(r, &f->slows, &f->nslows);
 }
 
 static int read_busy(struct reader *r, struct faults *f)
@@ -223,7 +233,8 @@ static const struct {
 	const char *key;
 	int (*read)(struct reader *r, struct faults *f);
 } readers[] = {
-	{"fail", read_fail}, {"libvirtd_restart", read_restart}, {"late", read_late},
+	{"fail", read_fail}, {"libvirtd_restart", read_restart},
+	{"late", read_late}, {"slow", read_slow},
 	{"busy", read_busy}, {"missing", read_missing},
 };
 
@@ -269,6 +280,7 @@ void faults_free(struct faults *f)
 	free(f->calls);
 	free(f->restarts);
 	free(f->lates);
+	free(f->slows);
 	free(f->busies);
 	free(f->missing);
 	memset(f, 0, sizeof(*f));
@@ -344,17 +356,26 @@ uint64_t faults_next_restart(const struct faults *f, uint64_t now_ns)
 	return next;
 }
 
+static uint64_t draw_delay(struct faults *f, const struct fault_late *delays, size_t n,
+			   uint64_t at_ns)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (within(&delays[i].window, at_ns) && draw(f) < delays[i].rate)
+			ns += (uint64_t)((double)delays[i].most_ns * draw(f));
+	}
+	return ns;
+}
+
 uint64_t faults_late(struct faults *f, uint64_t due_ns)
 {
-	uint64_t late_ns = 0;
+	return draw_delay(f, f->lates, f->nlates, due_ns);
+}
 
-	for (size_t i = 0; i < f->nlates; i++) {
-		const struct fault_late *late = &f->lates[i];
-
-		if (within(&late->window, due_ns) && draw(f) < late->rate)
-			late_ns += (uint64_t)((double)late->most_ns * draw(f));
-	}
-	return late_ns;
+uint64_t faults_slow(struct faults *f, uint64_t now_ns)
+{
+	return draw_delay(f, f->slows, f->nslows, now_ns);
 }
 
 bool faults_busy(struct faults *f, uint64_t now_ns)

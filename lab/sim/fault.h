@@ -30,7 +30,7 @@ struct fault_call {
 	unsigned int seen; /* calls of the function within the window so far */
 };
 
-/* late = RATE DURATION [FROM[-TO]] */
+/* late, slow = PERCENT DURATION [FROM[-TO]] */
 struct fault_late {
 	double rate;
 	uint64_t most_ns;
@@ -48,8 +48,8 @@ struct faults {
 	size_t ncalls;
 	struct fault_window *restarts; /* libvirtd is down, and connections made before are dead */
 	size_t nrestarts;
-	struct fault_late *lates;
-	size_t nlates;
+	struct fault_late *lates, *slows;
+	size_t nlates, nslows;
 	struct fault_busy *busies;
 	size_t nbusies;
 	char **missing; /* globs of bulk statistics that this libvirt has not */
@@ -79,6 +79,9 @@ uint64_t faults_next_restart(const struct faults *f, uint64_t now_ns);
 
 /* By how much a wake-up that is due at due_ns comes late; mostly 0. */
 uint64_t faults_late(struct faults *f, uint64_t due_ns);
+
+/* How much longer than it takes a call of bulk statistics takes; mostly 0. */
+uint64_t faults_slow(struct faults *f, uint64_t now_ns);
 
 /* Whether a guest's monitor is busy with somebody else's question just now. */
 bool faults_busy(struct faults *f, uint64_t now_ns);
