@@ -37,6 +37,7 @@ struct activity {
 	double at_s;
 	unsigned long long cpu_ns; /* of all vCPUs */
 	unsigned long long balloon_kib;
+	unsigned long long told_kib; /* that libvirt knows of, and writes into the save file */
 };
 
 static int look(virDomainPtr dom, struct activity *now)
@@ -49,7 +50,7 @@ static int look(virDomainPtr dom, struct activity *now)
 		return -1;
 	now->at_s = tick_now_s();
 	now->cpu_ns = info.cpuTime;
-	now->balloon_kib = info.memory;
+	now->balloon_kib = now->told_kib = info.memory;
 	/* What QEMU says now; the figure before is as old as its last event, up to a second. */
 	n = virDomainMemoryStats(dom, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
 	for (int i = 0; i < n; i++)
@@ -58,7 +59,11 @@ static int look(virDomainPtr dom, struct activity *now)
 	return 0;
 }
 
-/* 0 once it is quiet; −1 with a line in error. */
+/*
+ * 0 once it is quiet; −1 with a line in error. QEMU tells libvirt of balloons once a second: a
+ * guest saved before that would be restored with a size that it has not, and that no event
+ * corrects.
+ */
 static int await_quiet(struct session *session, virDomainPtr dom, unsigned long long wanted_kib,
 		       double end_s, char error[SAVED_ERROR_MAX])
 {
@@ -76,7 +81,8 @@ static int await_quiet(struct session *session, virDomainPtr dom, unsigned long 
 			return saved_refuse(error, "%s", virGetLastErrorMessage());
 		pct = (double)(now.cpu_ns - before.cpu_ns) / 1e7 / (now.at_s - before.at_s);
 		if (pct <= QUIET_PCT && now.balloon_kib == before.balloon_kib &&
-		    llabs((long long)(now.balloon_kib - wanted_kib)) <= BALLOON_OFF_KIB)
+		    llabs((long long)(now.balloon_kib - wanted_kib)) <= BALLOON_OFF_KIB &&
+		    now.told_kib == now.balloon_kib)
 			return 0;
 		log_verbose("not quiet: vCPUs use %.0f %%, balloon %llu of %llu KiB", pct,
 			    now.balloon_kib, wanted_kib);

@@ -73,6 +73,13 @@ golden() {
 		before=$(date +%s)
 		now=$(in_guest $prefix$i /bin/date +%s)
 		((now >= before - 2 && now <= $(date +%s) + 2)) # set from a clock that counts seconds
+		# What libvirt tells of its balloon is what it has; QEMU says so once a second.
+		for ((t = 0; t < 50; t++)); do
+			told=$(virsh domstats --balloon "$prefix$i" | sed -n 's/.*balloon.current=//p')
+			((told != 256 * 1024)) || break
+			sleep 0.1
+		done
+		[ "$told" -eq $((256 * 1024)) ]
 		virsh dumpxml $prefix$i | grep -q "$BALLAST_STATE/guests/$prefix$i/serial.log"
 	done
 	[ "$(virsh list --persistent --name | grep -c "^$prefix")" -eq 2 ]
