@@ -123,19 +123,24 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[[ $output == *"not complete"* ]]
 }
 
-@test "interrupted: the run is stopped, the lab taken down, nothing left" {
-	submission sleeps
+# Ends a grade once a line with that is among the calls.
+interrupted_when() {
+	local pid i status=0
 	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
 	pid=$!
 	for ((i = 0; i < 600; i++)); do
-		! grep -q running "$CALLS" || break
+		! grep -q "$1" "$CALLS" || break
 		kill -0 "$pid"
 		sleep 0.1
 	done
 	kill -TERM "$pid"
-	status=0
 	wait "$pid" || status=$?
 	[ "$status" -eq 143 ]
+}
+
+@test "interrupted: the run is stopped, the lab taken down, nothing left" {
+	submission sleeps
+	interrupted_when running
 	grep -q stopped "$CALLS"
 	[ "$(tail -n 1 "$CALLS")" = "down --prefix aos_vm" ]
 	[ -z "$(ls -A "$TMPDIR")" ]
@@ -230,17 +235,7 @@ key() { # FILE KEY: the first value of that key, at any depth
 @test "interrupted while building: nothing is left" {
 	mkdir -p "$sub/cpu"
 	printf 'all:\n\techo building >>"%s"; sleep 1000.%s\n' "$CALLS" $$ >"$sub/cpu/Makefile"
-	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" &
-	pid=$!
-	for ((i = 0; i < 600; i++)); do
-		! grep -q building "$CALLS" || break
-		kill -0 "$pid"
-		sleep 0.1
-	done
-	kill -TERM "$pid"
-	status=0
-	wait "$pid" || status=$?
-	[ "$status" -eq 143 ]
+	interrupted_when building
 	[ -z "$(ls -A "$TMPDIR")" ]
 	run -1 pgrep -f "sleep 1000.$$"
 }

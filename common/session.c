@@ -8,10 +8,11 @@
 #include <libvirt/virterror.h>
 #include <math.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* libvirtd restarts in about a second. Asking a socket that is not there costs nothing, while guests
- * whose controller sleeps on may be in need. */
+/* libvirtd restarts in about a second. Asking a socket that is not there costs nothing, while
+ * guests whose controller sleeps on may be in need. */
 #define BACKOFF_FIRST_S 1.0
 #define BACKOFF_MOST_S	4.0
 
@@ -145,6 +146,17 @@ void session_wait(struct session *s, double deadline_s)
 void session_wake(struct session *s)
 {
 	s->woken = true;
+}
+
+bool session_is_local(virConnectPtr conn)
+{
+	const char *type = virConnectGetType(conn);
+	char *uri = virConnectGetURI(conn);
+	const char *place = uri ? strstr(uri, "://") : NULL;
+	bool local = place && place[3] == '/' && type && strcasecmp(type, "test") != 0;
+
+	free(uri);
+	return local;
 }
 
 void session_close(struct session *s)

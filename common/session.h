@@ -47,6 +47,9 @@ void session_wait(struct session *s, double deadline_s);
 /* For event callbacks: makes session_wait() return so that the loop looks at once. */
 void session_wake(struct session *s);
 
+/* Is the hypervisor this machine, so that /proc and the clock here are its own? */
+bool session_is_local(virConnectPtr conn);
+
 /* Closes the connection; warns if references were leaked. */
 void session_close(struct session *s);
 

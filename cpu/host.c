@@ -5,6 +5,7 @@
 #include "host.h"
 
 #include "log.h"
+#include "session.h"
 #include "tick.h"
 #include "units.h"
 #include "xml.h"
@@ -169,23 +170,11 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 	}
 }
 
-/* Is the hypervisor this machine? Then /proc/stat is its load. */
-static bool is_local(virConnectPtr conn)
-{
-	const char *type = virConnectGetType(conn);
-	char *uri = virConnectGetURI(conn);
-	const char *place = uri ? strstr(uri, "://") : NULL;
-	bool local = place && place[3] == '/' && type && strcasecmp(type, "test") != 0;
-
-	free(uri);
-	return local;
-}
-
 void host_opened(virConnectPtr conn, void *opaque)
 {
 	struct host *host = opaque;
 
-	host->local = is_local(conn);
+	host->local = session_is_local(conn);
 	host->pcpus_changed = true;
 	host->tunable_event =
 		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE,
@@ -713,15 +702,6 @@ static void ask_statistics(struct host *host, virConnectPtr conn)
 			flags);
 }
 
-/* Much longer than it usually takes, or there is nothing to compare with and it is long. */
-static bool took_too_long(struct host *host, double took_s)
-{
-	double usual_s = host->usual_call_s;
-
-	host->usual_call_s = usual_s > 0 ? fmin(took_s, 1.2 * usual_s) : took_s;
-	return took_s > SLOW_CALL_S + 2 * usual_s;
-}
-
 /*
  * Bulk statistics, and when they are from. Of a call that took half a second, as they do when all
  * guests have just become busy, nobody can tell: a window from it to the next call would be a
@@ -729,16 +709,16 @@ static bool took_too_long(struct host *host, double took_s)
  */
 static void sample_guests_at(struct host *host, virConnectPtr conn, double *time_s)
 {
-	double before_s, after_s;
-	unsigned int tries = 0;
+	for (unsigned int i = 0; i < SAMPLE_TRIES; i++) {
+		double before_s = tick_now_s(), took_s, usual_s = host->usual_call_s;
 
-	do {
-		before_s = tick_now_s();
 		ask_statistics(host, conn);
-		after_s = tick_now_s();
-	} while (host->nrecords >= 0 && took_too_long(host, after_s - before_s) &&
-		 ++tries < SAMPLE_TRIES);
-	*time_s = (before_s + after_s) / 2;
+		took_s = tick_now_s() - before_s;
+		*time_s = before_s + took_s / 2;
+		host->usual_call_s = usual_s > 0 ? fmin(took_s, 1.2 * usual_s) : took_s;
+		if (host->nrecords < 0 || took_s <= SLOW_CALL_S + 2 * usual_s)
+			break;
+	}
 }
 
 int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample)
@@ -846,6 +826,8 @@ int host_save(const struct host *host, struct saved *saved)
 static int restore_vcpu(virConnectPtr conn, const struct saved_vcpu *vcpu, int total)
 {
 	virDomainPtr dom = virDomainLookupByUUID(conn, vcpu->uuid);
+	const char *name =
+		dom ? virDomainGetName(dom) : NULL; /* asked later, it would forget the error */
 	size_t maplen = VIR_CPU_MAPLEN(total);
 	unsigned char *map = calloc(1, maplen);
 	int result = -1;
@@ -855,14 +837,9 @@ static int restore_vcpu(virConnectPtr conn, const struct saved_vcpu *vcpu, int t
 	else if (map && cpumap_parse(vcpu->affinity, map, maplen) == 0)
 		result = virDomainPinVcpuFlags(dom, vcpu->number, map, (int)maplen,
 					       VIR_DOMAIN_AFFECT_LIVE);
-	if (result < 0) {
-		char *why =
-			strdup(virGetLastErrorMessage()); /* asking the name forgets the error */
-
-		log_warn("guest %s: putting vCPU %u back to %s: %s", virDomainGetName(dom),
-			 vcpu->number, vcpu->affinity, why ? why : "out of memory");
-		free(why);
-	}
+	if (result < 0)
+		log_warn("guest %s: putting vCPU %u back to %s: %s", name, vcpu->number,
+			 vcpu->affinity, virGetLastErrorMessage());
 	if (dom)
 		virDomainFree(dom);
 	free(map);

@@ -118,18 +118,6 @@ static struct guest *guest_of(const struct host *host, virDomainPtr dom)
 
 /* --- the connection --- */
 
-/* Is the hypervisor this machine? Then /proc/meminfo is its memory, and its clock is ours. */
-static bool is_local(virConnectPtr conn)
-{
-	const char *type = virConnectGetType(conn);
-	char *uri = virConnectGetURI(conn);
-	const char *place = uri ? strstr(uri, "://") : NULL;
-	bool local = place && place[3] == '/' && type && strcasecmp(type, "test") != 0;
-
-	free(uri);
-	return local;
-}
-
 /* The loop is to look at once. */
 static void wake(struct host *host)
 {
@@ -181,7 +169,7 @@ void host_opened(virConnectPtr conn, void *opaque)
 {
 	struct host *host = opaque;
 
-	host->local = is_local(conn);
+	host->local = session_is_local(conn);
 	host->balloon_event =
 		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
 						 VIR_DOMAIN_EVENT_CALLBACK(on_balloon), host, NULL);
