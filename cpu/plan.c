@@ -62,6 +62,15 @@
 #define GAIN_LEAST_SETTLED 0.25
 
 /*
+ * A spread that is no news, less than this part of the threshold above what the last tick left or
+ * aimed at, is not acted on, if it is over the threshold or can be made less by less than that,
+ * until so many ticks in a row say the same: beliefs wander with the noise they are made of, and
+ * what lies close to the threshold crosses it to and fro. A change of load is larger.
+ */
+#define NEWS_LEAST  0.5
+#define SMALL_TICKS 3U
+
+/*
  * A move that goes back to where the vCPU was within so many ticks undoes the earlier one. Then the
  * vCPU rests for 4, 8 … at most 256 ticks, so that nothing that is misread can make it go to and
  * fro for ever; all is forgotten once it has stayed for twice as long.
@@ -72,8 +81,10 @@
 
 struct cpu_state {
 	struct cpu_tracks tracks;
-	unsigned int held; /* ticks in a row */
-	bool settled;	   /* the last tick made a plan, or found that none was worth its moves */
+	unsigned int held;   /* ticks in a row */
+	bool unreached;	     /* the last tick made a plan, or found that none was worth its moves */
+	double expected_pct; /* the spread that was left, or aimed at */
+	unsigned int small;  /* ticks in a row that would have gained a little */
 };
 
 void cpu_policy_init(struct cpu_policy *policy)
@@ -183,6 +194,7 @@ struct decision {
 	bool *parted;  /* [problem.nvcpus] moved for another reason than load */
 	double *load;  /* [problem.npcpus] scratch */
 	bool *touched; /* [problem.npcpus] scratch */
+	bool small;    /* it would gain a little, which is to be seen again before it counts */
 };
 
 static enum cpu_reason find_reason(const struct decision *d, size_t v)
@@ -293,21 +305,27 @@ static double find_doubt(struct decision *d)
 	return 2 * sqrt(first + second);
 }
 
-/* Is a solution worth its moves: does it gain more than they cost, and at least that much? */
-static bool is_worth(struct decision *d, const struct cpu_solution *solution, double least_gain)
+/*
+ * What a solution gains in spread, if that is worth its moves: more than they cost, and at least
+ * that much. Else 0.
+ */
+static double find_gain(struct decision *d, const struct cpu_solution *solution, double least_gain)
 {
 	const struct table *table = &d->table;
 	struct span now, then;
+	double gain;
 
 	/* What floats must be placed, whatever it costs. */
 	if (table->floating)
-		return true;
+		return INFINITY;
 	sum_loads(table, table->at, 0, d->load);
 	now = measure(d->load, table->problem.npcpus);
 	sum_loads(table, solution->to, 0, d->load);
 	then = measure(d->load, table->problem.npcpus);
-	return now.most - now.least - (then.most - then.least) > least_gain &&
-	       now.astray - then.astray > d->policy->cost_pct * (double)solution->moves;
+	gain = now.most - now.least - (then.most - then.least);
+	if (now.astray - then.astray <= d->policy->cost_pct * (double)solution->moves)
+		return 0;
+	return gain > least_gain ? gain : 0;
 }
 
 /* Searches among the places on the guests' own nodes, and everywhere if that gains enough. */
@@ -336,10 +354,21 @@ static int search_nodes(struct decision *d, struct cpu_solution *solution)
 	return 0;
 }
 
-/* Balances the loads into to[], if that is worth its moves. */
-static int balance(struct decision *d, bool settled)
+/* Is there so little to say for a plan with that gain that it is to be seen again? */
+static bool is_small(const struct decision *d, const struct cpu_state *state, double gain)
 {
-	double part = settled ? GAIN_LEAST_SETTLED : GAIN_LEAST;
+	double least = NEWS_LEAST * d->policy->threshold_pct;
+	double over = d->plan->spread_pct - d->policy->threshold_pct;
+
+	/* What floats must be placed. */
+	return !d->table.floating && d->plan->spread_pct - state->expected_pct < least &&
+	       fmin(gain, over) < least;
+}
+
+/* Balances the loads into to[], if that is worth its moves and need not be seen again first. */
+static int balance(struct decision *d, const struct cpu_state *state)
+{
+	double part = state->unreached ? GAIN_LEAST_SETTLED : GAIN_LEAST, gain;
 	double least_gain = fmax(find_doubt(d), part * d->policy->threshold_pct);
 	struct cpu_solution solution = {0};
 	int result = search_nodes(d, &solution);
@@ -347,7 +376,11 @@ static int balance(struct decision *d, bool settled)
 	if (result == 0) {
 		d->plan->best_spread_pct = solution.spread_bound;
 		d->plan->verdict = CPU_BEST;
-		if (is_worth(d, &solution, least_gain)) {
+		gain = find_gain(d, &solution, least_gain);
+		d->small = gain > 0 && is_small(d, state, gain);
+		if (d->small && state->small + 1 < SMALL_TICKS) {
+			d->plan->verdict = CPU_HELD;
+		} else if (gain > 0) {
 			d->plan->bound = solution.bound;
 			d->plan->exact = solution.exact;
 			memcpy(d->to, solution.to, d->table.problem.nvcpus * sizeof(*d->to));
@@ -385,7 +418,7 @@ static int choose(struct decision *d, const struct cpu_state *state)
 	/* A plan never makes the worst pCPU worse; unless what floats must go somewhere. */
 	table->problem.top_most = table->floating ? INFINITY : cpu_top(&table->problem, table->at);
 	d->plan->verdict = judge(table, d->policy, d->plan, d->load);
-	if (d->plan->verdict == CPU_ACT && balance(d, state->settled))
+	if (d->plan->verdict == CPU_ACT && balance(d, state))
 		return -1;
 	/* While something floats for want of load there is nothing to part. */
 	if (d->plan->verdict != CPU_QUIET && part(d))
@@ -508,7 +541,10 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 		state->tracks = next;
 		next = old;
 		state->held = held;
-		state->settled = plan->verdict == CPU_ACT || plan->verdict == CPU_BEST;
+		state->small = decision.small ? state->small + 1 : 0;
+		state->expected_pct = plan->plan_spread_pct;
+		state->unreached = plan->verdict == CPU_ACT || plan->verdict == CPU_BEST ||
+				   (plan->verdict == CPU_HELD && state->unreached);
 	}
 out:
 	cpu_tracks_free(&next);

@@ -470,6 +470,43 @@ static void test_nothing_is_moved_for_less_than_it_costs(void **state)
 	assert_int_equal(m->plan.verdict, CPU_BEST);
 }
 
+/* What crosses the threshold by a breath is seen several times in a row before it counts. */
+static void test_a_breath_over_the_threshold_waits(void **state)
+{
+	struct made_up *m = *state;
+	size_t large;
+
+	m->sample.npcpus = 2;
+	large = made_up_guest(m, 0, 60);
+	made_up_guest(m, 0, 6);
+	made_up_guest(m, 1, 57);
+	assert_int_equal(made_up_run(m, 4), 0);
+	m->demand[large] = 61.5;
+	/* One window to notice, one to be sure; then it is not new any more. */
+	assert_int_equal(made_up_run(m, 2), 0);
+	assert_int_equal(m->plan.verdict, CPU_HELD);
+	m->demand[large] = 60;
+	assert_int_equal(made_up_run(m, 3), 0);
+	assert_int_equal(m->plan.verdict, CPU_BALANCED);
+	m->demand[large] = 61.5;
+	assert_int_equal(made_up_run(m, 8), 1);
+	assert_int_equal(m->plan.verdict, CPU_BALANCED);
+}
+
+static void test_what_floats_is_placed_without_waiting(void **state)
+{
+	struct made_up *m = *state;
+	size_t late;
+
+	m->sample.npcpus = 2;
+	made_up_guest(m, 0, 60);
+	made_up_guest(m, 1, 57);
+	assert_int_equal(made_up_run(m, 6), 0);
+	late = made_up_guest(m, CPU_FLOATING, 15);
+	made_up_run(m, 3);
+	assert_int_not_equal(m->vcpus[late].pcpu, CPU_FLOATING);
+}
+
 static void test_guests_stay_on_their_node(void **state)
 {
 	struct made_up *m = *state;
@@ -588,6 +625,8 @@ int main(void)
 		TEST(test_the_hosts_own_load_counts),
 		TEST(test_restrictions_are_kept),
 		TEST(test_nothing_is_moved_for_less_than_it_costs),
+		TEST(test_a_breath_over_the_threshold_waits),
+		TEST(test_what_floats_is_placed_without_waiting),
 		TEST(test_guests_stay_on_their_node),
 		TEST(test_memory_says_which_node),
 		TEST(test_busy_vcpus_of_a_guest_are_parted),
