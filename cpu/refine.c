@@ -15,12 +15,15 @@
 #define PART_VCPUS  28
 #define PART_CHANCE 2
 
-/*
- * Steps of the search that a part is given in the first two rounds, twice as many in the next two …
- */
+/* Steps of the search that a part is given; and how many rounds there are at most. */
 #define PART_NODES 1000UL
-/* … and so on, until the steps there are in all are used up; that many rounds at most. */
-#define ROUNDS 24U
+#define ROUNDS	   40U
+
+/*
+ * Every other round any plan of as few moves does, for the sake of another start to the next; then
+ * this part of all steps is for moving as little load as possible again.
+ */
+#define LAST_SHARE 8
 
 struct refinement {
 	const struct cpu_problem *problem;
@@ -32,6 +35,7 @@ struct refinement {
 	size_t group[PART_PCPUS], ngroup;
 	unsigned long *nodes;
 	unsigned int round, dice;
+	bool astray; /* among plans of equally many moves any will do */
 };
 
 /* Who is where. */
@@ -163,6 +167,7 @@ static void build(const struct refinement *r, struct part *part)
 		.allowed = whole->allowed ? part->allowed : NULL,
 		.top_most = r->high,
 		.bottom_least = r->low,
+		.whim = r->astray ? r->dice | 1 : 0,
 	};
 	for (size_t i = 0; i < r->ngroup; i++)
 		add_pcpu(r, part, i);
@@ -179,7 +184,7 @@ static void build(const struct refinement *r, struct part *part)
 /* Solves the group. 0, or −1 when out of memory. */
 static int solve(struct refinement *r)
 {
-	unsigned long given = PART_NODES << r->round / 2, nodes;
+	unsigned long given = PART_NODES, nodes;
 	struct part part;
 	int64_t before;
 	bool failed;
@@ -212,6 +217,7 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 	struct refinement r = {.problem = problem, .to = to, .nodes = nodes};
 	double spare = fmax(target - cpu_spread(problem, to), 0), top = cpu_top(problem, to);
 	size_t bound = cpu_moves_bound(problem, target);
+	unsigned long kept;
 	int result = -1;
 
 	r.high = fmin(top + spare / 2, fmax(problem->top_most, top));
@@ -225,9 +231,17 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 		link_homes(&r);
 		result = 0;
 	}
+	kept = *nodes / LAST_SHARE;
+	*nodes -= kept;
 	for (; result == 0 && r.round < ROUNDS && *nodes; r.round++) {
 		if (cpu_count_moves(problem, to) <= bound)
 			break;
+		r.astray = r.round % 2;
+		result = round_once(&r);
+	}
+	*nodes += kept;
+	if (result == 0 && r.round > 1) {
+		r.astray = false;
 		result = round_once(&r);
 	}
 	free(r.first);

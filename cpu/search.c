@@ -54,12 +54,23 @@ static int distance(const struct cpu_problem *problem, int from, int to)
 	return 1;
 }
 
+/* A number below 16, by chance. */
+static int64_t roll(unsigned int whim, size_t vcpu, int pcpu)
+{
+	uint32_t x = whim + (uint32_t)vcpu * 0x9e3779b9u + (uint32_t)pcpu * 0x85ebca6bu;
+
+	x = (x ^ x >> 15) * 0x2c1b3c6du;
+	return (x ^ x >> 13) >> 8 & 15;
+}
+
 int64_t cpu_cost_at(const struct cpu_problem *problem, size_t vcpu, int pcpu)
 {
 	int from = problem->at[vcpu];
 
 	if (from == CPU_NOWHERE || from == pcpu)
 		return 0;
+	if (problem->whim)
+		return CPU_COST_MOVE + roll(problem->whim, vcpu, pcpu) * COST_LOAD;
 	return CPU_COST_MOVE + (int64_t)(problem->demand[vcpu] / LOAD_STEP + 0.5) * COST_LOAD +
 	       distance(problem, from, pcpu) * COST_DISTANCE;
 }

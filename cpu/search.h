@@ -43,6 +43,7 @@ struct cpu_problem {
 	double bottom_least; /* nor less than this; for parts of a problem, else 0 */
 	double move_cost;    /* points of spread above the threshold that a move must be worth */
 	unsigned long node_budget; /* steps of the complete search */
+	unsigned int whim; /* not 0: of plans of equally many moves one by chance, not by load */
 };
 
 struct cpu_solution {
