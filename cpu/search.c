@@ -291,13 +291,17 @@ static int find_comfortable(const struct cpu_problem *problem, double target, do
 	return 0;
 }
 
-/* The same of a large host, where there is no time for both. */
+/*
+ * The same of a large host, where there is no time for both; not closer to the least spread than
+ * that either, or it would take many moves.
+ */
 static int find_comfortable_large(const struct cpu_problem *problem, double target,
 				  unsigned long *nodes, struct cpu_solution *solution)
 {
 	double less = COMFORT_LARGE * problem->threshold;
+	double closer = fmin(fmax(target - less, solution->spread_bound + less), target);
 
-	if (find_fewest(problem, target - less, nodes, solution))
+	if (find_fewest(problem, closer, nodes, solution))
 		return -1;
 	return solution->spread > target + CPU_EPSILON
 		       ? find_fewest(problem, target, nodes, solution)
