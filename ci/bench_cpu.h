@@ -26,6 +26,7 @@ struct bench_case {
 	const char *title;
 	size_t npcpus, nguests, vcpus; /* vcpus: of each guest */
 	unsigned int seeds;	       /* how many random instances */
+	unsigned int bounded;	       /* of the first so many, ours is put beside a sharp bound */
 	unsigned int warmup; /* ticks at the loads before somebody pins all to the start; 0: unknown
 				loads */
 	unsigned int ticks;  /* from the loads' beginning, or from that moment */
@@ -66,6 +67,17 @@ const int *bench_host_last(const struct bench_host *host);
 
 /* CPU time the loads of each vCPU got since the last call, in percent of a pCPU. */
 void bench_host_got(struct bench_host *host, double *got);
+
+/* --- what none can do better --- */
+
+struct cpu_problem;
+
+/*
+ * No assignment within that spread has fewer moves: a sharper bound than the policy's own, which
+ * takes seconds on large hosts. known: a number of moves that is enough; rounds: of improving it.
+ */
+double bench_bound(const struct cpu_problem *problem, double spread, double known,
+		   unsigned int rounds);
 
 /* --- rules --- */
 

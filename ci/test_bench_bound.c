@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* The benchmark's sharp bound beside the exact search: never above it, and mostly as much. */
+#include "bench_cpu.h"
+#include "optimum.h"
+#include "search.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define SEEDS	   200
+#define VCPUS_MOST 12
+#define PCPUS_MOST 4
+#define ROUNDS	   100
+
+/* Adds what is found to the sums; fails if the bound is above the fewest moves there are. */
+static void compare(unsigned int seed, double *fewest, double *bounds)
+{
+	double base[PCPUS_MOST] = {0}, demand[VCPUS_MOST], spread, few, bound;
+	size_t n, m;
+	int at[VCPUS_MOST];
+	bool exact;
+
+	srand(seed);
+	n = 4 + (size_t)rand() % (VCPUS_MOST - 3);
+	m = 2 + (size_t)rand() % (PCPUS_MOST - 1);
+	for (size_t v = 0; v < n; v++) {
+		demand[v] = seed % 2 ? 5 + rand() % 96 : 4 * pow(1 + rand() % 25, 0.7);
+		at[v] = rand() % (int)m;
+	}
+	struct optimum_problem judge = {.nvcpus = n, .npcpus = m, .demand = demand, .start = at};
+	struct cpu_problem problem = {.top_most = INFINITY,
+				      .npcpus = m,
+				      .base = base,
+				      .nvcpus = n,
+				      .demand = demand,
+				      .at = at};
+
+	spread = optimum_spread(&judge, 0, NULL, &exact) + rand() % 12;
+	few = optimum_moves(&judge, spread, &exact);
+	assert_true(exact);
+	bound = bench_bound(&problem, spread, few, ROUNDS);
+	if (bound > few)
+		fail_msg("seed %u: at least %g moves, but %g will do", seed, bound, few);
+	*fewest += few;
+	*bounds += bound;
+}
+
+static void test_never_above_the_fewest(void **state)
+{
+	double fewest = 0, bounds = 0;
+
+	(void)state;
+	for (unsigned int seed = 1; seed <= SEEDS; seed++)
+		compare(seed, &fewest, &bounds);
+	assert_true(bounds > 0.85 * fewest);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_never_above_the_fewest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
