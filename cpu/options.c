@@ -17,7 +17,7 @@
 #define INTERVAL_LEAST_S 0.05
 #define INTERVAL_MOST_S	 86400.0
 
-/* What --explain and --restore look at for want of an interval. */
+/* What --once and --explain look at for want of an interval. */
 #define MOMENT_S 1.0
 
 /*
@@ -73,7 +73,8 @@ static void print_help(void)
 	       "Pins the vCPUs of running guests so that every pCPU carries a similar load, with "
 	       "as\n"
 	       "few pin changes as possible. INTERVAL: seconds between decisions, such as 2 or "
-	       "0.5.\n"
+	       "0.5;\n"
+	       "may be left out with --once, which then looks at 1 second.\n"
 	       "\n"
 	       "  -c, --connect URI       libvirt's (qemu:///system)\n"
 	       "  -n, --dry-run           say what would be pinned, change nothing\n"

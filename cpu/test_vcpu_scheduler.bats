@@ -53,6 +53,13 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	RUNTIME_DIRECTORY=/nowhere/run refused "/nowhere/run" -c test:///default 2
 }
 
+@test "--once needs no interval" {
+	run ./vcpu_scheduler -c test:///default -1
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^tick=' <<<"$output")" -eq 2 ] # the first has nothing to compare with
+	refused "one argument only" -1 2 3
+}
+
 @test "one instance per host; what only looks may run beside it" {
 	./vcpu_scheduler -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!

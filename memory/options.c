@@ -24,7 +24,9 @@ static void print_help(void)
 	printf("Usage: " PROGRAM " [options] INTERVAL\n"
 	       "Moves memory between running guests with their balloons, so that every guest "
 	       "keeps\n"
-	       "some unused and the host is never starved. INTERVAL: seconds between decisions.\n"
+	       "some unused and the host is never starved. INTERVAL: seconds between decisions; "
+	       "may be\n"
+	       "left out with --once.\n"
 	       "\n"
 	       "  -c, --connect URI        libvirt's (qemu:///system)\n"
 	       "  -n, --dry-run            say what would be set, change nothing\n"
@@ -237,15 +239,15 @@ struct args parse_args(int argc, char **argv)
 			refuse_option(option, argv);
 		parse_option(&args, option);
 	}
-	/* These two look at one moment, or at none: the interval is not theirs. */
-	if (optind == argc && (args.replay || args.explain))
-		return args;
-	if (optind == argc)
+	/* These look at one moment, or at none: the interval is not theirs. */
+	args.interval_s = args.policy.interval_s;
+	if (optind == argc && !args.replay && !args.once)
 		die(EXIT_USAGE,
 		    "the interval is missing: seconds between decisions, e.g. '" PROGRAM " 2'");
 	if (optind + 1 < argc)
 		die(EXIT_USAGE, "%s: there is one argument only, the interval", argv[optind + 1]);
-	if (parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args.interval_s))
+	if (optind < argc &&
+	    parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args.interval_s))
 		die(EXIT_USAGE, "%s: the interval must be a number of seconds from %g to %g",
 		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
 	args.policy.interval_s = args.interval_s;

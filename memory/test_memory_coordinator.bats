@@ -91,6 +91,13 @@ host_with() {
 	[ "${#lines[@]}" -eq 1 ]
 }
 
+@test "--once needs no interval" {
+	run ./memory_coordinator -c test:///default -1
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	refused "one argument only" -1 2 3
+}
+
 @test "a second instance on the host is refused" {
 	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
