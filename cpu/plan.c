@@ -277,14 +277,21 @@ static void remember(struct decision *d)
 	}
 }
 
+static double load_of(const struct decision *d, size_t column)
+{
+	return d->plan->pcpus[d->table.pcpu[column]].load_pct;
+}
+
 /*
  * How far the spread may be off by chance: twice the standard error of the difference of two loads,
- * those of the busiest and the idlest pCPU; each a sum of beliefs, and of what else runs there.
+ * those of the busiest and the idlest pCPU; each a sum of beliefs, and of what else runs there. (Of
+ * the least certain two, before: on 256 pCPUs there is always one of which nothing is certain.)
  */
 static double find_doubt(struct decision *d)
 {
 	const struct table *table = &d->table;
-	double *variance = d->load, first = 0, second = 0;
+	size_t busiest = 0, idlest = 0;
+	double *variance = d->load;
 
 	for (size_t c = 0; c < table->problem.npcpus; c++) {
 		double error = d->tracks->pcpus[table->pcpu[c]].noise_pct;
@@ -297,12 +304,11 @@ static double find_doubt(struct decision *d)
 		if (table->at[v] != CPU_NOWHERE)
 			variance[table->at[v]] += error * error;
 	}
-	/* Not knowing which two it will be, the least certain. */
-	for (size_t c = 0; c < table->problem.npcpus; c++) {
-		second = fmax(second, fmin(first, variance[c]));
-		first = fmax(first, variance[c]);
+	for (size_t c = 1; c < table->problem.npcpus; c++) {
+		busiest = load_of(d, c) > load_of(d, busiest) ? c : busiest;
+		idlest = load_of(d, c) < load_of(d, idlest) ? c : idlest;
 	}
-	return 2 * sqrt(first + second);
+	return 2 * sqrt(variance[busiest] + variance[idlest]);
 }
 
 /*
