@@ -126,8 +126,11 @@ static double true_spread(const struct truth *t, const int *at)
 /* What all pCPUs as one would give: everybody's demand, up to a common level. */
 static void find_due(struct truth *t)
 {
-	double room = t->c->open_eyes ? INFINITY : 100.0 * (double)t->c->npcpus, level = 100;
+	double room = t->c->open_eyes ? INFINITY : 100.0 * (double)t->c->npcpus, level = 0;
 
+	/* From the largest demand downwards: a level above that would limit nobody. */
+	for (size_t v = 0; v < t->nvcpus; v++)
+		level = fmax(level, t->demand[v]);
 	for (int round = 0; round < 100; round++) {
 		double sum = 0, limited = 0;
 
@@ -226,6 +229,9 @@ struct run {
 	struct cpu_state *state;
 	struct cpu_policy policy;
 	struct cpu_plan plan;
+	struct cpu_sample told; /* to a rule that knows */
+	struct cpu_vcpu *told_vcpus;
+	struct cpu_pcpu *told_pcpus;
 	/* of the segment: */
 	bool counted;
 	int *start;	 /* where everything was pinned at its beginning */
@@ -241,9 +247,32 @@ static double cpu_now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* The sample of a host where everybody gets what is due, whatever the pCPU. */
+static const struct cpu_sample *tell_all(struct run *r, const struct cpu_sample *sample)
+{
+	double elapsed_s = sample->time_s - r->told.time_s;
+
+	r->told = *sample;
+	r->told.vcpus = r->told_vcpus;
+	for (size_t v = 0; v < r->nvcpus; v++) {
+		r->run_ns[v] += (uint64_t)(r->truth.due[v] / 100 * elapsed_s * 1e9);
+		r->told_vcpus[v] = sample->vcpus[v];
+		r->told_vcpus[v].run_ns = r->run_ns[v];
+		r->told_vcpus[v].delay_ns = 0;
+	}
+	for (size_t p = 0; p < sample->npcpus; p++) {
+		r->told_pcpus[p] = sample->pcpus[p];
+		r->told_pcpus[p].busy_ns = CPU_NOT_KNOWN;
+	}
+	r->told.pcpus = r->told_pcpus;
+	return &r->told;
+}
+
 /* What ours says, as positions. */
 static void ask_ours(struct run *r, const struct cpu_sample *sample)
 {
+	if (r->rule->knows)
+		sample = tell_all(r, sample);
 	if (cpu_plan(r->state, &r->policy, sample, &r->plan))
 		abort();
 	for (size_t i = 0; i < r->plan.npins; i++)
@@ -518,6 +547,8 @@ static void run_once(const struct bench_case *c, const struct bench_rule *rule, 
 	r.usage = calloc(r.nvcpus, sizeof(*r.usage));
 	r.got = calloc(r.nvcpus, sizeof(*r.got));
 	r.run_ns = calloc(r.nvcpus, sizeof(*r.run_ns));
+	r.told_vcpus = calloc(r.nvcpus, sizeof(*r.told_vcpus));
+	r.told_pcpus = calloc(c->npcpus, sizeof(*r.told_pcpus));
 	r.truth = (struct truth){.c = c,
 				 .nvcpus = r.nvcpus,
 				 .demand = calloc(r.nvcpus, sizeof(double)),
@@ -555,6 +586,8 @@ static void run_once(const struct bench_case *c, const struct bench_rule *rule, 
 	free(r.usage);
 	free(r.got);
 	free(r.run_ns);
+	free(r.told_vcpus);
+	free(r.told_pcpus);
 	free(r.truth.demand);
 	free(r.truth.due);
 }
@@ -627,6 +660,8 @@ static void run_case(const struct bench_case *c, const struct settings *settings
 		struct figures figures = {0};
 
 		if (settings->rule && !strstr(rule->name, settings->rule))
+			continue;
+		if (rule->knows && !strstr(c->name, "overcommitted"))
 			continue;
 		for (unsigned int n = 0; n < seeds; n++)
 			run_once(c, rule, settings->seed + n, settings->trace, &figures);

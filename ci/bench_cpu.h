@@ -85,6 +85,7 @@ struct bench_rule {
 	const char *name;
 	bool floats; /* starts with every vCPU allowed everywhere */
 	bool ours;
+	bool knows; /* the true demands, where a host is overcommitted: what could be had at best */
 	double threshold;
 	/*
 	 * usage: percent of a pCPU of each vCPU over the last interval; at: where it is. Changes
