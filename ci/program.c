@@ -128,8 +128,10 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 	static const struct {
 		const char *state;
 		enum phase_verb verb;
-	} lives[] = {{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}};
-	size_t seen[2] = {0};
+	} lives[] = {
+		{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}, {"rebooted", PHASE_REBOOT}};
+	enum { LIVES = sizeof(lives) / sizeof(*lives) };
+	size_t seen[LIVES] = {0};
 
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
@@ -139,7 +141,7 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 			continue;
 		if (!strcmp(event->event, "limit"))
 			return "limited in its CPU time";
-		for (size_t k = 0; k < 2 && !strcmp(event->event, "guest"); k++)
+		for (size_t k = 0; k < LIVES && !strcmp(event->event, "guest"); k++)
 			if (!strcmp(check_text(event, "state"), lives[k].state) &&
 			    ++seen[k] > phases_due(guest, lives[k].verb, event->t_s))
 				return lives[k].state;
@@ -150,7 +152,7 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 void check_guests_run(const struct run *run, const struct expect_value *value, struct finding *f)
 {
 	f->fatal = true;
-	SAY(f->asked, "no guest is paused, stopped or slowed down but by the scenario");
+	SAY(f->asked, "no guest is paused, stopped, rebooted or slowed down but by the scenario");
 	if (!value->yes) {
 		f->result = RESULT_SKIPPED;
 		SAY(f->measured, "not asked for");

@@ -99,6 +99,13 @@ fails() {
 	fails cpu-idle pauses guests_run
 }
 
+@test "one that reboots the guests fails: what has just booted needs nothing" {
+	fails cpu-idle resets guests_run
+	judge mem-alike "$CI/build/mutant_coordinator" resets 2
+	[ "$judged" -eq 1 ]
+	grep -q 'fail *guests_run' <<<"$verdict"
+}
+
 # --- schedulers ---
 
 @test "doing nothing about a crowd" {

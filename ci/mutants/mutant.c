@@ -133,6 +133,12 @@ void mutant_pauses(const struct view *view)
 		virDomainSuspend(view->guests[i]);
 }
 
+void mutant_resets(const struct view *view)
+{
+	for (int i = 0; view->tick == 3 && i < view->nguests; i++)
+		virDomainReset(view->guests[i], 0);
+}
+
 /* --- the loop --- */
 
 static int compare_names(const void *a, const void *b)

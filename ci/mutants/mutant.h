@@ -55,6 +55,7 @@ void mutant_hangs(const struct view *view);    /* waits for ever from its third 
 void mutant_stubborn(const struct view *view); /* does not stop when told to */
 void mutant_burns(const struct view *view);    /* keeps a CPU busy between its ticks */
 void mutant_pauses(const struct view *view);   /* pauses all guests at its fourth tick */
+void mutant_resets(const struct view *view);   /* reboots all guests at its fourth tick */
 
 #define MUTANTS_OF_BOTH                                                                            \
 	{"nothing", "looks, and does nothing", mutant_nothing},                                    \
@@ -63,8 +64,9 @@ void mutant_pauses(const struct view *view);   /* pauses all guests at its fourt
 		{"hangs", "waits for ever from its third tick on", mutant_hangs},                  \
 		{"stubborn", "does not stop when told to", mutant_stubborn},                       \
 		{"burns", "keeps a CPU busy between its ticks", mutant_burns},                     \
+		{"pauses", "pauses all guests at its fourth tick", mutant_pauses},                 \
 	{                                                                                          \
-		"pauses", "pauses all guests at its fourth tick", mutant_pauses                    \
+		"resets", "reboots all guests at its fourth tick", mutant_resets                   \
 	}
 
 #endif
