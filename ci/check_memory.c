@@ -98,8 +98,8 @@ static bool beyond_help(const struct run *run, const struct guest_memory *g, dou
 	       (host <= (1 + SAME_SHARE) * host_reserve_kib(run) && !others_hoard(run, g, t_s));
 }
 
-/* Time between two looks counts as short where either end of it is: a starved guest answers late.
- */
+/* Time between two looks counts as short where either end of it is: a starved guest answers late, or
+ * to the end of the run no more. */
 static struct shortage measure_shortage(const struct run *run, const struct guest_memory *g,
 					double reserve)
 {
@@ -122,6 +122,10 @@ static struct shortage measure_shortage(const struct run *run, const struct gues
 			s.short_s += gap_s;
 		was_short = is_short;
 		last_s = now->t_s;
+	}
+	if (was_short && run->end_s - last_s > memory(run)->gap_s) {
+		s.seen_s += run->end_s - last_s;
+		s.short_s += run->end_s - last_s;
 	}
 	return s;
 }

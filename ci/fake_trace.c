@@ -218,7 +218,9 @@ static void write_sample(struct play *p, double t_s)
 
 static void write_inside(struct play *p, double t_s)
 {
-	for (size_t g = 0; g < p->scenario.nguests && !p->fake->no_inside; g++) {
+	if (p->fake->no_inside || (p->fake->mute_from_s > 0 && t_s >= p->fake->mute_from_s))
+		return;
+	for (size_t g = 0; g < p->scenario.nguests; g++) {
 		const struct scenario_guest *guest = &p->scenario.guests[g];
 		double load = memory_load_at(p, guest, t_s);
 		double room = fmax(0, p->actual_kib[g] - KERNEL_KIB);

@@ -39,6 +39,7 @@ struct fake {
 	unsigned int lazy_guest; /* number of a guest whose load runs at a tenth; 0: none */
 	double host_pct;	 /* the host's own load on pCPU 0 */
 	bool no_inside;		 /* no figures from inside the guests */
+	double mute_from_s;	 /* none from then on */
 	unsigned int oom_guest;	 /* number of a guest that kills a process at 20 s */
 	unsigned int host_mib;	 /* host memory available at first; 0: 8192 */
 };
