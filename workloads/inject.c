@@ -25,7 +25,7 @@ struct args {
 	int noperands;
 };
 
-static void usage(FILE *to)
+static void usage(void)
 {
 	fputs("usage: inject [-c URI] start GUEST LOAD\n"
 	      "       inject [-c URI] stop GUEST…|--all\n"
@@ -44,7 +44,7 @@ static void usage(FILE *to)
 	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
 	      "  -t, --trace FILE     append what happens to a trace\n"
 	      "      --help, --version\n",
-	      to);
+	      stdout);
 }
 
 static virConnectPtr connect_to(const char *uri)
@@ -101,10 +101,8 @@ static int cmd_start(struct args *args)
 	json_t *ended = NULL;
 	int status = EXIT_USAGE;
 
-	if (args->noperands != 2) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (args->noperands != 2)
+		die(EXIT_USAGE, "it is inject start GUEST LOAD; see --help");
 	/* The timeline's syntax begins with a time. */
 	snprintf(text, sizeof(text), "0s %s", args->operands[1]);
 	if (phase_parse(text, &phase, error)) {
@@ -232,10 +230,8 @@ static int cmd_status(struct args *args)
 
 static int cmd_run(struct args *args)
 {
-	if (args->noperands != 1) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (args->noperands != 1)
+		die(EXIT_USAGE, "it is inject run SCENARIO; see --help");
 	args->run.scenario = args->operands[0];
 	return run_timeline(&args->run);
 }
@@ -301,14 +297,13 @@ static void parse_args(struct args *args, int argc, char **argv)
 			args->run.loads = optarg;
 			break;
 		case OPT_HELP:
-			usage(stdout);
+			usage();
 			exit(EXIT_PASS);
 		case OPT_VERSION:
 			puts("inject " BALLAST_VERSION);
 			exit(EXIT_PASS);
 		default:
-			usage(stderr);
-			exit(EXIT_USAGE);
+			exit(EXIT_USAGE); /* getopt has said what is wrong */
 		}
 	}
 	args->operands = argv + optind;
@@ -341,10 +336,8 @@ int main(int argc, char **argv)
 	log_init("inject", false);
 	args.run.loads = default_loads(loads);
 	parse_args(&args, argc, argv);
-	if (args.noperands == 0) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (args.noperands == 0)
+		die(EXIT_USAGE, "start, stop, status or run? see --help");
 	virSetErrorFunc(NULL, ignore_error); /* it would print every error a second time */
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!strcmp(args.operands[0], commands[i].name)) {

@@ -189,6 +189,11 @@ until_() {
 		run -2 "$guest/"$words
 		[[ ${#lines[@]} == 1 ]]
 	done
+	for words in "" "--frobnicate" "frobnicate" "start" "start x" "stop" "run"; do
+		# shellcheck disable=SC2086  # a program's arguments
+		run -2 "$guest/../inject" $words
+		[[ ${#lines[@]} == 1 ]]
+	done
 	run -2 "$guest/cpuload"
 	run -2 "$guest/memload" 1M 1M/s 1M
 	[[ ! -e $BALLAST_RUN ]]
