@@ -131,10 +131,10 @@ static void read_options(struct run *r, int argc, char **argv)
 			fputs(usage, stdout);
 			exit(EXIT_PASS);
 		case VERSION:
-			puts(BALLAST_VERSION);
+			puts("sim " BALLAST_VERSION);
 			exit(EXIT_PASS);
 		default:
-			die(EXIT_USAGE, "try --help");
+			exit(EXIT_USAGE); /* getopt has said what is wrong */
 		}
 	}
 	if (optind >= argc)
