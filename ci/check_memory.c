@@ -98,8 +98,8 @@ static bool beyond_help(const struct run *run, const struct guest_memory *g, dou
 	       (host <= (1 + SAME_SHARE) * host_reserve_kib(run) && !others_hoard(run, g, t_s));
 }
 
-/* Time between two looks counts as short where either end of it is: a starved guest answers late, or
- * to the end of the run no more. */
+/* Time between two looks counts as short where either end of it is: a starved guest answers late,
+ * or to the end of the run no more. */
 static struct shortage measure_shortage(const struct run *run, const struct guest_memory *g,
 					double reserve)
 {

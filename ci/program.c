@@ -128,8 +128,7 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 	static const struct {
 		const char *state;
 		enum phase_verb verb;
-	} lives[] = {
-		{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}, {"rebooted", PHASE_REBOOT}};
+	} lives[] = {{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}, {"rebooted", PHASE_REBOOT}};
 	enum { LIVES = sizeof(lives) / sizeof(*lives) };
 	size_t seen[LIVES] = {0};
 

@@ -20,7 +20,7 @@ static const struct format {
 	{"autolab", render_autolab},
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
 	fputs("usage: report plan SUITE\n"
 	      "       report merge [--submission NAME] [--not-built cpu=LOG] [--not-built "
@@ -31,7 +31,7 @@ static void usage(FILE *out)
 	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
 	      "JSON; the others\n"
 	      "show a grade.\n",
-	      out);
+	      stdout);
 }
 
 static int plan(const char *path)
@@ -90,10 +90,8 @@ static int merge(int argc, char *argv[])
 		default:
 			return EXIT_USAGE;
 		}
-	if (argc - optind != 2) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (argc - optind != 2)
+		die(EXIT_USAGE, "it is report merge SUITE DIR; see --help");
 	if (suite_read(&suite, argv[optind], error))
 		die(EXIT_USAGE, "%s", error);
 	grade = grade_merge(&suite, submission, programs, argv[optind + 1], error);
@@ -123,7 +121,7 @@ int main(int argc, char *argv[])
 {
 	log_init("report", false);
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
-		usage(stdout);
+		usage();
 		return EXIT_PASS;
 	}
 	if (argc == 3 && !strcmp(argv[1], "plan"))
@@ -133,6 +131,6 @@ int main(int argc, char *argv[])
 	for (size_t i = 0; argc == 3 && i < sizeof(formats) / sizeof(*formats); i++)
 		if (!strcmp(argv[1], formats[i].name))
 			return show(&formats[i], argv[2]);
-	usage(stderr);
-	return EXIT_USAGE;
+	die(EXIT_USAGE,
+	    "it is report plan SUITE, report merge SUITE DIR or report FORMAT GRADE; see --help");
 }
