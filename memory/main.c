@@ -334,13 +334,23 @@ static void start(struct coordinator *c)
 		journal_write_policy(stdout, &c->args.policy);
 }
 
-/* Leaves guests as they were found, as far as asked; a clean end leaves no state to take on. */
+/* Leaves guests as they were found, as far as asked; then there is no state to take on. */
+static int put_back(struct coordinator *c)
+{
+	if (c->args.dry_run)
+		return EXIT_PASS;
+	if (!session_ready(&c->session)) {
+		log_warn("no connection to leave guests as they were found; the next run takes on "
+			 "what was");
+		return c->args.restore_on_exit ? EXIT_FAIL : EXIT_PASS;
+	}
+	host_restore(c->host, c->session.conn, c->args.restore_on_exit);
+	unlink(c->state_path);
+	return EXIT_PASS;
+}
+
 static void stop(struct coordinator *c)
 {
-	if (c->session.conn && !c->args.dry_run)
-		host_restore(c->host, c->session.conn, c->args.restore_on_exit);
-	if (c->state_path[0] && c->session.conn)
-		unlink(c->state_path);
 	session_close(&c->session);
 	mem_plan_free(&c->plan);
 	mem_state_free(c->state);
@@ -355,6 +365,7 @@ static void stop(struct coordinator *c)
 int main(int argc, char **argv)
 {
 	struct coordinator c = {0};
+	int status;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init(PROGRAM, false);
@@ -364,6 +375,7 @@ int main(int argc, char **argv)
 		return replay(c.args.replay);
 	start(&c);
 	run(&c);
+	status = put_back(&c);
 	stop(&c);
-	return EXIT_PASS;
+	return status;
 }

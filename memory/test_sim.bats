@@ -77,6 +77,13 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep '"event":"setmem"' "$trace" | grep -c '"guest":"aos_vm4"')" -eq 0 ]
 }
 
+@test "--restore-on-exit without a connection says so and fails" {
+	write_scenario $'[faults]\nlibvirtd_restart = 40s 60s'
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --restore-on-exit 2
+	[ "$(grep -c 'no connection to leave guests' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	grep '"event":"program_exit"' "$trace" | grep -q '"status":1'
+}
+
 @test "the metrics are there and whole" {
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2
