@@ -90,7 +90,8 @@ const struct expect_value *check_value(const struct run *run, const char *key)
 	return NULL;
 }
 
-bool check_is_load(const struct phase *phase)
+/* Whether the phase is a load that runs inside the guest. */
+static bool is_load(const struct phase *phase)
 {
 	return phase->verb == PHASE_CPU || phase->verb == PHASE_MEMORY ||
 	       phase->verb == PHASE_CACHE || phase->verb == PHASE_STRESS;
@@ -113,7 +114,7 @@ double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		    fabs(event->t_s - (isnan(skew) ? 0 : skew) - phase->at_s) < 0.5)
 			return event->t_s;
 	}
-	return check_is_load(phase) ? NAN : phase->at_s;
+	return is_load(phase) ? NAN : phase->at_s;
 }
 
 static const struct trace_event *find_event(const struct trace *trace, const char *name)

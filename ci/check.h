@@ -55,9 +55,6 @@ const struct expect_value *check_value(const struct run *run, const char *key);
 double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		     const struct phase *phase);
 
-/* Whether the phase is a load that runs inside the guest. */
-bool check_is_load(const struct phase *phase);
-
 /* The host's online pCPUs by the trace's header; ids to be freed. Returns how many, 0 if it says
  * none. */
 size_t check_pcpus(const struct trace *trace, int **ids);

@@ -71,8 +71,8 @@ static void judge_segments(const struct run *run, const struct expect_value *val
 	}
 }
 
-/* The most of a pCPU that the host itself, not the program, took over a few samples on end; 0 in
- * the simulation, where that is part of the scenario. */
+/* The most of a pCPU that the host itself, not the program, took for SAMPLES_MIN samples in a row;
+ * 0 in the simulation, where the host's load is part of the scenario. */
 static double host_peak(const struct run *run, double from_s, double to_s)
 {
 	const struct layout *l = &cpu(run)->layout;

@@ -492,8 +492,8 @@ static double kills_inside(const struct guest_memory *g, double *first_s)
 	return kills;
 }
 
-/* Events and what guests tell of themselves are the same kills, seen twice; a guest may lose its
- * voice. */
+/* The trace's events and the guests' own counters are the same kills, seen twice: the larger count
+ * is taken, since a guest may stop answering. */
 static void judge_oom(const struct run *run, const struct expect_value *value, struct finding *f)
 {
 	const char *where = "";

@@ -140,8 +140,8 @@ static double ends_s(const struct run *run, const struct scenario_guest *guest, 
 	return run->end_s;
 }
 
-/* Whether the guest was squeezed below the floor meanwhile: then it is the program that its load
- * has to thank for lagging, and that nothing was seen of it. */
+/* Whether the guest was squeezed below the floor meanwhile: then the program is to blame where its
+ * load lags or nothing was seen of it. */
 static bool squeezed(const struct guest_memory *g, const struct run *run, double from_s,
 		     double to_s)
 {

@@ -243,7 +243,8 @@ static int add_setting(struct scenario_setting **list, size_t *count, const char
 static int read_expect_key(struct scenario_parse *p, const char *key, const char *value)
 {
 	static const char known[] =
-		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned fairness"
+		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned "
+		"fairness"
 		" unused near_target host_reserve release_step floor reach given_back oom similar"
 		" program_cpu program_alive guests_run ";
 	char word[64];
@@ -460,15 +461,6 @@ out:
 	else
 		p->error = NULL;
 	return status;
-}
-
-const struct scenario_setting *scenario_expectation(const struct scenario *s, const char *key)
-{
-	for (size_t i = s->nexpect; i-- > 0;) {
-		if (!strcmp(s->expect[i].key, key))
-			return &s->expect[i];
-	}
-	return NULL;
 }
 
 const char *scenario_program(enum scenario_kind kind)

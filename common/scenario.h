@@ -119,9 +119,6 @@ int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const 
  * host.pcpus. */
 size_t scenario_host_pcpus(const struct scenario *s, int *ids);
 
-/* The last setting of that key, or NULL. */
-const struct scenario_setting *scenario_expectation(const struct scenario *s, const char *key);
-
 /* The phase as it is written in a scenario, without its time: "cpu 45%", "memory 1700M 20M/s".
  * Returns buf. */
 char *phase_format(const struct phase *phase, char *buf, size_t len);

@@ -21,7 +21,8 @@ static const char usage[] =
 	"usage: guests [options] plan|define|up|down|list|status|wants [NAME… | SCENARIO]\n"
 	"This is a part of `lab`; use that.\n";
 
-bool guest_name_matches(const char *name, const char *prefix)
+/* Whether name is prefix followed by a number; everything is where prefix is "". */
+static bool name_matches(const char *name, const char *prefix)
 {
 	return !*prefix || guest_number(name, prefix) > 0;
 }
@@ -51,7 +52,7 @@ virDomainPtr *guests_find(virConnectPtr conn, const char *prefix)
 	if (n < 0)
 		return NULL;
 	for (int i = 0; i < n; i++) {
-		if (guest_name_matches(virDomainGetName(doms[i]), prefix) && labguest_is(doms[i]))
+		if (name_matches(virDomainGetName(doms[i]), prefix) && labguest_is(doms[i]))
 			doms[kept++] = doms[i];
 		else
 			virDomainFree(doms[i]);

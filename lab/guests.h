@@ -53,9 +53,6 @@ int guests_status(struct session *session, const struct guests_args *args);
 
 /* --- shared by the subcommands --- */
 
-/* Whether name is prefix followed by a number; everything is where prefix is "". */
-bool guest_name_matches(const char *name, const char *prefix);
-
 /* The number behind prefix, 0 where there is none. */
 unsigned int guest_number(const char *name, const char *prefix);
 

@@ -35,7 +35,8 @@ struct args {
 	bool verbose;
 };
 
-double recorder_t_s(const struct recorder *r)
+/* Seconds since the trace's start. */
+static double now_s(const struct recorder *r)
 {
 	return tick_now_s() - r->epoch_s;
 }
@@ -46,7 +47,7 @@ void recorder_event(struct recorder *r, const char *event, json_t *data)
 		json_decref(data); /* the trace has not begun */
 		return;
 	}
-	if (trace_write_event(&r->trace, recorder_t_s(r), event, data) && !r->trace_failed) {
+	if (trace_write_event(&r->trace, now_s(r), event, data) && !r->trace_failed) {
 		log_warn("the trace cannot be written: %s", strerror(errno));
 		r->trace_failed = true;
 	}
@@ -180,7 +181,7 @@ static void report_own_cost(struct recorder *r)
 	used_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	recorder_event(r, "recorder",
-		       json_pack("{s:f, s:I}", "cpu_pct", used_s / recorder_t_s(r) * 100, "rss_kib",
+		       json_pack("{s:f, s:I}", "cpu_pct", used_s / now_s(r) * 100, "rss_kib",
 				 (json_int_t)usage.ru_maxrss));
 }
 

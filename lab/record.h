@@ -44,9 +44,6 @@ struct recorder {
 	struct announcements *announcements; /* what the injector is about to do */
 };
 
-/* Seconds since the trace's start. */
-double recorder_t_s(const struct recorder *r);
-
 /* An event now; takes over data. */
 void recorder_event(struct recorder *r, const char *event, json_t *data);
 

@@ -135,7 +135,8 @@ static int64_t kib_of(double kib)
 	return kib < (double)MEM_KIB_MOST ? (int64_t)fmax(kib, 0) : MEM_KIB_MOST;
 }
 
-int64_t mem_host_reserve(const struct mem_policy *policy, int64_t host_total_kib)
+/* What a host of that size keeps for itself under this policy. */
+static int64_t host_reserve(const struct mem_policy *policy, int64_t host_total_kib)
 {
 	if (policy->host_reserve_kib != MEM_NOT_KNOWN)
 		return policy->host_reserve_kib;
@@ -358,7 +359,7 @@ static void weigh_host(struct tick *t)
 {
 	int64_t available = clamp64(t->sample->host_available_kib, 0, MEM_KIB_MOST);
 	int64_t reserve =
-		clamp64(mem_host_reserve(t->policy, t->sample->host_total_kib), 0, MEM_KIB_MOST);
+		clamp64(host_reserve(t->policy, t->sample->host_total_kib), 0, MEM_KIB_MOST);
 	int64_t held_kib = 0;
 	struct mem_plan *plan = t->plan;
 

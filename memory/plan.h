@@ -75,9 +75,6 @@ struct mem_policy {
 /* The defaults, each with its reason, are in plan.c. */
 void mem_policy_init(struct mem_policy *policy);
 
-/* What a host of that size keeps for itself under this policy. */
-int64_t mem_host_reserve(const struct mem_policy *policy, int64_t host_total_kib);
-
 /* --- what comes out --- */
 
 /* By the host's available memory in host reserves; each is left a quarter of a reserve later than

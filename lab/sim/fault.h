@@ -25,7 +25,7 @@ struct fault_call {
 	unsigned int nth;   /* only that call, from 1 */
 	unsigned int every; /* each n-th */
 	double rate;	    /* or that share of them */
-	const char *error;  /* its name as in fault_error_name() */
+	const char *error;  /* one of fault_error_names */
 	struct fault_window window;
 	unsigned int seen; /* calls of the function within the window so far */
 };

@@ -453,11 +453,6 @@ static struct sched_thread *me(void)
 	return thread;
 }
 
-unsigned int sched_threads(void)
-{
-	return nthreads;
-}
-
 bool sched_contended(void)
 {
 	return waiters > 0;

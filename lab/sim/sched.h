@@ -66,9 +66,6 @@ void sched_interrupt(pthread_t handle);
 void sched_outside_begin(void);
 void sched_outside_end(void);
 
-/* How many threads there are. */
-unsigned int sched_threads(void);
-
 /* Notes the calling thread's signal mask after a change. */
 void sched_mask_changed(void);
 
