@@ -149,9 +149,10 @@ golden_boot() {
 	} >"$building/about"
 }
 
-# Removes the golden guests of a lab command that was killed while it made one: nobody holds their lock.
+# Removes the golden guests of a lab command that was killed while it made one: nobody holds their lock, or the
+# state they belong to is gone altogether.
 golden_sweep() {
-	local dir name key fd
+	local dir name key fd xml
 	for dir in "$state"/guests/golden-*.1/ "$state"/golden/.building.*/; do
 		[[ -d $dir ]] || continue
 		name=$(basename "$dir")
@@ -165,5 +166,9 @@ golden_sweep() {
 			rm -rf "$state"/golden/.building.*-"$key"
 		fi
 		exec {fd}>&-
+	done
+	for name in $(guests list | grep '^golden-[0-9a-f]*\.1$' || true); do
+		xml=$(virsh -q -c "$uri" dumpxml "$name") || continue
+		[[ ! $xml =~ path=\'([^\']*)/serial.log\' || -d ${BASH_REMATCH[1]} ]] || remove_guests "$name"
 	done
 }

@@ -47,10 +47,11 @@ up() { "$LAB" up --prefix $prefix --guests 2 --maximum 1G --memory 256M; }
 
 in_guest() { "$CLONE" --timeout 30s exec "$@"; }
 
-# No domain's name matches.
+# No domain that has files in this test's state has a name that matches. Others may be making golden guests too.
 gone() {
-	run grep -E "$1" <<<"$(virsh list --all --name)"
-	[ "$status" -eq 1 ]
+	for name in $(virsh list --all --name | grep -E "$1" || true); do
+		! virsh dumpxml "$name" | grep -q "$BALLAST_STATE/" || return
+	done
 }
 
 # Sets golden: the folder of the one golden guest.
@@ -208,6 +209,27 @@ golden() {
 	gone "^golden-|^$prefix"
 	[ -z "$(ls -A "$BALLAST_STATE/guests")" ]
 	[ -z "$(ls -A "$BALLAST_STATE/golden" 2>/dev/null)" ]
+}
+
+@test "a golden guest whose state was taken away from under it is swept up by whoever comes next" {
+	lost=$(mktemp -d "$BALLAST_STATE/lost.XXXXXX") # where QEMU can read
+	chmod 0755 "$lost"
+	cp -a "$BALLAST_STATE"/{images,cache} "$lost/"
+	BALLAST_STATE=$lost setsid "$LAB" up --prefix $prefix --guests 1 --maximum 1G --memory 256M >/dev/null 2>&1 3>&- &
+	victim=$!
+	for ((i = 0; i < 300; i++)); do
+		name=$(virsh list --name | grep '^golden-' || true)
+		[[ ! $name ]] || ! virsh dumpxml "$name" | grep -q "$lost/" || break
+		sleep 0.1
+	done
+	kill -9 -- -$victim
+	wait $victim || true
+	"$LAB" down --prefix $prefix
+	virsh domstate "$name" # somebody else's state, as far as one can see
+	rm -rf "$lost"
+	"$LAB" down --prefix $prefix
+	run virsh domstate "$name"
+	[ "$status" -ne 0 ]
 }
 
 @test "two at once share one golden guest: one makes it, the other waits for it" {

@@ -99,15 +99,27 @@ refused() {
 	[[ ! -e /proc/$parent || $(awk '{ print $3 }' "/proc/$parent/stat") == Z ]]
 }
 
-@test "doctor says that /dev/kvm is closed to the user of guests" {
-	[ -e /dev/kvm ] || skip "no /dev/kvm here"
-	closed=$SCRATCH/closed
-	mkdir "$closed"
+# with_kvm MODE GROUP COMMAND…: where /dev/kvm has these, and no udev runs.
+with_kvm() {
+	mkdir -p "$SCRATCH/kvm"
 	# shellcheck disable=SC2016  # expanded by the inner shell
-	run unshare --mount sh -c 'mount -t tmpfs -o dev tmpfs "$1" && cp -a /dev/kvm "$1/kvm" && chmod 600 "$1/kvm" &&
-		mount --bind "$1/kvm" /dev/kvm && exec "$2" doctor' sh "$closed" "$LAB"
+	unshare --mount sh -c 'mount -t tmpfs -o dev tmpfs "$1" && cp -a /dev/kvm "$1/kvm" &&
+		chmod "$2" "$1/kvm" && chgrp "$3" "$1/kvm" && mount --bind "$1/kvm" /dev/kvm || exit
+		[ ! -d /run/udev ] || mount -t tmpfs tmpfs /run/udev || exit
+		shift 3; "$@"; status=$?; stat -c "kvm is %G %a" /dev/kvm; exit $status' sh "$SCRATCH/kvm" "$@"
+}
+
+@test "a /dev/kvm as the kernel made it is given to its group where no udev does; any other is named and left" {
+	[ -e /dev/kvm ] || skip "no /dev/kvm here"
+	run with_kvm 600 root "$LAB" doctor
 	[ "$status" -eq 1 ]
-	[[ $output == *"BAD   KVM: /dev/kvm is closed to libvirt-qemu"*"chgrp kvm /dev/kvm"* ]]
+	[[ $output == *"BAD   KVM: /dev/kvm is closed to libvirt-qemu"*"chgrp kvm /dev/kvm; chmod 660 /dev/kvm"* ]]
+	run with_kvm 600 root "$LAB" setup
+	[ "$status" -eq 0 ]
+	[[ $output == *"giving /dev/kvm to the group kvm"*"kvm is kvm 660" ]]
+	run with_kvm 640 daemon "$LAB" setup
+	[ "$status" -eq 0 ]
+	[[ $output == *"/dev/kvm is closed to libvirt-qemu"*"kvm is daemon 640" ]]
 }
 
 @test "doctor says ok or how to mend it, a line per need" {
