@@ -5,15 +5,17 @@
  *	title = for people	SCENARIO = POINTS
  *	world = real | sim
  *
- * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario. */
+ * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
+ * key, it has no ':' or '='. */
 #ifndef BALLAST_SUITE_H
 #define BALLAST_SUITE_H
 
 #include "scenario.h"
 
+#include <limits.h>
 #include <stddef.h>
 
-#define SUITE_ERROR_MAX (SCENARIO_ERROR_MAX + 64)
+#define SUITE_ERROR_MAX (PATH_MAX + SCENARIO_ERROR_MAX)
 
 struct suite_entry {
 	char name[SCENARIO_NAME_MAX];

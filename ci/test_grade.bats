@@ -254,6 +254,35 @@ interrupted_when() {
 	[ -s "./-o u t/verdict.json" ]
 }
 
+@test "a suite below a long path with a colon" {
+	local deep
+	deep=$BATS_TEST_TMPDIR/a:b/$(printf '%0200d' 0)
+	mkdir -p "$deep/scenarios"
+	cp "$ci/scenarios/cpu-balanced.scenario" "$deep/scenarios"
+	printf '[cpu]\ncpu-balanced = 2\n' >"$deep/one.suite"
+	submission nothing
+	run -0 "$ci/grade" --submission "$sub" --out "$out" --suite "$deep/one.suite"
+	[[ $output == *"2 of 2 points"* ]]
+}
+
+@test "suites that cannot be read: one line with the file, the line and what is wrong" {
+	local suite=$BATS_TEST_TMPDIR/$(printf '%0200d' 0)/bad.suite
+	mkdir "${suite%/*}"
+	refused() { # TEXT LINE…: the second line of the suite is refused so
+		local text=$1
+		shift
+		printf '%s\n' "$@" >"$suite"
+		run -2 "$ci/build/report" plan "$suite"
+		[[ ${#lines[@]} == 1 && $output == *"/bad.suite:2: "*"$text"* ]]
+	}
+	refused "the line is too long" '[cpu]' "$(printf '%015000d' 0).scenario = 1"
+	refused "no ':'" '[cpu]' 'a:b.scenario = 1'
+	cp "$ci/scenarios/cpu-balanced.scenario" "${suite%/*}/cpu balanced.scenario"
+	refused "no blanks" '[cpu]' 'cpu balanced.scenario = 1'
+	refused "points are a number" '[cpu]' 'cpu-balanced = many'
+	refused "neither [section] nor key = value" '[cpu]' 'cpu-balanced'
+}
+
 @test "an out folder that cannot be written" {
 	submission nothing
 	run "$ci/grade" --submission "$sub" --out /proc/nothing

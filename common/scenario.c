@@ -12,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUFFIX ".scenario"
+#define SUFFIX	   ".scenario"
+#define PATH_SHOWN 100
 
 /* --- errors and growing arrays --- */
 
 int scenario_fail(const struct scenario_parse *p, unsigned int line, const char *format, ...)
 {
 	char message[SCENARIO_ERROR_MAX - 128]; /* room for path and line */
+	const char *path = p->scenario->path;
+	size_t len = strlen(path);
 	va_list args;
 
 	if (p->error[0])
@@ -26,11 +29,12 @@ int scenario_fail(const struct scenario_parse *p, unsigned int line, const char 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
+	/* Of a long path the end, where the file's name is. */
+	path += len > PATH_SHOWN ? len - PATH_SHOWN : 0;
 	if (line)
-		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s:%u: %s", p->scenario->path, line,
-			 message);
+		snprintf(p->error, SCENARIO_ERROR_MAX, "%s:%u: %s", path, line, message);
 	else
-		snprintf(p->error, SCENARIO_ERROR_MAX, "%.100s: %s", p->scenario->path, message);
+		snprintf(p->error, SCENARIO_ERROR_MAX, "%s: %s", path, message);
 	return -1;
 }
 
@@ -50,7 +54,7 @@ static int read_quantity(struct scenario_parse *p, const char *value, double min
 	char number[32];
 	size_t len = strlen(value);
 
-	out->line = p->line;
+	out->line = p->ini.line;
 	out->per_pcpu = len > strlen(suffix) && !strcmp(value + len - strlen(suffix), suffix);
 	if (out->per_pcpu)
 		len -= strlen(suffix);
@@ -107,7 +111,7 @@ static int read_kind(struct scenario_parse *p, const char *value)
 	else if (!strcmp(value, "memory"))
 		p->scenario->kind = SCENARIO_MEMORY;
 	else
-		return scenario_fail(p, p->line, "kind = %.40s: it is cpu or memory", value);
+		return scenario_fail(p, p->ini.line, "kind = %.40s: it is cpu or memory", value);
 	p->kind_given = true;
 	return 0;
 }
@@ -115,14 +119,14 @@ static int read_kind(struct scenario_parse *p, const char *value)
 static int bad_value(struct scenario_parse *p, const char *key, const char *value,
 		     const char *right)
 {
-	return scenario_fail(p, p->line, "%.40s = %.60s: it is %s", key, value, right);
+	return scenario_fail(p, p->ini.line, "%.40s = %.60s: it is %s", key, value, right);
 }
 
 static int unknown_key(struct scenario_parse *p, const char *section, const char *key,
 		       const char *known)
 {
-	return scenario_fail(p, p->line, "[%s] has no key \"%.40s\"; there are %s", section, key,
-			     known);
+	return scenario_fail(p, p->ini.line, "[%s] has no key \"%.40s\"; there are %s", section,
+			     key, known);
 }
 
 static int read_scenario_key(struct scenario_parse *p, const char *key, const char *value)
@@ -159,19 +163,19 @@ static int read_guests_key(struct scenario_parse *p, const char *key, const char
 			       ? bad_value(p, key, value, "a number of vCPUs like 1 or 2/pcpu")
 			       : 0;
 	if (!strcmp(key, "memory")) {
-		p->memory_line = p->line;
+		p->memory_line = p->ini.line;
 		return read_positive_size(value, &p->memory_kib)
 			       ? bad_value(p, key, value, "a size like 512M")
 			       : 0;
 	}
 	if (!strcmp(key, "maximum")) {
-		p->memory_line = p->line;
+		p->memory_line = p->ini.line;
 		return read_positive_size(value, &p->maximum_kib)
 			       ? bad_value(p, key, value, "a size like 2048M")
 			       : 0;
 	}
 	if (!strcmp(key, "pins")) {
-		p->pins_line = p->line;
+		p->pins_line = p->ini.line;
 		return read_text(&p->pins, value);
 	}
 	return unknown_key(p, "guests", key, "count, vcpus, memory, maximum, pins");
@@ -250,9 +254,9 @@ static int read_expect_key(struct scenario_parse *p, const char *key, const char
 	char word[64];
 
 	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))
-		return scenario_fail(p, p->line, "[expect] has no key \"%.40s\"; see scenario(5)",
-				     key);
-	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->line);
+		return scenario_fail(p, p->ini.line,
+				     "[expect] has no key \"%.40s\"; see scenario(5)", key);
+	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->ini.line);
 }
 
 static int add_phase(struct scenario_parse *p, const char *who, const char *text)
@@ -265,8 +269,8 @@ static int add_phase(struct scenario_parse *p, const char *who, const char *text
 		return -1;
 	p->entries = bigger;
 	if (phase_parse(text, &entry.phase, error))
-		return scenario_fail(p, p->line, "%s", error);
-	entry.phase.line = p->line;
+		return scenario_fail(p, p->ini.line, "%s", error);
+	entry.phase.line = p->ini.line;
 	entry.who = strdup(who);
 	p->entries[p->nentries++] = entry;
 	return 0;
@@ -278,7 +282,7 @@ static int read_timeline_key(struct scenario_parse *p, const char *key, const ch
 	int status = 0;
 
 	if (!guests_valid(key))
-		return scenario_fail(p, p->line,
+		return scenario_fail(p, p->ini.line,
 				     "\"%.40s\" names no guests; all, odd, even, first-half, "
 				     "second-half, 1, 2-4 and such joined by + do",
 				     key);
@@ -315,32 +319,13 @@ static int on_key(void *user, const char *section, const char *key, const char *
 		status = read_host_key(p, key, value);
 	else if (!strcmp(section, "faults"))
 		status = add_setting(&p->scenario->faults, &p->scenario->nfaults, key, value,
-				     p->line);
+				     p->ini.line);
 	else
-		status = scenario_fail(p, p->line,
+		status = scenario_fail(p, p->ini.line,
 				       "unknown section [%.40s]; there are scenario, guests, "
 				       "timeline, expect, host, faults",
 				       section);
 	return status == 0;
-}
-
-/* inih's reader: counts the lines, which inih does not tell its handler, and refuses to cut one. */
-static char *read_line(char *buf, int size, void *stream)
-{
-	struct scenario_parse *p = stream;
-	size_t len;
-
-	if (p->cut || !fgets(buf, size, p->file))
-		return NULL;
-	p->line++;
-	len = strlen(buf);
-	if (len && buf[len - 1] != '\n' && !feof(p->file)) {
-		p->cut = true;
-		scenario_fail(
-			p, p->line,
-			"the line is too long; a timeline may go on in the next line, indented");
-	}
-	return buf;
 }
 
 /* --- checks over the whole file --- */
@@ -439,18 +424,22 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 	p->vcpus.value = 1;
 	p->memory_kib = 512 * KIB_PER_MIB;
 	p->maximum_kib = 2048 * KIB_PER_MIB;
-	p->file = fopen(path, "re");
-	if (!p->file) {
+	p->ini.file = fopen(path, "re");
+	if (!p->ini.file) {
 		scenario_fail(p, 0, "%s", strerror(errno));
 		goto out;
 	}
-	bad_line = ini_parse_stream(read_line, p, on_key, p);
-	if (ferror(p->file))
+	bad_line = ini_parse_stream(inifile_line, &p->ini, on_key, p);
+	if (ferror(p->ini.file))
 		scenario_fail(p, 0, "%s", strerror(errno));
 	else if (bad_line)
 		scenario_fail(p, (unsigned int)bad_line, "neither [section] nor key = value");
-	fclose(p->file);
-	p->file = NULL;
+	else if (p->ini.cut)
+		scenario_fail(
+			p, p->ini.line,
+			"the line is too long; a timeline may go on in the next line, indented");
+	fclose(p->ini.file);
+	p->ini.file = NULL;
 	if (error[0])
 		goto out;
 	set_late_defaults(p);
@@ -491,8 +480,8 @@ void scenario_free(struct scenario *s)
 		}
 		free(p->entries);
 		free(p->pins);
-		if (p->file)
-			fclose(p->file);
+		if (p->ini.file)
+			fclose(p->ini.file);
 		free(p);
 	}
 	free(s->host.offline);

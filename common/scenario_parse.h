@@ -3,6 +3,7 @@
 #ifndef BALLAST_SCENARIO_PARSE_H
 #define BALLAST_SCENARIO_PARSE_H
 
+#include "inifile.h"
 #include "scenario.h"
 
 #define GUESTS_MAX 10000
@@ -33,9 +34,7 @@ struct scenario_parse {
 
 	/* While reading. */
 	struct scenario *scenario;
-	FILE *file;
-	unsigned int line;
-	bool cut; /* the present line does not end where the buffer does */
+	struct inifile ini;
 	char *error;
 };
 
