@@ -28,21 +28,21 @@ static const struct verb {
 	const char *name;
 	enum phase_verb verb;
 	enum arguments arguments;
-	const char *form;
+	const char *form, *note;
 } verbs[] = {
-	{"cpu", PHASE_CPU, ARGS_CPU, "cpu PERCENT [demand] [vcpus N]"},
-	{"memory", PHASE_MEMORY, ARGS_SIZE_RATE, "memory SIZE [RATE], like memory 1700M 20M/s"},
-	{"free", PHASE_MEMORY, ARGS_RATE, "free [RATE], like free 50M/s"},
-	{"cache", PHASE_CACHE, ARGS_SIZE_RATE, "cache SIZE [RATE], like cache 300M 20M/s"},
-	{"stress", PHASE_STRESS, ARGS_PROFILE, "stress PROFILE"},
-	{"idle", PHASE_IDLE, ARGS_NONE, "idle"},
-	{"start", PHASE_START, ARGS_NONE, "start"},
-	{"stop", PHASE_STOP, ARGS_NONE, "stop"},
-	{"reboot", PHASE_REBOOT, ARGS_NONE, "reboot"},
-	{"pause", PHASE_PAUSE, ARGS_NONE, "pause"},
-	{"resume", PHASE_RESUME, ARGS_NONE, "resume"},
-	{"pin", PHASE_PIN, ARGS_CPULIST, "pin LIST, like pin 0-1, or pin all"},
-	{"setmem", PHASE_SETMEM, ARGS_SIZE, "setmem SIZE, like setmem 512M"},
+	{"cpu", PHASE_CPU, ARGS_CPU, "cpu PERCENT [demand] [vcpus N]", ", PERCENT at most 100"},
+	{"memory", PHASE_MEMORY, ARGS_SIZE_RATE, "memory SIZE [RATE]", ", like memory 1700M 20M/s"},
+	{"free", PHASE_MEMORY, ARGS_RATE, "free [RATE]", ", like free 50M/s"},
+	{"cache", PHASE_CACHE, ARGS_SIZE_RATE, "cache SIZE [RATE]", ", like cache 300M 20M/s"},
+	{"stress", PHASE_STRESS, ARGS_PROFILE, "stress PROFILE", ""},
+	{"idle", PHASE_IDLE, ARGS_NONE, "idle", ""},
+	{"start", PHASE_START, ARGS_NONE, "start", ""},
+	{"stop", PHASE_STOP, ARGS_NONE, "stop", ""},
+	{"reboot", PHASE_REBOOT, ARGS_NONE, "reboot", ""},
+	{"pause", PHASE_PAUSE, ARGS_NONE, "pause", ""},
+	{"resume", PHASE_RESUME, ARGS_NONE, "resume", ""},
+	{"pin", PHASE_PIN, ARGS_CPULIST, "pin LIST", ", like pin 0-1, or pin all"},
+	{"setmem", PHASE_SETMEM, ARGS_SIZE, "setmem SIZE", ", like setmem 512M"},
 };
 
 static int fail(char error[SCENARIO_ERROR_MAX], const char *format, ...)
@@ -131,14 +131,32 @@ static int parse_arguments(enum arguments form, char **words, size_t n, struct p
 	return phase->text ? 0 : -1;
 }
 
-int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+/* before: what stands before the verb in that text, for messages. */
+static int parse_words(const char *text, const char *before, char **words, size_t n,
+		       struct phase *phase, char error[SCENARIO_ERROR_MAX])
 {
-	char copy[PHASE_TEXT_MAX], *words[WORDS_MAX], *save = NULL;
-	const struct verb *verb;
-	size_t n = 0;
+	const struct verb *verb = find_verb(words[0]);
 
-	memset(phase, 0, sizeof(*phase));
-	if (strlen(text) >= sizeof(copy))
+	if (!verb)
+		return fail(error,
+			    "unknown verb \"%.40s\"; there are cpu, memory, free, cache, stress, "
+			    "idle, start, stop, reboot, pause, resume, pin, setmem",
+			    words[0]);
+	phase->verb = verb->verb;
+	if (parse_arguments(verb->arguments, words + 1, n - 1, phase))
+		return fail(error, "\"%.100s\" is not \"%s%s\"%s", text, before, verb->form,
+			    verb->note);
+	return 0;
+}
+
+/* The words of a text, in copy. How many; −1 with error. */
+static int split(const char *text, char copy[PHASE_TEXT_MAX], char *words[WORDS_MAX],
+		 char error[SCENARIO_ERROR_MAX])
+{
+	char *save = NULL;
+	int n = 0;
+
+	if (strlen(text) >= PHASE_TEXT_MAX)
 		return fail(error, "phase is too long: %.40s…", text);
 	strcpy(copy, text);
 	for (char *word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
@@ -146,20 +164,35 @@ int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR
 			return fail(error, "too many words in \"%.100s\"", text);
 		words[n++] = word;
 	}
+	return n;
+}
+
+int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+{
+	char copy[PHASE_TEXT_MAX], *words[WORDS_MAX];
+	int n = split(text, copy, words, error);
+
+	memset(phase, 0, sizeof(*phase));
+	if (n < 0)
+		return -1;
 	if (n < 2)
 		return fail(error, "\"%.100s\" is not \"TIME VERB …\", like \"5s cpu 45%%\"", text);
 	if (parse_seconds(words[0], &phase->at_s))
 		return fail(error, "\"%.40s\" is not a time like 5s or 2.5s", words[0]);
-	verb = find_verb(words[1]);
-	if (!verb)
-		return fail(error,
-			    "unknown verb \"%.40s\"; there are cpu, memory, free, cache, stress, "
-			    "idle, start, stop, reboot, pause, resume, pin, setmem",
-			    words[1]);
-	phase->verb = verb->verb;
-	if (parse_arguments(verb->arguments, words + 2, n - 2, phase))
-		return fail(error, "\"%.100s\" is not \"TIME %s\"", text, verb->form);
-	return 0;
+	return parse_words(text, "TIME ", words + 1, (size_t)n - 1, phase, error);
+}
+
+int phase_parse_now(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+{
+	char copy[PHASE_TEXT_MAX], *words[WORDS_MAX];
+	int n = split(text, copy, words, error);
+
+	memset(phase, 0, sizeof(*phase));
+	if (n < 0)
+		return -1;
+	if (n < 1)
+		return fail(error, "\"%.100s\" is not \"VERB …\", like \"cpu 45%%\"", text);
+	return parse_words(text, "", words, (size_t)n, phase, error);
 }
 
 char *phase_format(const struct phase *phase, char *buf, size_t len)

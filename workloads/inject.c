@@ -94,7 +94,7 @@ static void print_reports(const char *guest, const json_t *reports)
 
 static int cmd_start(struct args *args)
 {
-	char error[SCENARIO_ERROR_MAX], text[256];
+	char error[SCENARIO_ERROR_MAX];
 	virConnectPtr conn = NULL;
 	virDomainPtr dom = NULL;
 	struct phase phase;
@@ -103,9 +103,7 @@ static int cmd_start(struct args *args)
 
 	if (args->noperands != 2)
 		die(EXIT_USAGE, "it is inject start GUEST LOAD; see --help");
-	/* The timeline's syntax begins with a time. */
-	snprintf(text, sizeof(text), "0s %s", args->operands[1]);
-	if (phase_parse(text, &phase, error)) {
+	if (phase_parse_now(args->operands[1], &phase, error)) {
 		log_warn("%s", error);
 		return EXIT_USAGE;
 	}

@@ -194,6 +194,8 @@ until_() {
 		run -2 "$guest/../inject" $words
 		[[ ${#lines[@]} == 1 ]]
 	done
+	run -2 "$guest/../inject" start aos_vm1 "cpu 145%"
+	[[ ${#lines[@]} == 1 && $output == *'"cpu 145%" is not "cpu PERCENT '* && $output != *TIME* ]]
 	run -2 "$guest/cpuload"
 	run -2 "$guest/memload" 1M 1M/s 1M
 	[[ ! -e $BALLAST_RUN ]]
