@@ -104,11 +104,12 @@ static const struct option long_options[] = {
 static int64_t parse_kib(const char *option, const char *text, uint64_t least_kib)
 {
 	uint64_t kib = 0;
-	char least[32];
+	char least[32], most[32];
 
 	if (parse_size(text, &kib) || kib < least_kib || kib > MEM_KIB_MOST / 4)
-		die(EXIT_USAGE, "--%s %s: must be a size such as 300M, at least %s", option, text,
-		    format_size(least_kib, least, sizeof(least)));
+		die(EXIT_USAGE, "--%s %s: must be a size such as 300M, from %s to %s", option, text,
+		    format_size(least_kib, least, sizeof(least)),
+		    format_size(MEM_KIB_MOST / 4, most, sizeof(most)));
 	return (int64_t)kib;
 }
 

@@ -33,7 +33,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "--reserve 0" --reserve 0 2
 	refused "--reserve x" --reserve x 2
 	refused "--floor -1M" --floor -1M 2
-	refused "--budget 9999999T" --budget 9999999T 2
+	refused "--budget 9999999T: must be a size such as 300M, from 1M to 65536T" --budget 9999999T 2
 	refused "--release-share 0" --release-share 0 2
 	refused "--release-share 101%" --release-share 101% 2
 	for weight in x x= =1 x=0 x=-1 x=1001 x=1.5; do
