@@ -30,6 +30,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 @test "bad options are refused in one line" {
 	refused "--foo" --foo 2
 	refused "--guests" 2 --guests
+	refused "--guests ''" --guests "" 2
 	refused "--reserve 0" --reserve 0 2
 	refused "--reserve x" --reserve x 2
 	refused "--floor -1M" --floor -1M 2
