@@ -29,7 +29,7 @@ static pid_t command_start(char **command)
 	if (pid == 0) {
 		execvp(command[0], command);
 		log_warn("%s: %s", command[0], strerror(errno));
-		_exit(127);
+		_exit(EXIT_USAGE);
 	}
 	return pid;
 }
