@@ -17,9 +17,14 @@
 
 #define GUESTS_MOST 1000
 
-static const char usage[] =
-	"usage: guests [options] plan|define|up|down|list|status|wants [NAME… | SCENARIO]\n"
-	"This is a part of `lab`; use that.\n";
+static void __attribute__((noreturn)) help(void)
+{
+	puts("usage: guests [OPTIONS] plan|define|up|down|list|status|wants [NAME… | SCENARIO]\n"
+	     "This is a part of `lab`; use that.\n"
+	     "  --connect URI, --prefix P, --dir DIR (guests' files), --spec DIGEST, --count N,\n"
+	     "  --memory SIZE, --timeout S, --since S (since 1970), --watch S, --quiet, --help");
+	exit(EXIT_PASS);
+}
 
 /* Whether name is prefix followed by a number; everything is where prefix is "". */
 static bool name_matches(const char *name, const char *prefix)
@@ -130,22 +135,18 @@ static int parse_since(const char *text, double *out_s)
 	return 0;
 }
 
-static int args_parse(struct guests_args *args, int argc, char **argv)
+static void args_parse(struct guests_args *args, int argc, char **argv)
 {
-	static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
-						{"prefix", required_argument, NULL, 'p'},
-						{"dir", required_argument, NULL, 'd'},
-						{"spec", required_argument, NULL, 's'},
-						{"count", required_argument, NULL, 'n'},
-						{"memory", required_argument, NULL, 'm'},
-						{"timeout", required_argument, NULL, 't'},
-						{"since", required_argument, NULL, 'S'},
-						{"watch", required_argument, NULL, 'w'},
-						{"quiet", no_argument, NULL, 'q'},
-						{0}};
-	int opt, bad = 0;
+	static const struct option options[] = {
+		{"connect", required_argument, NULL, 'c'}, {"prefix", required_argument, NULL, 'p'},
+		{"dir", required_argument, NULL, 'd'},	   {"spec", required_argument, NULL, 's'},
+		{"count", required_argument, NULL, 'n'},   {"memory", required_argument, NULL, 'm'},
+		{"timeout", required_argument, NULL, 't'}, {"since", required_argument, NULL, 'S'},
+		{"watch", required_argument, NULL, 'w'},   {"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},	   {0}};
+	int opt, at = 0, bad = 0;
 
-	while (!bad && (opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "", options, &at)) != -1) {
 		if (opt == 'c')
 			args->uri = optarg;
 		else if (opt == 'p')
@@ -166,10 +167,17 @@ static int args_parse(struct guests_args *args, int argc, char **argv)
 			bad = parse_seconds(optarg, &args->watch_s);
 		else if (opt == 'q')
 			args->quiet = true;
+		else if (opt == 'h')
+			help();
 		else
-			bad = -1;
+			exit(EXIT_USAGE); /* getopt has said what is wrong */
+		if (bad)
+			die(EXIT_USAGE,
+			    "guests: --%s %s is out of its bounds; `lab --help` has them",
+			    options[at].name, optarg);
 	}
-	return bad;
+	if (optind == argc)
+		die(EXIT_USAGE, "guests: which command? see guests --help");
 }
 
 int main(int argc, char **argv)
@@ -187,26 +195,26 @@ int main(int argc, char **argv)
 				   .spec = "",
 				   .since_s = tick_now_s(),
 				   .timeout_s = 60};
+	int (*run)(struct session * session, const struct guests_args *args) = NULL;
 	struct session session;
-	int status = -1;
+	int status;
 
 	log_init("lab", false);
-	if (args_parse(&args, argc, argv) || optind == argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
+	args_parse(&args, argc, argv);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (!strcmp(argv[optind], commands[i].name))
+			run = commands[i].run;
 	}
+	if (!run)
+		die(EXIT_USAGE, "guests: there is no command '%s'; see guests --help",
+		    argv[optind]);
 	args.names = argv + optind + 1;
 	if (session_init(&session, args.uri))
 		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
 	if (session_open(&session))
 		die(EXIT_LAB, "libvirtd at %s does not answer (%s): run `lab/lab setup`", args.uri,
 		    virGetLastErrorMessage());
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		if (!strcmp(argv[optind], commands[i].name))
-			status = commands[i].run(&session, &args);
-	}
+	status = run(&session, &args);
 	session_close(&session);
-	if (status < 0)
-		fputs(usage, stderr);
-	return status < 0 ? EXIT_USAGE : status;
+	return status;
 }

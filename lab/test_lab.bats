@@ -81,7 +81,8 @@ refused() {
 	reaper=$BATS_TEST_DIRNAME/build/reaper
 	run "$reaper" sh -c 'exit 7'
 	[ "$status" -eq 7 ]
-	"$reaper" /nonexistent 2>/dev/null && false || [ $? -eq 127 ]
+	run "$reaper" /nonexistent
+	refused 2 "/nonexistent"
 	mkfifo "$SCRATCH/orphan"
 	# A daemon with a daemonised child that ends when it is told to.
 	"$reaper" sh -c 'timeout 60 sh -c "echo \$PPID >\"$0\"; read -r _ <\"$0\"" 3>&- & exit 0' "$SCRATCH/orphan" 3>&- &
@@ -131,6 +132,15 @@ with_kvm() {
 	[[ $output == *"ok    packages"* ]]
 }
 
+@test "help and version" {
+	run "$LAB" --version
+	[[ $status -eq 0 && $output =~ ^lab\ \(Ballast\)\ [0-9.]+$ ]]
+	run "$LAB" --help
+	[[ $status -eq 0 && $output == "usage: lab "* ]]
+	run "$BATS_TEST_DIRNAME/build/guests" --help
+	[[ $status -eq 0 && $output == "usage: guests "* ]]
+}
+
 @test "bad input: one line that names it, exit 2, nothing made" {
 	run "$LAB" up --guests 0
 	refused 2 "--guests '0'"
@@ -168,6 +178,14 @@ with_kvm() {
 	refused 2 "moon"
 	run "$LAB" run "$BATS_TEST_FILENAME" -- /nonexistent
 	refused 2 "/nonexistent"
+	run "$LAB" run "$BATS_TEST_FILENAME" --
+	refused 2 "which program"
+	run "$BATS_TEST_DIRNAME/build/guests" --count 0 list
+	refused 2 "--count 0"
+	run "$BATS_TEST_DIRNAME/build/guests" frobnicate
+	refused 2 "frobnicate"
+	run "$BATS_TEST_DIRNAME/build/guests"
+	refused 2 "which command"
 	run "$LAB" down --everything
 	refused 2 "--everything"
 	run "$LAB" up --prefix $prefix --guests 900 --memory 100G --maximum 100G
