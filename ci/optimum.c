@@ -300,10 +300,11 @@ void optimum_shares(const struct optimum_problem *p, const int *place, double *s
 double optimum_unfairness(const struct optimum_problem *p, const int *place)
 {
 	double *share = calloc(p->nvcpus + p->nguests + 1, sizeof(*share)), worst = 0;
-	double *total = share + p->nvcpus;
+	double *total;
 
 	if (!share)
 		return INFINITY;
+	total = share + p->nvcpus;
 	optimum_shares(p, place, share);
 	for (size_t i = 0; i < p->nvcpus; i++)
 		total[p->guest[i]] += share[i];

@@ -47,7 +47,7 @@ static size_t find_vcpu(const struct run *run, const struct layout *l,
 
 int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 {
-	int *now = calloc(2 * l->nvcpus + 1, sizeof(*now)), *last = now + l->nvcpus;
+	int *now = calloc(2 * l->nvcpus + 1, sizeof(*now)), *last;
 
 	*pins = (struct pins){0};
 	pins->start = calloc(l->nvcpus + 1, sizeof(*pins->start));
@@ -56,6 +56,7 @@ int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 		free(now);
 		return -1;
 	}
+	last = now + l->nvcpus;
 	for (size_t i = 0; i < l->nvcpus; i++)
 		pins->start[i] = now[i] = last[i] =
 			position(l, run->scenario->guests[l->guest_of[i]].pins[l->vcpu_of[i]]);
