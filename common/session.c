@@ -88,6 +88,11 @@ int session_open(struct session *s)
 	return 0;
 }
 
+const char *session_error(void)
+{
+	return virGetLastErrorMessage();
+}
+
 /* Lets go of the connection, dead or alive. */
 static void release(struct session *s)
 {
@@ -119,7 +124,7 @@ bool session_ready(struct session *s)
 		log_warn("connected to %s again", s->uri);
 		return true;
 	}
-	log_verbose("%s: %s; next try in %.0f s", s->uri, virGetLastErrorMessage(), s->backoff_s);
+	log_verbose("%s: %s; next try in %.0f s", s->uri, session_error(), s->backoff_s);
 	s->retry_s = now_s + s->backoff_s;
 	s->backoff_s = fmin(s->backoff_s * 2, BACKOFF_MOST_S);
 	return false;

@@ -27,13 +27,16 @@ struct session {
 
 /*
  * Registers libvirt's default event loop and tick_signals(), silences libvirt's own stderr messages
- * (callers report virGetLastErrorMessage()). Call once per process, before anything else of
+ * (callers report session_error()). Call once per process, before anything else of
  * libvirt. Returns 0, −1 on failure.
  */
 int session_init(struct session *s, const char *uri);
 
 /* Opens the connection. 0, or −1 with libvirt's error set. */
 int session_open(struct session *s);
+
+/* libvirt's message for what failed last in this thread, valid until its next call. */
+const char *session_error(void);
 
 /*
  * True if there is a live connection. Where it was lost, tries again once the back-off (1 s

@@ -12,7 +12,6 @@
 #include "tick.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +43,7 @@ static int sample(struct scheduler *s)
 	if (host_sample(s->host, s->session.conn, &s->sample)) {
 		/* A connection that is just going down says so at each tick. */
 		if (!s->sample_failing)
-			log_warn("reading the guests: %s", virGetLastErrorMessage());
+			log_warn("reading the guests: %s", session_error());
 		s->sample_failing = true;
 		s->totals.lost++;
 		return -1;
@@ -202,13 +201,13 @@ static void open_session(struct scheduler *s)
 	int pcpus;
 
 	if (session_init(&s->session, s->args.uri))
-		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
+		die(EXIT_LAB, "libvirt's event loop: %s", session_error());
 	s->session.on_open = host_opened;
 	s->session.on_close = host_closed;
 	s->session.opaque = s->host;
 	if (session_open(&s->session))
 		die(s->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    s->args.uri, virGetLastErrorMessage());
+		    s->args.uri, session_error());
 	pcpus = host_check(s->session.conn, &s->args.host);
 	if (pcpus > 0)
 		die(EXIT_USAGE, "--pcpus %s: this host has pCPUs 0-%d only", s->args.host.pcpus,

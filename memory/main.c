@@ -13,7 +13,6 @@
 #include "units.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,7 +255,7 @@ static void tick(struct coordinator *c)
 	if (host_sample(c->host, c->session.conn, &c->sample)) {
 		/* A connection that is just going down says so at each tick. */
 		if (!c->sample_failing)
-			log_warn("reading the guests: %s", virGetLastErrorMessage());
+			log_warn("reading the guests: %s", session_error());
 		c->sample_failing = true;
 		return;
 	}
@@ -322,13 +321,13 @@ static void start(struct coordinator *c)
 	if (c->args.metrics && file_replace(c->args.metrics, "", 0))
 		die(EXIT_USAGE, "--metrics %s: %s", c->args.metrics, strerror(errno));
 	if (session_init(&c->session, c->args.uri))
-		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
+		die(EXIT_LAB, "libvirt's event loop: %s", session_error());
 	c->session.on_open = host_opened;
 	c->session.on_close = host_closed;
 	c->session.opaque = c->host;
 	if (session_open(&c->session))
 		die(c->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    c->args.uri, virGetLastErrorMessage());
+		    c->args.uri, session_error());
 	open_state(c);
 	if (c->args.json)
 		journal_write_policy(stdout, &c->args.policy);
