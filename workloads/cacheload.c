@@ -7,11 +7,9 @@
 #include "log.h"
 #include "pace.h"
 #include "tick.h"
-#include "units.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/loop.h>
 #include <linux/magic.h>
@@ -29,12 +27,6 @@
 #define STEP_S	   0.02
 #define STATUS_S   0.25
 #define PIECE_KIB  64U
-
-struct args {
-	uint64_t kib;
-	uint64_t rate_kib_s;
-	bool foreground;
-};
 
 struct cache {
 	int fd;
@@ -189,7 +181,7 @@ static void take_target(struct cache *c)
 	report_remove(NAME, "target");
 }
 
-static int run(const struct args *args, int detached)
+static int run(const struct load_target *args, int detached)
 {
 	struct sigaction action = {.sa_handler = on_steer};
 	struct cache c = {0};
@@ -230,84 +222,30 @@ static int run(const struct args *args, int detached)
 
 static int stop(void)
 {
-	if (!instance_pid(NAME))
-		return EXIT_PASS;
-	report_remove(NAME, "last");
-	if (instance_stop(NAME))
-		return EXIT_FAIL;
-	report_print(NAME, "last");
-	return EXIT_PASS;
+	return instance_end(NAME);
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: cacheload [-f] SIZE [RATE]\n"
-	      "       cacheload --status | --stop\n"
-	      "Reads a file until SIZE of it went through the page cache, at RATE (like 20M/s; "
-	      "without: at once).\n"
-	      "The first goes on in the background, those after it steer that one; downwards drops "
-	      "pages.\n"
-	      "  -f, --foreground     stay until stopped\n"
-	      "      --status         print the report of the running load\n"
-	      "      --stop           end it and print its final report\n"
-	      "      --help, --version\n",
-	      to);
-}
-
-static int parse_args(struct args *args, int argc, char **argv)
-{
-	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
-	static const struct option options[] = {
-		{"foreground", no_argument, NULL, 'f'},
-		{"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	memset(args, 0, sizeof(*args));
-	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1) {
-		switch (option) {
-		case 'f':
-			args->foreground = true;
-			break;
-		case OPT_STATUS:
-			report_print(NAME, "status");
-			exit(EXIT_PASS);
-		case OPT_STOP:
-			exit(stop());
-		case OPT_HELP:
-			usage(stdout);
-			exit(EXIT_PASS);
-		case OPT_VERSION:
-			puts("cacheload " BALLAST_VERSION);
-			exit(EXIT_PASS);
-		default:
-			return -1;
-		}
-	}
-	if (argc - optind < 1 || argc - optind > 2)
-		return -1;
-	if (parse_size(argv[optind], &args->kib) || args->kib > FILE_BYTES / 1024)
-		die(EXIT_USAGE, "%s: not a size like 512M, or more than 64G", argv[optind]);
-	if (optind + 1 < argc && parse_rate(argv[optind + 1], &args->rate_kib_s))
-		die(EXIT_USAGE, "%s: not a rate like 20M/s", argv[optind + 1]);
-	return 0;
-}
+static const char usage[] =
+	"usage: cacheload [-f] SIZE [RATE]\n"
+	"       cacheload --status | --stop\n"
+	"Reads a file until SIZE of it went through the page cache, at RATE (like 20M/s; "
+	"without: at once).\n"
+	"The first goes on in the background, those after it steer that one; downwards drops "
+	"pages.\n"
+	"  -f, --foreground     stay until stopped\n"
+	"      --status         print the report of the running load\n"
+	"      --stop           end it and print its final report\n"
+	"      --help, --version\n";
 
 int main(int argc, char **argv)
 {
-	struct args args;
+	const struct load_self self = {NAME, "SIZE [RATE]", usage, stop};
+	struct load_target args;
 	int detached = -1;
 	pid_t pid;
 
 	log_init(NAME, false);
-	if (parse_args(&args, argc, argv)) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	load_target_parse(&self, FILE_BYTES / 1024, argc, argv, &args);
 	pid = instance_pid(NAME);
 	if (pid)
 		return instance_steer(NAME, pid, args.kib, args.rate_kib_s);

@@ -209,51 +209,34 @@ static int run(struct args *args, int detached)
 	return EXIT_PASS;
 }
 
-/* Ends the running instance and prints its final report; nothing where there is none. */
-static int replace(void)
+static int stop(void)
 {
-	if (!instance_pid(NAME))
-		return EXIT_PASS;
-	report_remove(NAME, "last");
-	if (instance_stop(NAME)) {
-		log_warn("the running load does not end");
-		return EXIT_FAIL;
-	}
-	report_print(NAME, "last");
-	return EXIT_PASS;
+	return instance_end(NAME);
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: cpuload [-d] [-f] [-p MS] [-t THREADS] [-u] PERCENT\n"
-	      "       cpuload --status | --stop\n"
-	      "Loads each CPU with PERCENT of its time, in the background, in place of the cpuload "
-	      "running.\n"
-	      "  -d, --demand         what waiting cost is caught up later, not given up\n"
-	      "  -f, --foreground     stay, print the final report\n"
-	      "  -p, --period MS      the share is taken in each period (100)\n"
-	      "  -t, --threads N      so many threads (one for each CPU)\n"
-	      "  -u, --unpinned       threads may run on any CPU (thread i runs on the i-th)\n"
-	      "      --status         print the report of the running load\n"
-	      "      --stop           end it and print its final report\n"
-	      "      --help, --version\n",
-	      to);
-}
+static const char usage[] =
+	"usage: cpuload [-d] [-f] [-p MS] [-t THREADS] [-u] PERCENT\n"
+	"       cpuload --status | --stop\n"
+	"Loads each CPU with PERCENT of its time, in the background, in place of the cpuload "
+	"running.\n"
+	"  -d, --demand         what waiting cost is caught up later, not given up\n"
+	"  -f, --foreground     stay, print the final report\n"
+	"  -p, --period MS      the share is taken in each period (100)\n"
+	"  -t, --threads N      so many threads (one for each CPU)\n"
+	"  -u, --unpinned       threads may run on any CPU (thread i runs on the i-th)\n"
+	"      --status         print the report of the running load\n"
+	"      --stop           end it and print its final report\n"
+	"      --help, --version\n";
 
-static int parse_args(struct args *args, int argc, char **argv)
+static void parse_args(struct args *args, int argc, char **argv)
 {
-	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
+	static const struct load_self self = {NAME, "PERCENT", usage, stop};
 	static const struct option options[] = {
 		{"demand", no_argument, NULL, 'd'},
-		{"foreground", no_argument, NULL, 'f'},
 		{"period", required_argument, NULL, 'p'},
 		{"threads", required_argument, NULL, 't'},
 		{"unpinned", no_argument, NULL, 'u'},
-		{"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION},
-		{NULL, 0, NULL, 0},
+		LOAD_OPTIONS,
 	};
 	int option;
 
@@ -262,9 +245,6 @@ static int parse_args(struct args *args, int argc, char **argv)
 		switch (option) {
 		case 'd':
 			args->open_loop = true;
-			break;
-		case 'f':
-			args->foreground = true;
 			break;
 		case 'p':
 			if (parse_integer(optarg, 1, 10000, &args->period_ms))
@@ -277,26 +257,14 @@ static int parse_args(struct args *args, int argc, char **argv)
 		case 'u':
 			args->unpinned = true;
 			break;
-		case OPT_STATUS:
-			report_print(NAME, "status");
-			exit(EXIT_PASS);
-		case OPT_STOP:
-			exit(replace());
-		case OPT_HELP:
-			usage(stdout);
-			exit(EXIT_PASS);
-		case OPT_VERSION:
-			puts("cpuload " BALLAST_VERSION);
-			exit(EXIT_PASS);
 		default:
-			return -1;
+			args->foreground |= load_option(&self, option);
 		}
 	}
 	if (optind != argc - 1)
-		return -1;
+		load_operands_refuse(&self);
 	if (parse_percent(argv[optind], 100, &args->pct))
 		die(EXIT_USAGE, "%s: not a percentage from 0 to 100", argv[optind]);
-	return 0;
 }
 
 int main(int argc, char **argv)
@@ -305,12 +273,9 @@ int main(int argc, char **argv)
 	int detached = -1, status;
 
 	log_init(NAME, false);
-	if (parse_args(&args, argc, argv)) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	parse_args(&args, argc, argv);
 	oom_score_set(0); /* not the agent's, which is protected */
-	status = replace();
+	status = stop();  /* the load before */
 	if (status)
 		return status;
 	if (!args.foreground)

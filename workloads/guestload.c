@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -25,6 +26,57 @@
 /* How long the running instance may take to accept a new target; it looks as soon as it is
  * signalled. */
 #define STEER_S 5.0
+
+/* --- the command line --- */
+
+bool load_option(const struct load_self *self, int option)
+{
+	switch (option) {
+	case 'f':
+		return true;
+	case LOAD_STATUS:
+		report_print(self->name, "status");
+		exit(EXIT_PASS);
+	case LOAD_STOP:
+		exit(self->stop());
+	case LOAD_HELP:
+		fputs(self->usage, stdout);
+		exit(EXIT_PASS);
+	case LOAD_VERSION:
+		printf("%s %s\n", self->name, BALLAST_VERSION);
+		exit(EXIT_PASS);
+	default:
+		exit(EXIT_USAGE); /* getopt has said what is wrong */
+	}
+}
+
+void load_operands_refuse(const struct load_self *self)
+{
+	die(EXIT_USAGE, "it is %s %s; see --help", self->name, self->form);
+}
+
+void load_target_parse(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
+		       struct load_target *target)
+{
+	static const struct option options[] = {LOAD_OPTIONS};
+	char most[32];
+	int option;
+
+	*target = (struct load_target){0};
+	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1)
+		target->foreground |= load_option(self, option);
+	if (argc - optind < 1 || argc - optind > 2)
+		load_operands_refuse(self);
+	if (parse_size(argv[optind], &target->kib))
+		die(EXIT_USAGE, "%s: not a size like 512M", argv[optind]);
+	if (target->kib > most_kib)
+		die(EXIT_USAGE, "%s: more than %s", argv[optind],
+		    format_size(most_kib, most, sizeof(most)));
+	if (optind + 1 < argc && parse_rate(argv[optind + 1], &target->rate_kib_s))
+		die(EXIT_USAGE, "%s: not a rate like 20M/s", argv[optind + 1]);
+}
+
+/* --- instances --- */
 
 static char *run_path(char buf[PATH_MAX], const char *name, const char *suffix)
 {
@@ -104,6 +156,19 @@ int instance_stop(const char *name)
 	log_warn("%s (pid %d) did not end within %g s: killed", name, (int)pid, STOP_TERM_S);
 	kill(pid, SIGKILL);
 	return wait_gone(name, pid, STOP_KILL_S) ? 0 : -1;
+}
+
+int instance_end(const char *name)
+{
+	if (!instance_pid(name))
+		return EXIT_PASS;
+	report_remove(name, "last");
+	if (instance_stop(name)) {
+		log_warn("the running load does not end");
+		return EXIT_FAIL;
+	}
+	report_print(name, "last");
+	return EXIT_PASS;
 }
 
 int detach(void)

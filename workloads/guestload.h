@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the loads that run inside guests share: one instance of each, found by its lock, that goes
- * on in the background; and small JSON reports in /run/ballast (or $BALLAST_RUN).
+ * What the loads that run inside guests share: a command line; one instance of each, found by its
+ * lock, that goes on in the background; and small JSON reports in /run/ballast (or $BALLAST_RUN).
  *
  * NAME.lock is locked by the running instance, NAME.status is its present report, written anew all
  * the time, NAME.last the final report of the phase that ended last.
@@ -22,6 +22,44 @@ enum load_exit {
 	EXIT_NO_MEMORY = 5, /* the kernel refused it memory */
 };
 
+/* A load, as its command line needs it. */
+struct load_self {
+	const char *name;
+	const char *form;  /* of its operands, such as "PERCENT" */
+	const char *usage; /* all that --help says */
+	int (*stop)(void); /* what --stop does: an exit status */
+};
+
+/* The options that all loads have: the end of a load's table for getopt_long. */
+/* clang-format off */
+#define LOAD_OPTIONS \
+	{"foreground", no_argument, NULL, 'f'}, \
+	{"status", no_argument, NULL, LOAD_STATUS}, \
+	{"stop", no_argument, NULL, LOAD_STOP}, \
+	{"help", no_argument, NULL, LOAD_HELP}, \
+	{"version", no_argument, NULL, LOAD_VERSION}, \
+	{NULL, 0, NULL, 0}
+/* clang-format on */
+enum { LOAD_STATUS = 256, LOAD_STOP, LOAD_HELP, LOAD_VERSION };
+
+/* Does what one of LOAD_OPTIONS asks, and exits with that; only -f comes back, true. */
+bool load_option(const struct load_self *self, int option);
+
+/* Exits: the operands are not of self's form. */
+void __attribute__((noreturn)) load_operands_refuse(const struct load_self *self);
+
+/* What a load that holds a size is told: [-f] SIZE [RATE], the rate in KiB/s and 0 where there is
+ * none. */
+struct load_target {
+	uint64_t kib, rate_kib_s;
+	bool foreground;
+};
+
+/* Reads the command line of such a load; sizes end at most_kib. What is wrong ends it with a line.
+ */
+void load_target_parse(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
+		       struct load_target *target);
+
 /* The pid of the running instance, 0: there is none. */
 pid_t instance_pid(const char *name);
 
@@ -31,6 +69,9 @@ int instance_lock(const char *name);
 
 /* Ends the running instance: SIGTERM, later SIGKILL. 0 once there is none, −1 if it does not go. */
 int instance_stop(const char *name);
+
+/* The same, and prints its final report: an exit status. */
+int instance_end(const char *name);
 
 /*
  * Gives the running instance a new target, "KIB RATE" with the rate in KiB/s, waits until it was

@@ -8,10 +8,8 @@
 #include "log.h"
 #include "memworker.h"
 #include "tick.h"
-#include "units.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,16 +23,10 @@
 #define NAME	 "memload"
 #define STATUS_S 0.25
 
-struct args {
-	uint64_t kib;
-	uint64_t rate_kib_s;
-	bool foreground;
-};
-
 struct supervisor {
 	struct memworker_shared *shared;
 	pid_t worker; /* 0: none */
-	struct args target;
+	struct load_target target;
 	int64_t kills_before; /* oom_kills() when the worker was started */
 	double phase_start_s;
 	const char *state;
@@ -135,7 +127,7 @@ static void note_progress(struct supervisor *s)
 /* Takes the target that another memload left. */
 static void take_target(struct supervisor *s)
 {
-	struct args target = {0};
+	struct load_target target = {0};
 
 	if (target_read(NAME, &target.kib, &target.rate_kib_s))
 		return;
@@ -160,7 +152,7 @@ static void worker_end(struct supervisor *s)
 	s->shared->kib = 0;
 }
 
-static int supervise(struct args *args, int detached)
+static int supervise(struct load_target *args, int detached)
 {
 	struct sigaction action = {.sa_handler = on_signal};
 	struct supervisor s = {.target = *args, .state = "growing"};
@@ -208,95 +200,43 @@ static int supervise(struct args *args, int detached)
 	return s.status;
 }
 
-/* Ends the running instance; the exit status says how its load fared. */
+/* The exit status says how the load fared. */
 static int stop(void)
 {
+	bool runs = instance_pid(NAME) != 0;
+	int status = instance_end(NAME);
 	char text[REPORT_MAX];
 
-	if (!instance_pid(NAME))
-		return EXIT_PASS;
-	report_remove(NAME, "last");
-	if (instance_stop(NAME)) {
-		log_warn("the running load does not end");
-		return EXIT_FAIL;
-	}
+	if (status || !runs)
+		return status;
 	if (report_read(NAME, "last", text, sizeof(text)) <= 0)
 		return EXIT_FAIL;
-	fputs(text, stdout);
 	return strstr(text, "\"oom\"")	    ? EXIT_OOM
 	       : strstr(text, "\"failed\"") ? EXIT_NO_MEMORY
 					    : EXIT_PASS;
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: memload [-f] SIZE [RATE]\n"
-	      "       memload --status | --stop\n"
-	      "Brings the memory held to SIZE at RATE (like 20M/s; without: at once), up or down, "
-	      "and holds it.\n"
-	      "The first goes on in the background, those after it steer that one.\n"
-	      "  -f, --foreground     stay until stopped; exit status 4: killed for want of "
-	      "memory, 5: refused memory\n"
-	      "      --status         print the report of the running load\n"
-	      "      --stop           end it and print its final report; exit status as above\n"
-	      "      --help, --version\n",
-	      to);
-}
-
-static int parse_args(struct args *args, int argc, char **argv)
-{
-	enum { OPT_STATUS = 256, OPT_STOP, OPT_HELP, OPT_VERSION };
-	static const struct option options[] = {
-		{"foreground", no_argument, NULL, 'f'},
-		{"status", no_argument, NULL, OPT_STATUS},
-		{"stop", no_argument, NULL, OPT_STOP},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"version", no_argument, NULL, OPT_VERSION},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	memset(args, 0, sizeof(*args));
-	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1) {
-		switch (option) {
-		case 'f':
-			args->foreground = true;
-			break;
-		case OPT_STATUS:
-			report_print(NAME, "status");
-			exit(EXIT_PASS);
-		case OPT_STOP:
-			exit(stop());
-		case OPT_HELP:
-			usage(stdout);
-			exit(EXIT_PASS);
-		case OPT_VERSION:
-			puts("memload " BALLAST_VERSION);
-			exit(EXIT_PASS);
-		default:
-			return -1;
-		}
-	}
-	if (argc - optind < 1 || argc - optind > 2)
-		return -1;
-	if (parse_size(argv[optind], &args->kib))
-		die(EXIT_USAGE, "%s: not a size like 512M", argv[optind]);
-	if (optind + 1 < argc && parse_rate(argv[optind + 1], &args->rate_kib_s))
-		die(EXIT_USAGE, "%s: not a rate like 20M/s", argv[optind + 1]);
-	return 0;
-}
+static const char usage[] =
+	"usage: memload [-f] SIZE [RATE]\n"
+	"       memload --status | --stop\n"
+	"Brings the memory held to SIZE at RATE (like 20M/s; without: at once), up or down, "
+	"and holds it.\n"
+	"The first goes on in the background, those after it steer that one.\n"
+	"  -f, --foreground     stay until stopped; exit status 4: killed for want of "
+	"memory, 5: refused memory\n"
+	"      --status         print the report of the running load\n"
+	"      --stop           end it and print its final report; exit status as above\n"
+	"      --help, --version\n";
 
 int main(int argc, char **argv)
 {
-	struct args args;
+	const struct load_self self = {NAME, "SIZE [RATE]", usage, stop};
+	struct load_target args;
 	int detached = -1;
 	pid_t pid;
 
 	log_init(NAME, false);
-	if (parse_args(&args, argc, argv)) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	load_target_parse(&self, UINT64_MAX, argc, argv, &args);
 	pid = instance_pid(NAME);
 	if (pid)
 		return instance_steer(NAME, pid, args.kib, args.rate_kib_s);

@@ -183,7 +183,8 @@ until_() {
 }
 
 @test "bad usage: one line that names it, exit 2, nothing begun" {
-	for words in "cpuload 101%" "cpuload x" "cpuload -t0 5%" "cpuload -p0 5%" "memload 1Q" "memload 1M 5" \
+	for words in "cpuload" "memload 1M 1M/s 1M" "cacheload --frobnicate" "cpuload 101%" "cpuload x" "cpuload -t0 5%" \
+		"cpuload -p0 5%" "memload 1Q" "memload 1M 5" \
 		"memload 1M 0M/s" "cacheload 65G"; do
 		# shellcheck disable=SC2086  # a program and its arguments
 		run -2 "$guest/"$words
@@ -196,7 +197,5 @@ until_() {
 	done
 	run -2 "$guest/../inject" start aos_vm1 "cpu 145%"
 	[[ ${#lines[@]} == 1 && $output == *'"cpu 145%" is not "cpu PERCENT '* && $output != *TIME* ]]
-	run -2 "$guest/cpuload"
-	run -2 "$guest/memload" 1M 1M/s 1M
 	[[ ! -e $BALLAST_RUN ]]
 }
