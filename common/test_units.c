@@ -85,6 +85,20 @@ static void test_sizes(void **state)
 	assert_int_equal(parse_size("99999999999T", &kib), -1);
 }
 
+static void test_rates(void **state)
+{
+	uint64_t kib_s = 7;
+
+	(void)state;
+	for (const char *const *bad = (const char *const[]){"", "/s", "20M", "0M/s", "20M/m",
+							    "-1M/s", "20M /s", NULL};
+	     *bad; bad++)
+		assert_int_equal(parse_rate(*bad, &kib_s), -1);
+	assert_int_equal(kib_s, 7);
+	assert_int_equal(parse_rate("20M/s", &kib_s), 0);
+	assert_int_equal(kib_s, 20 * KIB_PER_MIB);
+}
+
 static void test_percents(void **state)
 {
 	double pct;
@@ -132,13 +146,10 @@ static void test_ticker_keeps_its_phase(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_seconds),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_percents),
-		cmocka_unit_test(test_cpumaps),
-		cmocka_unit_test(test_ticker_keeps_its_phase),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_seconds), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_rates),	cmocka_unit_test(test_percents),
+		cmocka_unit_test(test_cpumaps), cmocka_unit_test(test_ticker_keeps_its_phase),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,19 +67,6 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* "20M/s" in KiB per second; the "/s" is required so that a second size is not taken for a rate. */
-static int parse_rate(const char *text, uint64_t *out_kib_s)
-{
-	char size[32];
-	size_t len = strlen(text);
-
-	if (len < 3 || len >= sizeof(size) || strcmp(text + len - 2, "/s"))
-		return -1;
-	memcpy(size, text, len - 2);
-	size[len - 2] = '\0';
-	return parse_size(size, out_kib_s) || *out_kib_s == 0 ? -1 : 0;
-}
-
 static int parse_cpu_arguments(char **words, size_t n, struct phase *phase)
 {
 	size_t i = 1;

@@ -105,6 +105,22 @@ int parse_size(const char *text, uint64_t *out_kib)
 	return 0;
 }
 
+int parse_rate(const char *text, uint64_t *out_kib_s)
+{
+	char size[32];
+	size_t len = strlen(text);
+	uint64_t kib;
+
+	if (len < 3 || len - 2 >= sizeof(size) || strcmp(text + len - 2, "/s"))
+		return -1;
+	memcpy(size, text, len - 2);
+	size[len - 2] = '\0';
+	if (parse_size(size, &kib) || kib == 0)
+		return -1;
+	*out_kib_s = kib;
+	return 0;
+}
+
 int parse_percent(const char *text, double max, double *out_pct)
 {
 	static const struct suffix suffixes[] = {{"", 1}, {"%", 1}, {NULL, 0}};

@@ -28,6 +28,10 @@ int parse_seconds(const char *text, double *out_s);
  * a bare number is KiB as in libvirt. Result in KiB, at most 2^53. */
 int parse_size(const char *text, uint64_t *out_kib);
 
+/* A size per second, "20M/s", not 0. The "/s" is required, so that a second size is not taken for a
+ * rate. */
+int parse_rate(const char *text, uint64_t *out_kib_s);
+
 /* "45%" or "45" → 45.0; within [0, max]. */
 int parse_percent(const char *text, double max, double *out_pct);
 

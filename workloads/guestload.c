@@ -296,18 +296,6 @@ int target_read(const char *name, uint64_t *kib, uint64_t *rate_kib_s)
 	return sscanf(text, "%" SCNu64 " %" SCNu64, kib, rate_kib_s) == 2 ? 0 : -1;
 }
 
-int parse_rate(const char *text, uint64_t *out_kib_s)
-{
-	char size[32];
-	size_t len = strlen(text);
-
-	if (len < 3 || len - 2 >= sizeof(size) || strcmp(text + len - 2, "/s"))
-		return -1;
-	memcpy(size, text, len - 2);
-	size[len - 2] = '\0';
-	return parse_size(size, out_kib_s) || *out_kib_s == 0 ? -1 : 0;
-}
-
 void oom_score_set(int score)
 {
 	char text[16];

@@ -107,9 +107,6 @@ bool report_remove(const char *name, const char *suffix);
 /* Reads at most len − 1 bytes of NAME.suffix. How many, −1 if there is none. */
 ssize_t report_read(const char *name, const char *suffix, char *buf, size_t len);
 
-/* "20M/s" in KiB per second. 0, −1. */
-int parse_rate(const char *text, uint64_t *out_kib_s);
-
 /* How the OOM killer looks at this process: −1000 never … 1000 first. Ignored where that is not
  * allowed. */
 void oom_score_set(int score);

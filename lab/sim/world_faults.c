@@ -303,16 +303,6 @@ static int parse_window(char *word, struct world_fault *f)
 	return f->to_ns > f->from_ns ? 0 : -1;
 }
 
-static int parse_rate(char *word, uint64_t *kib_s)
-{
-	size_t len = strlen(word);
-
-	if (len < 3 || strcmp(word + len - 2, "/s"))
-		return -1;
-	word[len - 2] = '\0';
-	return parse_size(word, kib_s) || !*kib_s ? -1 : 0;
-}
-
 static int parse_guests(const struct world *w, const char *word, struct world_fault *f)
 {
 	if (strlen(word) >= sizeof(f->who) || !guests_valid(word) ||
