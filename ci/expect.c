@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads [expect]: strict about keys and units, so that a slip of the pen never loosens a test. */
+/* Reads [expect]: strict about keys and units, so that a typing error never loosens a test. */
 #include "expect.h"
 
 #include "timeline.h"

@@ -105,7 +105,7 @@ static const struct row rows[] = {
 	     .deeds = DEEDS(TWO_LEAVE, PIN(8.5, 2, 1), PIN(10.5, 2, 1), PIN(12.5, 3, 1),
 			    PIN(20.5, 3, 1))),
 	 RESULT_PASS, " ", NULL},
-	{"moves by way of anywhere",
+	{"moves each vCPU unpinned on the way",
 	 RUN(ALL_ON_ONE, 2,
 	     .deeds = DEEDS(PIN(6.5, 0, -1), PIN(6.6, 0, 1), PIN(6.7, 1, -1), PIN(6.8, 1, 1),
 			    PIN(6.9, 2, -1), PIN(7, 2, 1), PIN(7.1, 0, -1), PIN(7.2, 0, 0))),

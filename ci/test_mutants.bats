@@ -164,7 +164,7 @@ fails() {
 	fails cpu-unpinned-equal gathers moves pins
 }
 
-@test "moves by way of anywhere" {
+@test "moves each vCPU unpinned on the way" {
 	fails cpu-all-on-one sneaks moves pins pins_after_balance
 }
 

@@ -93,7 +93,7 @@ static void gathers(const struct view *view)
 			mutant_pin(view, i, i % view->pcpus);
 }
 
-/* Evenly, but each by way of anywhere, to and fro. */
+/* Evenly, but each unpinned on the way, to and fro. */
 static void sneaks(const struct view *view)
 {
 	if (view->tick != 3 && view->tick != 4)
@@ -132,7 +132,7 @@ static const struct mutant mutants[] = {
 	{"leaves", "leaves one vCPU where it may run anywhere", leaves},
 	{"firsts", "pins each guest's first vCPU only", firsts},
 	{"gathers", "piles up before the load and parts after", gathers},
-	{"sneaks", "moves by way of anywhere", sneaks},
+	{"sneaks", "moves each vCPU unpinned on the way", sneaks},
 	{"posts", "pins in the last moment", posts},
 	{"repeats", "pins all again at every tick, which is no change", repeats},
 };
