@@ -28,6 +28,11 @@ files() {
 	run ! grep -vE 'referenced manual not found|outdated mandoc.db|^$' <<<"$output"
 }
 
+@test "of a controller's files only host.c and its parts include libvirt" {
+	run grep -lE '#include <libvirt/' cpu/*.[ch] memory/*.[ch]
+	[ "$(grep -cvE '^(cpu|memory)/host[a-z_]*\.[ch]$' <<<"$output")" -eq 0 ]
+}
+
 @test "a change of a header is noticed" {
 	make -s -C cpu && make -s -C ci
 	run -0 make -n -C cpu

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the host and its guests into a sample and makes pins. The only file with calls of libvirt.
+ * Reads the guests into a sample and makes pins. With its parts, host_pcpus.c and host_restore.c,
+ * the only file with calls of libvirt.
  */
 #include "host.h"
 
+#include "host_pcpus.h"
 #include "log.h"
 #include "session.h"
 #include "tick.h"
@@ -17,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /*
  * A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest
@@ -51,22 +52,13 @@ struct guest {
 struct host {
 	const struct host_options *options;
 	const struct saved *earlier;
-	bool local; /* the guests run on the machine we run on: /proc tells */
 	int tunable_event;
 
 	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
 	int nrecords;
 
-	size_t total; /* pCPUs present or not: what cpumaps must hold */
-	size_t maplen;
-	struct xml_pcpu *topology;
-	int ntopology;
-	unsigned char *wanted; /* [maplen] pCPUs that may be used */
-
-	struct cpu_pcpu *pcpus;
-	size_t npcpus, pcpus_size;
-	bool pcpus_changed;
+	struct host_pcpus pcpus;
 
 	struct guest *guests; /* by uuid */
 	size_t nguests, guests_size;
@@ -86,6 +78,7 @@ struct host *host_new(const struct host_options *options, const struct saved *ea
 
 	if (host) {
 		host->options = options;
+		host->pcpus.asked = options->pcpus;
 		host->earlier = earlier;
 		host->tunable_event = -1;
 	}
@@ -110,9 +103,7 @@ void host_free(struct host *host)
 	for (size_t g = 0; g < host->nguests; g++)
 		guest_clear(&host->guests[g]);
 	free(host->guests);
-	free(host->topology);
-	free(host->wanted);
-	free(host->pcpus);
+	host_pcpus_free(&host->pcpus);
 	free(host->sample_guests);
 	free(host->sample_records);
 	free(host->sample_known);
@@ -174,8 +165,8 @@ void host_opened(virConnectPtr conn, void *opaque)
 {
 	struct host *host = opaque;
 
-	host->local = session_is_local(conn);
-	host->pcpus_changed = true;
+	host->pcpus.local = session_is_local(conn);
+	host->pcpus.changed = true;
 	host->tunable_event =
 		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE,
 						 VIR_DOMAIN_EVENT_CALLBACK(on_tunable), host, NULL);
@@ -202,193 +193,6 @@ void host_closed(virConnectPtr conn, void *opaque)
 	host->tunable_event = -1;
 }
 
-/* --- pCPUs --- */
-
-/* Grows *array, of elements of that size, to hold at least n. 0, or −1 when out of memory. */
-static int reserve(void *array, size_t *size, size_t n, size_t element)
-{
-	void **p = array;
-	void *grown;
-
-	if (n <= *size)
-		return 0;
-	n = n < 16 ? 16 : 2 * n;
-	grown = realloc(*p, n * element);
-	if (!grown)
-		return -1;
-	*p = grown;
-	*size = n;
-	return 0;
-}
-
-/* One more online pCPU; says so if it was not the one in that place before. */
-static int add_pcpu(struct host *host, size_t n, int id, uint64_t busy_ns)
-{
-	if (reserve(&host->pcpus, &host->pcpus_size, n + 1, sizeof(*host->pcpus)))
-		return -1;
-	if (n >= host->npcpus || host->pcpus[n].id != id) {
-		host->pcpus[n] = (struct cpu_pcpu){.id = id, .core = -1, .cache = -1, .node = -1};
-		host->pcpus_changed = true;
-	}
-	host->pcpus[n].busy_ns = busy_ns;
-	return 0;
-}
-
-/*
- * "cpu3 user nice system idle iowait irq softirq steal …" in ticks. Idle, iowait and steal are not
- * work.
- */
-static bool parse_stat_line(const char *line, int *id, uint64_t *busy)
-{
-	unsigned long long t[7];
-
-	if (sscanf(line, "cpu%d %llu %llu %llu %llu %llu %llu %llu", id, &t[0], &t[1], &t[2], &t[3],
-		   &t[4], &t[5], &t[6]) != 8)
-		return false;
-	*busy = t[0] + t[1] + t[2] + t[5] + t[6];
-	return true;
-}
-
-/* Online pCPUs and their load, where the host is this machine. Returns how many, −1 on failure. */
-static ssize_t read_proc_stat(struct host *host)
-{
-	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
-	FILE *file = fopen("/proc/stat", "re");
-	char *line = NULL;
-	size_t size = 0, n = 0;
-	bool failed = !file;
-
-	while (!failed && getline(&line, &size, file) > 0 && strncmp(line, "cpu", 3) == 0) {
-		uint64_t busy;
-		int id;
-
-		if (isdigit((unsigned char)line[3]) && parse_stat_line(line, &id, &busy))
-			failed = add_pcpu(host, n++, id, busy * tick_ns);
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return failed ? -1 : (ssize_t)n;
-}
-
-/* Online pCPUs by libvirt; their load is not known. Returns how many, −1 on failure. */
-static ssize_t read_cpu_map(struct host *host, virConnectPtr conn)
-{
-	unsigned char *map = NULL;
-	unsigned int online;
-	int total = virNodeGetCPUMap(conn, &map, &online, 0);
-	ssize_t n = 0;
-
-	if (total <= 0)
-		return -1;
-	for (int id = 0; id < total && n >= 0; id++) {
-		if (VIR_CPU_USED(map, id))
-			n = add_pcpu(host, (size_t)n, id, CPU_NOT_KNOWN) ? -1 : n + 1;
-	}
-	free(map);
-	return n;
-}
-
-/* Kept free by the administrator: isolcpus. */
-static void leave_isolated(struct host *host)
-{
-	FILE *file = fopen("/sys/devices/system/cpu/isolated", "re");
-	unsigned char *isolated = calloc(1, host->maplen);
-	char line[CPULIST_MAX];
-
-	if (file && isolated && fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (cpumap_parse(line, isolated, host->maplen) == 0) {
-			for (size_t i = 0; i < host->maplen; i++)
-				host->wanted[i] &= (unsigned char)~isolated[i];
-		}
-	}
-	free(isolated);
-	if (file)
-		fclose(file);
-}
-
-/*
- * Sizes, topology and which pCPUs may be used: read again when the set of online ones has changed.
- */
-static int read_topology(struct host *host, virConnectPtr conn)
-{
-	int total = virNodeGetCPUMap(conn, NULL, NULL, 0);
-	char *capabilities;
-
-	if (total <= 0)
-		return -1;
-	host->total = (size_t)total;
-	host->maplen = VIR_CPU_MAPLEN(total);
-	free(host->wanted);
-	host->wanted = calloc(1, host->maplen);
-	if (!host->wanted)
-		return -1;
-	if (host->options->pcpus) {
-		/* Checked at the start; what has since gone for good is left out. */
-		if (cpumap_parse(host->options->pcpus, host->wanted, host->maplen))
-			log_warn("--pcpus %s names pCPUs that this host no longer has",
-				 host->options->pcpus);
-	} else {
-		memset(host->wanted, 0xff, host->maplen);
-		if (host->local)
-			leave_isolated(host);
-	}
-	free(host->topology);
-	host->topology = NULL;
-	host->ntopology = 0;
-	capabilities = virConnectGetCapabilities(conn);
-	if (capabilities)
-		host->ntopology = xml_read_topology(capabilities, &host->topology);
-	free(capabilities);
-	return 0;
-}
-
-static int sample_pcpus(struct host *host, virConnectPtr conn)
-{
-	ssize_t n = host->local ? read_proc_stat(host) : read_cpu_map(host, conn);
-	int known = 0;
-
-	if (n < 0)
-		return -1;
-	host->pcpus_changed |= (size_t)n != host->npcpus;
-	host->npcpus = (size_t)n;
-	if (!host->pcpus_changed)
-		return 0;
-	if (read_topology(host, conn))
-		return -1;
-	for (size_t p = 0; p < host->npcpus; p++) {
-		struct cpu_pcpu *pcpu = &host->pcpus[p];
-
-		while (known < host->ntopology && host->topology[known].id < pcpu->id)
-			known++;
-		if (known < host->ntopology && host->topology[known].id == pcpu->id) {
-			pcpu->core = host->topology[known].core;
-			pcpu->cache = host->topology[known].cache;
-			pcpu->node = host->topology[known].node;
-		}
-		pcpu->usable = cpumap_has(host->wanted, host->maplen, (unsigned int)pcpu->id);
-	}
-	host->pcpus_changed = false;
-	return 0;
-}
-
-int host_check(virConnectPtr conn, const struct host_options *options)
-{
-	int total = virNodeGetCPUMap(conn, NULL, NULL, 0), result = 0;
-	unsigned char *map;
-
-	if (total <= 0)
-		return -1;
-	map = calloc(1, VIR_CPU_MAPLEN(total));
-	if (map && options->pcpus && cpumap_parse(options->pcpus, map, VIR_CPU_MAPLEN(total)))
-		result = total;
-	for (int id = total; map && id < VIR_CPU_MAPLEN(total) * 8; id++)
-		result = cpumap_has(map, VIR_CPU_MAPLEN(total), (unsigned int)id) ? total : result;
-	free(map);
-	return result;
-}
-
 /* --- guests --- */
 
 /* The one online pCPU in a map, or CPU_FLOATING where there are several. */
@@ -396,12 +200,12 @@ static int find_pcpu(const struct host *host, const unsigned char *map)
 {
 	int found = CPU_FLOATING;
 
-	for (size_t p = 0; p < host->npcpus; p++) {
-		if (!cpumap_has(map, host->maplen, (unsigned int)host->pcpus[p].id))
+	for (size_t p = 0; p < host->pcpus.n; p++) {
+		if (!cpumap_has(map, host->pcpus.maplen, (unsigned int)host->pcpus.list[p].id))
 			continue;
 		if (found != CPU_FLOATING)
 			return CPU_FLOATING;
-		found = host->pcpus[p].id;
+		found = host->pcpus.list[p].id;
 	}
 	return found;
 }
@@ -419,7 +223,7 @@ static bool take_affinity(const struct host *host, struct guest *guest, unsigned
 	if (guest->original[number] && pcpu == guest->pinned[number])
 		return false;
 	guest->pinned[number] = pcpu;
-	copy = strdup(cpumap_format(map, host->maplen, list, sizeof(list)));
+	copy = strdup(cpumap_format(map, host->pcpus.maplen, list, sizeof(list)));
 	if (copy) {
 		free(guest->original[number]);
 		guest->original[number] = copy;
@@ -430,15 +234,15 @@ static bool take_affinity(const struct host *host, struct guest *guest, unsigned
 /* Reads a guest's affinity. Returns how many vCPUs have another than was known, −1 on failure. */
 static int read_affinity(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
-	unsigned char *maps = calloc(guest->nvcpus + 1, host->maplen);
+	unsigned char *maps = calloc(guest->nvcpus + 1, host->pcpus.maplen);
 	int n = -1, changed = 0;
 
 	if (maps)
-		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)host->maplen,
+		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)host->pcpus.maplen,
 					    VIR_DOMAIN_AFFECT_LIVE);
 	for (int v = 0; v < n; v++)
 		changed += take_affinity(host, guest, (unsigned int)v,
-					 maps + (size_t)v * host->maplen);
+					 maps + (size_t)v * host->pcpus.maplen);
 	free(maps);
 	guest->stale = n < 0;
 	return n < 0 ? -1 : changed;
@@ -478,8 +282,8 @@ static int recall_affinity(const struct host *host, struct guest *guest)
 	}
 	if (!host->options->respect_pins)
 		return 0;
-	guest->maplen = host->maplen;
-	guest->allowed = calloc(guest->nvcpus + 1, host->maplen);
+	guest->maplen = host->pcpus.maplen;
+	guest->allowed = calloc(guest->nvcpus + 1, host->pcpus.maplen);
 	for (unsigned int v = 0; guest->allowed && v < guest->nvcpus; v++)
 		cpumap_parse(guest->original[v] ? guest->original[v] : "",
 			     guest->allowed + v * guest->maplen, guest->maplen);
@@ -551,8 +355,8 @@ static int know_guests(struct host *host)
 	host->unknown = 0;
 	for (size_t g = 0; g < host->nguests; g++)
 		host->guests[g].seen = false;
-	if (reserve(&host->guests, &host->guests_size, host->nguests + (size_t)host->nrecords,
-		    sizeof(*host->guests)))
+	if (host_reserve(&host->guests, &host->guests_size, host->nguests + (size_t)host->nrecords,
+			 sizeof(*host->guests)))
 		return -1;
 	for (int r = 0; r < host->nrecords; r++) {
 		virDomainPtr dom = host->records[r]->dom;
@@ -621,8 +425,8 @@ static int add_vcpus(struct host *host, const virDomainStatsRecord *record, size
 		if (!what || param->type != VIR_TYPED_PARAM_ULLONG || number >= guest->nvcpus)
 			continue;
 		if (strcmp(what, "time") == 0) {
-			if (reserve(&host->vcpus, &host->vcpus_size, host->nvcpus + 1,
-				    sizeof(*host->vcpus)))
+			if (host_reserve(&host->vcpus, &host->vcpus_size, host->nvcpus + 1,
+					 sizeof(*host->vcpus)))
 				return -1;
 			host->vcpus[host->nvcpus++] = (struct cpu_vcpu){
 				.guest = g,
@@ -729,10 +533,11 @@ int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample
 		host->records = NULL;
 		return -1;
 	}
-	if (sample_pcpus(host, conn) || know_guests(host) || sample_guests(host, sample))
+	if (host_pcpus_sample(&host->pcpus, conn) || know_guests(host) ||
+	    sample_guests(host, sample))
 		return -1;
-	sample->npcpus = host->npcpus;
-	sample->pcpus = host->pcpus;
+	sample->npcpus = host->pcpus.n;
+	sample->pcpus = host->pcpus.list;
 	return 0;
 }
 
@@ -768,7 +573,7 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 	const struct cpu_vcpu *vcpu = &sample->vcpus[pin->vcpu];
 	virDomainStatsRecordPtr record = host->records[host->sample_records[vcpu->guest]];
 	struct guest *guest = find_guest(host, sample->guests[vcpu->guest].uuid);
-	unsigned char *map = calloc(1, host->maplen);
+	unsigned char *map = calloc(1, host->pcpus.maplen);
 	int before, result = -1;
 
 	if (!map || !guest)
@@ -777,7 +582,7 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 	/* The event of our own pin may come at any moment from here on. */
 	before = guest->pinned[vcpu->number];
 	guest->pinned[vcpu->number] = pin->to;
-	result = virDomainPinVcpuFlags(record->dom, vcpu->number, map, (int)host->maplen,
+	result = virDomainPinVcpuFlags(record->dom, vcpu->number, map, (int)host->pcpus.maplen,
 				       VIR_DOMAIN_AFFECT_LIVE);
 	if (result == 0) {
 		guest->failures = 0;
@@ -803,8 +608,6 @@ out:
 	return result;
 }
 
-/* --- putting back --- */
-
 int host_save(const struct host *host, struct saved *saved)
 {
 	*saved = (struct saved){0};
@@ -820,42 +623,4 @@ int host_save(const struct host *host, struct saved *saved)
 		}
 	}
 	return 0;
-}
-
-/* 0; −1 with libvirt's error; 1 where that guest runs no more, or in another life. */
-static int restore_vcpu(virConnectPtr conn, const struct saved_vcpu *vcpu, int total)
-{
-	virDomainPtr dom = virDomainLookupByUUID(conn, vcpu->uuid);
-	const char *name =
-		dom ? virDomainGetName(dom) : NULL; /* asked later, it would forget the error */
-	size_t maplen = VIR_CPU_MAPLEN(total);
-	unsigned char *map = calloc(1, maplen);
-	int result = -1;
-
-	if (!dom || virDomainGetID(dom) != vcpu->id)
-		result = 1;
-	else if (map && cpumap_parse(vcpu->affinity, map, maplen) == 0)
-		result = virDomainPinVcpuFlags(dom, vcpu->number, map, (int)maplen,
-					       VIR_DOMAIN_AFFECT_LIVE);
-	if (result < 0)
-		log_warn("guest %s: putting vCPU %u back to %s: %s", name, vcpu->number,
-			 vcpu->affinity, virGetLastErrorMessage());
-	if (dom)
-		virDomainFree(dom);
-	free(map);
-	return result;
-}
-
-size_t host_restore(virConnectPtr conn, const struct saved *saved)
-{
-	int total = virNodeGetCPUMap(conn, NULL, NULL, 0);
-	size_t failed = 0;
-
-	if (total <= 0) {
-		log_warn("putting affinities back: %s", virGetLastErrorMessage());
-		return saved->n;
-	}
-	for (size_t i = 0; i < saved->n; i++)
-		failed += restore_vcpu(conn, &saved->vcpus[i], total) < 0;
-	return failed;
 }
