@@ -3,6 +3,7 @@
 #ifndef BALLAST_BENCH_MEMORY_H
 #define BALLAST_BENCH_MEMORY_H
 
+#include "kib.h"
 #include "model.h"
 #include "plan.h"
 
@@ -10,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIB		   1024LL
 #define BENCH_RESERVE	   (100 * MIB) /* what every guest should have unused */
 #define BENCH_FLOOR	   (200 * MIB)
 #define BENCH_HOST_RESERVE (200 * MIB)

@@ -10,7 +10,7 @@ build/memory/%.o: ../memory/%.c
 BENCH_MEMORY := build/bench_memory.o build/bench_memory_baselines.o build/bench_memory_cases.o \
 	build/bench_memory_table.o
 $(BENCH_MEMORY): BALLAST_CPPFLAGS += -I../memory -I../lab/sim
-build/bench_memory: $(BENCH_MEMORY) build/memory/plan.o build/memory/observe.o build/memory/share.o \
-		build/model.o build/model_cpu.o build/model_balance.o build/model_mem.o \
+build/bench_memory: $(BENCH_MEMORY) build/memory/plan.o build/memory/step.o build/memory/observe.o build/memory/share.o \
+		build/memory/words.o build/model.o build/model_cpu.o build/model_balance.o build/model_mem.o \
 		build/model_host.o build/model_rng.o
 	$(link)

@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t min64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t clamp64(int64_t value, int64_t least, int64_t most)
-{
-	return max64(least, min64(value, most));
-}
-
 static bool told(const struct mem_guest *g)
 {
 	return g->made_s > 0 && g->unused_kib >= 0;

@@ -3,6 +3,8 @@
  * target. */
 #include "observe.h"
 
+#include "kib.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,11 +204,6 @@ static void learn_rates(struct known *k, const struct mem_guest *g, double now_s
 			GAP_DECAY * k->gap_s + (1 - GAP_DECAY) * (now_s - k->seen_s));
 }
 
-static int64_t at_least_0(int64_t value)
-{
-	return value > 0 ? value : 0;
-}
-
 /*
  * The hypervisor's process holds more than the guest's memory: its own, and pages that the guest
  * has freed. What it holds beyond the guest's size is its own for certain; what it holds beyond
@@ -218,7 +215,7 @@ static int64_t at_least_0(int64_t value)
 
 static void learn_process(struct known *k, const struct mem_guest *g, int64_t busy_before)
 {
-	int64_t most = at_least_0(g->rss_kib - k->busy_kib);
+	int64_t most = max64(g->rss_kib - k->busy_kib, 0);
 	/* The process is seen now, the guest as it was up to a period ago. */
 	bool still = k->told && llabs(g->rss_kib - k->rss_kib) <= STILL_KIB &&
 		     llabs(k->busy_kib - busy_before) <= STILL_KIB;
@@ -240,7 +237,7 @@ static void learn(struct known *k, const struct mem_guest *g, const struct mem_p
 {
 	int64_t usable = g->usable_kib >= 0 ? g->usable_kib : g->unused_kib;
 	int64_t unused = g->unused_kib >= 0 ? g->unused_kib : usable;
-	int64_t used = at_least_0(then - usable), busy_before = k->busy_kib;
+	int64_t used = max64(then - usable, 0), busy_before = k->busy_kib;
 
 	if (k->told) {
 		learn_jump(k, g, policy, now_s, used - k->used_kib);
@@ -257,7 +254,7 @@ static void learn(struct known *k, const struct mem_guest *g, const struct mem_p
 	}
 	k->samples++;
 	k->used_kib = used;
-	k->busy_kib = at_least_0(then - unused);
+	k->busy_kib = max64(then - unused, 0);
 	k->usable_kib = usable;
 	learn_process(k, g, busy_before);
 	k->swap_in_kib = g->swap_in_kib;
@@ -289,16 +286,6 @@ static int64_t distance(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /*
  * Is its size somebody else's doing? It can be anywhere between where it was and our target, and on
  * its way to the target before, which stood until ours was heard.
@@ -308,8 +295,8 @@ static bool moved_by_others(const struct known *k, int64_t actual)
 	int64_t target = k->target_kib ? k->target_kib : k->seen_kib;
 	int64_t before = k->before_kib ? k->before_kib : target;
 
-	return actual < least(k->seen_kib, least(target, before)) - MEM_SAME_KIB ||
-	       actual > most(k->seen_kib, most(target, before)) + MEM_SAME_KIB;
+	return actual < min64(k->seen_kib, min64(target, before)) - MEM_SAME_KIB ||
+	       actual > max64(k->seen_kib, max64(target, before)) + MEM_SAME_KIB;
 }
 
 /*

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The decision: what each guest needs and wants, what there is, who gets what, and in which steps.
- */
+/* The decision: what there is, what each guest needs and wants, and who gets what; step.c makes
+ * steps of it. */
 #include "plan.h"
 
 #include "observe.h"
 #include "share.h"
+#include "step.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MIB 1024
 
 /* The course's rules: every guest keeps 100 MB unused and has 200 MB, the host keeps 200 MB. */
 #define RESERVE_KIB	       (100 * MIB)
@@ -44,30 +43,6 @@
 /* Growth is measured over one or two periods, whose length is known to within a second. */
 #define GROWTH_MARGIN 1.25
 
-/*
- * Too little to be worth a call, unless the need itself is not met. Idle guests wander by a few MB,
- * so what starts a change must be more than what ends one, or noise moves memory back and forth: a
- * guest that grows is topped up, and has enough when it stops; where only part of a guard can be
- * had, the part comes and goes with what others do.
- */
-#define GROWING_KIB_S	   (2 * MIB)
-#define GROW_ON_KIB	   (4 * MIB)
-#define GROW_START_KIB	   (16 * MIB)
-#define GROW_PART_KIB	   (32 * MIB)
-#define RELEASE_START_KIB  (32 * MIB)
-#define RELEASE_URGENT_KIB (8 * MIB)
-#define RELEASE_GO_ON_KIB  (2 * MIB)
-
-/* Fresh statistics that must agree on an excess: what the guest wanted most by these counts. */
-#define RELEASE_SAMPLES 2
-
-/* A look out of turn, because somebody else has set a guest, must not make a second step of one:
- * releases are at least this part of an interval apart. */
-#define RELEASE_APART 0.5
-
-/* On a hard host, or while another guest is short, gradual is this much faster. */
-#define HARD_FACTOR 2
-
 /* Levels by host reserves available; and how much more, in quarters, it takes to leave one again.
  */
 #define SOFT_RESERVES 3
@@ -75,30 +50,6 @@
 
 /* A guest still without statistics is booting; after this it has no driver. */
 #define BLIND_SAID_S 30.0
-
-struct mem_state {
-	struct known *guests; /* as in the last sample */
-	size_t nguests;
-	struct known *next; /* scratch of nsize, as are the two below */
-	size_t size;
-	struct share *shares;
-	size_t *places; /* [share] position in the sample */
-	enum mem_level level;
-	bool started;
-};
-
-/* One tick's working set. */
-struct tick {
-	struct mem_state *state;
-	const struct mem_policy *policy;
-	const struct mem_sample *sample;
-	struct mem_plan *plan;
-	struct known *known; /* [nguests] */
-	int64_t host_reserve_kib;
-	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
-	int64_t budget_room_kib; /* what the budget leaves */
-	bool anyone_short;
-};
 
 void mem_policy_init(struct mem_policy *policy)
 {
@@ -112,27 +63,6 @@ void mem_policy_init(struct mem_policy *policy)
 		.release_pct = RELEASE_PCT,
 		.guard_kib_s = GUARD_KIB_S,
 	};
-}
-
-static int64_t min64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t clamp64(int64_t value, int64_t least, int64_t most)
-{
-	return max64(least, min64(value, most));
-}
-
-/* What guests report times time, as a size: never more than a size can be. */
-static int64_t kib_of(double kib)
-{
-	return kib < (double)MEM_KIB_MOST ? (int64_t)fmax(kib, 0) : MEM_KIB_MOST;
 }
 
 /* What a host of that size keeps for itself under this policy. */
@@ -502,176 +432,6 @@ static void share_room(struct tick *t, size_t n)
 	share_out(shares, n, total);
 }
 
-/* --- steps --- */
-
-static void set(struct tick *t, size_t g, int64_t to, enum mem_reason reason)
-{
-	struct known *k = &t->known[g];
-
-	k->before_kib = k->target_kib;
-	t->plan->sets[t->plan->nsets++] = (struct mem_set){
-		.guest = g,
-		.from_kib = t->sample->guests[g].actual_kib,
-		.to_kib = to,
-		.reason = reason,
-	};
-	k->target_kib = to;
-	k->target_wall_s = t->sample->wall_s;
-	k->again = false;
-}
-
-static enum mem_reason why_grow(const struct tick *t, const struct known *k,
-				const int64_t layer[SHARE_LAYERS], int64_t actual)
-{
-	if (k->pressed || k->usable_kib < t->policy->reserve_kib / 2)
-		return MEM_PRESSED;
-	if (actual < layer[SHARE_NEED])
-		return MEM_GROW;
-	return actual < layer[SHARE_GUARD] ? MEM_GUARD : MEM_CACHE;
-}
-
-static int64_t grow_least(const struct known *k, const struct share *s, int64_t actual)
-{
-	if (actual < s->layer_kib[SHARE_NEED])
-		return MEM_SAME_KIB;
-	if (s->share_kib < s->layer_kib[SHARE_GUARD])
-		return GROW_PART_KIB;
-	return k->growth_kib_s >= GROWING_KIB_S ? GROW_ON_KIB : GROW_START_KIB;
-}
-
-/* The guest is to have more than it has. */
-static void step_up(struct tick *t, size_t g, const struct share *s)
-{
-	int64_t actual = t->sample->guests[g].actual_kib, to = s->share_kib;
-	struct known *k = &t->known[g];
-	int64_t stands = k->target_kib ? k->target_kib : actual;
-	int64_t least = grow_least(k, s, actual);
-
-	if (to != s->most_kib)
-		to -= to % MIB; /* whole MiB, never more than there is */
-	k->releasing = false;
-	if (to > max64(actual, stands) + least) {
-		set(t, g, to, why_grow(t, k, s->layer_kib, actual));
-	} else if (stands < actual - MEM_SAME_KIB) {
-		set(t, g, max64(to, actual), MEM_CANCEL);
-	} else if (k->again && stands > actual + MEM_SAME_KIB) {
-		set(t, g, stands, MEM_AGAIN);
-	}
-}
-
-/* Most it may give back in one step. */
-static int64_t release_most(const struct tick *t, const struct known *k, int64_t actual)
-{
-	double factor = t->plan->level == MEM_HARD || t->anyone_short ? HARD_FACTOR : 1;
-	double idle = (double)max64(actual - max64(k->used_kib, k->used_before_kib), 0);
-
-	if (t->plan->level == MEM_LOW)
-		return INT64_MAX;
-	return kib_of(fmin((double)t->policy->release_kib * factor,
-			   idle * fmin(t->policy->release_pct * factor, 100) / 100));
-}
-
-static bool urgent(const struct tick *t)
-{
-	return t->plan->level >= MEM_HARD || t->anyone_short;
-}
-
-/* An excess that is smaller is left where it is: wandering use must not start a release. */
-static int64_t release_least(const struct tick *t, const struct known *k)
-{
-	if (k->releasing)
-		return RELEASE_GO_ON_KIB;
-	return urgent(t) ? RELEASE_URGENT_KIB : RELEASE_START_KIB;
-}
-
-/*
- * The guest has more than its share. What two statistics agree on goes, a step at a time; a low
- * host has no time for a second opinion on anything but what the guest uses.
- */
-static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_before)
-{
-	int64_t actual = t->sample->guests[g].actual_kib, to;
-	struct known *k = &t->known[g];
-	int64_t stands = k->target_kib ? k->target_kib : actual;
-	bool low = t->plan->level == MEM_LOW;
-
-	if (low)
-		want_before = k->want_kib + k->used_before_kib - k->used_kib;
-	share = min64(actual, share + max64(want_before - k->want_kib, 0));
-	if (k->pressed || actual - share < release_least(t, k)) {
-		k->releasing = false;
-		if (stands < min64(actual, share) - MEM_SAME_KIB)
-			set(t, g, actual, MEM_CANCEL);
-		return;
-	}
-	if (!low && (k->samples < RELEASE_SAMPLES ||
-		     t->sample->time_s - k->released_s < RELEASE_APART * t->policy->interval_s))
-		return;
-	k->releasing = true;
-	to = max64(share, actual - min64(release_most(t, k, actual), actual));
-	to = min64(to + (MIB - to % MIB) % MIB, actual); /* whole MiB, never more than allowed */
-	if (stands < actual - MEM_SAME_KIB && to >= stands - MEM_SAME_KIB) {
-		/* On its way. If it now should keep more than that, the whole step is off. */
-		if (share > stands + MEM_SAME_KIB)
-			set(t, g, actual, MEM_CANCEL);
-		else if (k->again)
-			set(t, g, stands, MEM_AGAIN);
-	} else if (to < actual - MEM_SAME_KIB) {
-		set(t, g, to, urgent(t) ? MEM_RECLAIM : MEM_RELEASE);
-		k->released_s = t->sample->time_s;
-	}
-}
-
-static void step(struct tick *t, size_t n)
-{
-	const struct share *shares = t->state->shares;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t g = t->state->places[i];
-		int64_t actual = t->sample->guests[g].actual_kib;
-		int64_t want_before = t->known[g].want_kib;
-
-		t->known[g].want_kib = t->plan->views[g].want_kib;
-		if (t->plan->views[g].share_kib < actual)
-			step_down(t, g, t->plan->views[g].share_kib, want_before);
-		else
-			step_up(t, g, &shares[i]);
-	}
-}
-
-/* A guest that does not give what it was asked for keeps it: its driver would go on trying for
- * ever, and take the memory at some moment when the guest needs it. */
-static void call_off(struct tick *t)
-{
-	for (size_t g = 0; g < t->sample->nguests; g++) {
-		struct known *k = &t->known[g];
-		int64_t actual = t->sample->guests[g].actual_kib;
-
-		if (k->condition != MEM_STUCK || !k->target_kib ||
-		    k->target_kib >= actual - MEM_SAME_KIB)
-			continue;
-		set(t, g, actual, MEM_CANCEL);
-		k->target_kib = 0;
-	}
-}
-
-/* What gives memory up goes first, and calls that stop a guest from losing some before all. */
-static int rank(const struct mem_set *set)
-{
-	if (set->reason == MEM_CANCEL)
-		return 0;
-	return set->to_kib < set->from_kib ? 1 : 2;
-}
-
-static int compare_sets(const void *a, const void *b)
-{
-	const struct mem_set *x = a, *y = b;
-
-	if (rank(x) != rank(y))
-		return rank(x) - rank(y);
-	return (x->guest > y->guest) - (x->guest < y->guest);
-}
-
 /* --- the tick --- */
 
 static void find_short(struct tick *t, size_t n)
@@ -722,48 +482,11 @@ int mem_plan(struct mem_state *state, const struct mem_policy *policy,
 	n = share_everything(&t);
 	share_room(&t, n);
 	find_short(&t, n);
-	call_off(&t);
-	step(&t, n);
-	qsort(plan->sets, plan->nsets, sizeof(*plan->sets), compare_sets);
+	step_all(&t, n);
 	fill_views(&t);
 	before = state->guests;
 	state->guests = state->next;
 	state->next = before;
 	state->nguests = sample->nguests;
 	return 0;
-}
-
-/* --- words --- */
-
-const char *mem_level_name(enum mem_level level)
-{
-	static const char *const names[] = {"clear", "soft", "hard", "low"};
-
-	return names[level];
-}
-
-const char *mem_condition_name(enum mem_condition condition)
-{
-	static const char *const names[] = {
-		"steered",    "waiting", "unmanaged", "left",  "paused",
-		"no-balloon", "blind",	 "stale",     "stuck",
-	};
-
-	return names[condition];
-}
-
-const char *mem_reason_name(enum mem_reason reason)
-{
-	static const char *const names[] = {
-		"grow", "pressed", "guard", "cache", "release", "reclaim", "cancel", "again",
-	};
-
-	return names[reason];
-}
-
-const char *mem_happening_name(enum mem_happening what)
-{
-	static const char *const names[] = {"set-by-others", "held", "steered"};
-
-	return names[what];
 }

@@ -2,21 +2,16 @@
 /* Shares of what there is: weighted max-min, in layers of falling importance. */
 #include "share.h"
 
-static int64_t clamp(int64_t value, int64_t least, int64_t most)
-{
-	if (value > most)
-		value = most;
-	return value < least ? least : value;
-}
+#include "kib.h"
 
 /* What a guest would have with the layer filled up to that level. */
 static int64_t filled(const struct share *s, enum share_layer layer, int64_t level)
 {
-	int64_t full = clamp(s->layer_kib[layer], s->share_kib, s->most_kib);
+	int64_t full = clamp64(s->layer_kib[layer], s->share_kib, s->most_kib);
 
 	if (full < s->share_kib) /* most is below what it has */
 		full = s->share_kib;
-	return clamp(level * s->weight, s->share_kib, full);
+	return clamp64(level * s->weight, s->share_kib, full);
 }
 
 static int64_t sum_filled(const struct share *shares, size_t n, enum share_layer layer,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the policy: a row per rule on a toy host whose balloons do at once what they are told.
  */
+#include "kib.h"
 #include "plan.h"
 
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define MIB    ((int64_t)1024)
 #define GUESTS 8
 
 /* What a guest's process holds beside the guest's memory. */

@@ -2,6 +2,7 @@
 /* What must hold whatever comes in: random guests and hosts up to terabytes, nonsense, damaged logs
  * and state files. BALLAST_SEED and BALLAST_RUNS choose others than the default. */
 #include "journal.h"
+#include "kib.h"
 #include "plan.h"
 #include "share.h"
 #include "state.h"
@@ -14,7 +15,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define MIB    ((int64_t)1024)
 #define GUESTS 12
 #define TICKS  20
 
@@ -77,11 +77,6 @@ static size_t sane_guests(struct mem_guest *guests, int64_t made_s)
 			guests[n++] = sane_guest((unsigned char)(i + 1), made_s);
 	}
 	return n;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* before: the targets that stood. */

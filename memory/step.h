@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A tick of the policy, as plan.c prepares it and step.c ends it. Private to the two. */
+#ifndef BALLAST_MEMORY_STEP_H
+#define BALLAST_MEMORY_STEP_H
+
+#include "kib.h"
+#include "plan.h"
+
+#include <math.h>
+
+struct mem_state {
+	struct known *guests; /* as in the last sample */
+	size_t nguests;
+	struct known *next; /* scratch of nsize, as are the two below */
+	size_t size;
+	struct share *shares;
+	size_t *places; /* [share] position in the sample */
+	enum mem_level level;
+};
+
+/* One tick's working set. */
+struct tick {
+	struct mem_state *state;
+	const struct mem_policy *policy;
+	const struct mem_sample *sample;
+	struct mem_plan *plan;
+	struct known *known; /* [nguests] */
+	int64_t host_reserve_kib;
+	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
+	int64_t budget_room_kib; /* what the budget leaves */
+	bool anyone_short;
+};
+
+/* What guests report times time, as a size: never more than a size can be. */
+static inline int64_t kib_of(double kib)
+{
+	return kib < (double)MEM_KIB_MOST ? (int64_t)fmax(kib, 0) : MEM_KIB_MOST;
+}
+
+/*
+ * Sets what brings the first n shares of the state on their way, and calls off what guests that are
+ * stuck were asked for; the plan's sets are in the order of their calls then.
+ */
+void step_all(struct tick *t, size_t n);
+
+#endif
