@@ -154,7 +154,8 @@ static int split(const char *text, char copy[PHASE_TEXT_MAX], char *words[WORDS_
 	return n;
 }
 
-int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+/* A phase, after its time if it is timed. */
+static int parse(const char *text, bool timed, struct phase *phase, char error[SCENARIO_ERROR_MAX])
 {
 	char copy[PHASE_TEXT_MAX], *words[WORDS_MAX];
 	int n = split(text, copy, words, error);
@@ -162,24 +163,23 @@ int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR
 	memset(phase, 0, sizeof(*phase));
 	if (n < 0)
 		return -1;
-	if (n < 2)
-		return fail(error, "\"%.100s\" is not \"TIME VERB …\", like \"5s cpu 45%%\"", text);
-	if (parse_seconds(words[0], &phase->at_s))
+	if (n < 1 + timed)
+		return fail(error, "\"%.100s\" is not \"%sVERB …\", like \"%scpu 45%%\"", text,
+			    timed ? "TIME " : "", timed ? "5s " : "");
+	if (timed && parse_seconds(words[0], &phase->at_s))
 		return fail(error, "\"%.40s\" is not a time like 5s or 2.5s", words[0]);
-	return parse_words(text, "TIME ", words + 1, (size_t)n - 1, phase, error);
+	return parse_words(text, timed ? "TIME " : "", words + timed, (size_t)(n - timed), phase,
+			   error);
+}
+
+int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+{
+	return parse(text, true, phase, error);
 }
 
 int phase_parse_now(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
 {
-	char copy[PHASE_TEXT_MAX], *words[WORDS_MAX];
-	int n = split(text, copy, words, error);
-
-	memset(phase, 0, sizeof(*phase));
-	if (n < 0)
-		return -1;
-	if (n < 1)
-		return fail(error, "\"%.100s\" is not \"VERB …\", like \"cpu 45%%\"", text);
-	return parse_words(text, "", words, (size_t)n, phase, error);
+	return parse(text, false, phase, error);
 }
 
 char *phase_format(const struct phase *phase, char *buf, size_t len)

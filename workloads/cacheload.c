@@ -242,13 +242,9 @@ int main(int argc, char **argv)
 	const struct load_self self = {NAME, "SIZE [RATE]", usage, stop};
 	struct load_target args;
 	int detached = -1;
-	pid_t pid;
 
 	log_init(NAME, false);
-	load_target_parse(&self, FILE_BYTES / 1024, argc, argv, &args);
-	pid = instance_pid(NAME);
-	if (pid)
-		return instance_steer(NAME, pid, args.kib, args.rate_kib_s);
+	load_target_take(&self, FILE_BYTES / 1024, argc, argv, &args);
 	oom_score_set(0); /* not the agent's, which is protected */
 	if (!args.foreground)
 		detached = detach();

@@ -55,12 +55,13 @@ void load_operands_refuse(const struct load_self *self)
 	die(EXIT_USAGE, "it is %s %s; see --help", self->name, self->form);
 }
 
-void load_target_parse(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
-		       struct load_target *target)
+void load_target_take(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
+		      struct load_target *target)
 {
 	static const struct option options[] = {LOAD_OPTIONS};
 	char most[32];
 	int option;
+	pid_t pid;
 
 	*target = (struct load_target){0};
 	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1)
@@ -74,6 +75,9 @@ void load_target_parse(const struct load_self *self, uint64_t most_kib, int argc
 		    format_size(most_kib, most, sizeof(most)));
 	if (optind + 1 < argc && parse_rate(argv[optind + 1], &target->rate_kib_s))
 		die(EXIT_USAGE, "%s: not a rate like 20M/s", argv[optind + 1]);
+	pid = instance_pid(self->name);
+	if (pid)
+		exit(instance_steer(self->name, pid, target->kib, target->rate_kib_s));
 }
 
 /* --- instances --- */

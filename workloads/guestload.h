@@ -55,10 +55,12 @@ struct load_target {
 	bool foreground;
 };
 
-/* Reads the command line of such a load; sizes end at most_kib. What is wrong ends it with a line.
+/*
+ * Reads the command line of such a load; sizes end at most_kib, and what is wrong ends it with a
+ * line. Where an instance runs it is steered, and this process ends with the status of that.
  */
-void load_target_parse(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
-		       struct load_target *target);
+void load_target_take(const struct load_self *self, uint64_t most_kib, int argc, char **argv,
+		      struct load_target *target);
 
 /* The pid of the running instance, 0: there is none. */
 pid_t instance_pid(const char *name);

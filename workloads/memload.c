@@ -233,13 +233,9 @@ int main(int argc, char **argv)
 	const struct load_self self = {NAME, "SIZE [RATE]", usage, stop};
 	struct load_target args;
 	int detached = -1;
-	pid_t pid;
 
 	log_init(NAME, false);
-	load_target_parse(&self, UINT64_MAX, argc, argv, &args);
-	pid = instance_pid(NAME);
-	if (pid)
-		return instance_steer(NAME, pid, args.kib, args.rate_kib_s);
+	load_target_take(&self, UINT64_MAX, argc, argv, &args);
 	if (!args.foreground)
 		detached = detach();
 	return supervise(&args, detached);
