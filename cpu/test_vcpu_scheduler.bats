@@ -63,7 +63,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 @test "one instance per host; what only looks may run beside it" {
 	./vcpu_scheduler -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
-	until grep -q tick=0 "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	until grep -q tick=0 "$BATS_TEST_TMPDIR/out"; do kill -0 "$pid"; sleep 0.05; done
 	run ./vcpu_scheduler -c test:///default --once 0.1
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"another vcpu_scheduler runs"* ]]
@@ -101,7 +101,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 @test "the test driver's guest is seen, and SIGTERM ends it with status 0" {
 	./vcpu_scheduler -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
-	until grep -q tick=3 "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	until grep -q tick=3 "$BATS_TEST_TMPDIR/out"; do kill -0 "$pid"; sleep 0.05; done
 	kill -TERM "$pid"
 	wait "$pid"
 	grep -q 'guests=1' "$BATS_TEST_TMPDIR/out"

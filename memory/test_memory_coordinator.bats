@@ -59,7 +59,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 @test "the test driver's guest is seen, and SIGTERM ends it with status 0" {
 	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
-	until grep -q tick=3 "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	until grep -q tick=3 "$BATS_TEST_TMPDIR/out"; do kill -0 "$pid"; sleep 0.05; done
 	kill -TERM "$pid"
 	wait "$pid"
 	grep -q 'guests=1' "$BATS_TEST_TMPDIR/out"
@@ -102,7 +102,7 @@ host_with() {
 @test "a second instance on the host is refused" {
 	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
-	until grep -q tick= "$BATS_TEST_TMPDIR/out"; do sleep 0.05; done
+	until grep -q tick= "$BATS_TEST_TMPDIR/out"; do kill -0 "$pid"; sleep 0.05; done
 	run ./memory_coordinator -c test:///default 1
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"another memory_coordinator"* ]]
@@ -136,7 +136,7 @@ host_with() {
 @test "a run that was killed leaves a state that the next one takes on, and no lock" {
 	./memory_coordinator -c test:///default 0.1 >"$BATS_TEST_TMPDIR/out" &
 	local pid=$!
-	until [ -s "$BATS_TEST_TMPDIR/memory_coordinator.state" ]; do sleep 0.05; done
+	until [ -s "$BATS_TEST_TMPDIR/memory_coordinator.state" ]; do kill -0 "$pid"; sleep 0.05; done
 	kill -KILL "$pid"
 	wait "$pid" || true
 	[ -s "$BATS_TEST_TMPDIR/memory_coordinator.state" ]
