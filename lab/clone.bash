@@ -88,6 +88,9 @@ clone_give_up() {
 	local name
 	say "not restored, so booted: $*"
 	for name; do
+		# Half a clone that could not be stopped keeps its mark: the next `lab up` replaces it.
+		[[ $(LC_ALL=C virsh -q -c "$uri" domstate "$name" 2>/dev/null) == "shut off" ]] ||
+			die 3 "guest $name could not be restored and is not off; lab up again replaces it"
 		rm -f "$state/guests/$name"/{golden,"$half_done"}
 		! declare -F image_clone_files >/dev/null || image_guest_files "$image_dir" "$name" "$state/guests/$name"
 	done

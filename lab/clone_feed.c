@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -47,12 +49,35 @@ bool feed_gate_good(struct feed_gate *gate)
 	return good;
 }
 
-static int write_all(int fd, const unsigned char *data, size_t len)
+/*
+ * Waits until a pipe takes more; −1 if the feed is stopped before. Whoever reads may never go on:
+ * where libvirtd was killed in the middle of a restore, its QEMU keeps the pipe open and waits for
+ * a word from it.
+ */
+static int await_room(int pipe, const struct feed *feed)
+{
+	struct pollfd fds[] = {{.fd = pipe, .events = POLLOUT},
+			       {.fd = feed->stop_fd, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return -1;
+	return fds[1].revents ? -1 : 0;
+}
+
+/* Whether a call that did not go through is to be made again. feed: whose pipe it is; NULL: a file.
+ */
+static bool goes_on(int fd, const struct feed *feed)
+{
+	return errno == EINTR || (errno == EAGAIN && feed && await_room(fd, feed) == 0);
+}
+
+static int write_all(int fd, const unsigned char *data, size_t len, const struct feed *feed)
 {
 	while (len > 0) {
 		ssize_t done = write(fd, data, len);
 
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && goes_on(fd, feed))
 			continue;
 		if (done <= 0)
 			return -1;
@@ -63,14 +88,14 @@ static int write_all(int fd, const unsigned char *data, size_t len)
 }
 
 /* Moves the bytes [from, to) of a file on, without taking them through this process. */
-static int send_range(int out, int in, uint64_t from, uint64_t to)
+static int send_range(int out, int in, uint64_t from, uint64_t to, const struct feed *feed)
 {
 	off_t at = (off_t)from;
 
 	while ((uint64_t)at < to) {
 		ssize_t done = sendfile(out, in, &at, (size_t)(to - (uint64_t)at));
 
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && goes_on(out, feed))
 			continue;
 		if (done == 0)
 			errno = EIO; /* the file got shorter */
@@ -94,13 +119,14 @@ static void *feed_run(void *opaque)
 	pthread_mutex_unlock(&feed->lock);
 	if (fd < 0)
 		return NULL;
-	if (!cancelled) {
+	if (!cancelled && fcntl(fd, F_SETFL, O_NONBLOCK) == 0) {
 		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
 		/* A reader that goes away shows as EPIPE; what became of the guest is libvirt's to
 		 * say. */
-		if (write_all(fd, feed->head, feed->head_len) == 0 &&
-		    send_range(fd, s->fd, s->stream_at, held_at) == 0 && feed_gate_good(feed->gate))
-			(void)send_range(fd, s->fd, held_at, s->size);
+		if (write_all(fd, feed->head, feed->head_len, feed) == 0 &&
+		    send_range(fd, s->fd, s->stream_at, held_at, feed) == 0 &&
+		    feed_gate_good(feed->gate))
+			(void)send_range(fd, s->fd, held_at, s->size, feed);
 	}
 	close(fd);
 	return NULL;
@@ -111,12 +137,18 @@ int feed_start(struct feed *feed)
 	int failed;
 
 	feed->opened = feed->cancelled = false;
-	if (mkfifo(feed->path, 0600) < 0)
+	feed->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (feed->stop_fd < 0)
 		return -1;
-	pthread_mutex_init(&feed->lock, NULL);
-	failed = pthread_create(&feed->thread, NULL, feed_run, feed);
+	failed = mkfifo(feed->path, 0600) < 0 ? errno : 0;
+	if (!failed) {
+		pthread_mutex_init(&feed->lock, NULL);
+		failed = pthread_create(&feed->thread, NULL, feed_run, feed);
+		if (failed)
+			unlink(feed->path);
+	}
 	if (failed) {
-		unlink(feed->path);
+		close(feed->stop_fd);
 		errno = failed;
 		return -1;
 	}
@@ -133,9 +165,11 @@ void feed_stop(struct feed *feed)
 	if (!feed->opened)
 		reader = open(feed->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	pthread_mutex_unlock(&feed->lock);
+	eventfd_write(feed->stop_fd, 1);
 	pthread_join(feed->thread, NULL);
 	if (reader >= 0)
 		close(reader);
+	close(feed->stop_fd);
 	pthread_mutex_destroy(&feed->lock);
 	unlink(feed->path);
 }
@@ -144,8 +178,8 @@ static int fill_copy(int fd, const struct saved *s, const unsigned char *head, s
 {
 	/* Sharing blocks needs the stream to stay where it is, which saved_head() sees to. */
 	if (head_len == s->stream_at && ioctl(fd, FICLONE, s->fd) == 0)
-		return write_all(fd, head, head_len);
-	if (write_all(fd, head, head_len) < 0)
+		return write_all(fd, head, head_len, NULL);
+	if (write_all(fd, head, head_len, NULL) < 0)
 		return -1;
 	for (off_t at = (off_t)s->stream_at; (uint64_t)at < s->size;) {
 		ssize_t done =
@@ -153,7 +187,7 @@ static int fill_copy(int fd, const struct saved *s, const unsigned char *head, s
 
 		if (done < 0 &&
 		    (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
-			return send_range(fd, s->fd, (uint64_t)at, s->size);
+			return send_range(fd, s->fd, (uint64_t)at, s->size, NULL);
 		if (done == 0)
 			errno = EIO;
 		if (done <= 0)

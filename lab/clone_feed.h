@@ -34,6 +34,7 @@ struct feed {
 	const char *path;
 	pthread_t thread;
 	pthread_mutex_t lock;
+	int stop_fd; /* readable once it is to end */
 	bool opened; /* libvirt reads */
 	bool cancelled;
 };

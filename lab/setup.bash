@@ -36,10 +36,12 @@ libvirtd_answers() {
 	for socket in /run/libvirt/libvirt-sock /run/libvirt/virtqemud-sock; do
 		[[ -S $socket ]] || continue
 		have_systemd && return 0 # socket activation: it answers when it is asked
-		grep -qs -- "$socket" /proc/net/unix && return 0
+		listens "$socket" && return 0
 	done
 	return 1
 }
+
+listens() { grep -qs -- "$1" /proc/net/unix; }
 
 install_packages() {
 	local missing=$1 name sudo=() known
@@ -72,7 +74,8 @@ start_libvirtd() {
 			die 3 "libvirtd does not start: systemctl status libvirtd"
 	else
 		make -s -C "$lab" build/reaper >&2 || die 3 "the lab's own programs cannot be built: make -C $lab"
-		cmd "${sudo[@]}" virtlogd -d || true # runs already
+		listens /run/libvirt/virtlogd-sock || cmd "${sudo[@]}" virtlogd -d ||
+			die 3 "virtlogd does not start: virtlogd -v tells why"
 		cmd "${sudo[@]}" "$lab/build/reaper" libvirtd -d || die 3 "libvirtd does not start: libvirtd -v tells why"
 	fi
 	for ((i = 0; i < 100; i++)); do

@@ -290,6 +290,12 @@ killed_after() {
 	[ -z "$(find "$BALLAST_STATE" -name incoming)" ]
 }
 
+@test "QEMU killed, libvirtd killed: the next up converges, the next down leaves nothing" {
+	run "$BATS_TEST_DIRNAME/test_killed" "${BALLAST_KILLS:-1}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "a full disk: guests are booted instead, and nothing half done stays" {
 	small=$BALLAST_STATE/small # where QEMU can read
 	mkdir "$small"

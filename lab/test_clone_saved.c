@@ -485,6 +485,35 @@ static void test_feed_without_reader(void **state)
 	saved_close(&s);
 }
 
+/* One that opens the pipe and reads nothing, as a QEMU whose libvirtd was killed: the feed still
+ * ends. */
+static void test_feed_to_silent_reader(void **state)
+{
+	enum { MORE_THAN_PIPES_HOLD = 4 << 20 };
+	struct folder *f = *state;
+	char error[SAVED_ERROR_MAX];
+	struct feed_gate gate;
+	struct saved s;
+	struct feed feed = {.saved = &s, .gate = &gate, .path = f->pipe};
+	unsigned char *head = calloc(1, MORE_THAN_PIPES_HOLD);
+	int reader;
+
+	assert_non_null(head);
+	assert_int_equal(saved_open(&s, f->ram, error), 0);
+	feed.head = head;
+	feed.head_len = MORE_THAN_PIPES_HOLD;
+	feed_gate_init(&gate);
+	assert_int_equal(feed_start(&feed), 0);
+	reader = open(f->pipe, O_RDONLY | O_CLOEXEC);
+	assert_true(reader >= 0);
+	alarm(60); /* it would hang */
+	feed_stop(&feed);
+	alarm(0);
+	close(reader);
+	free(head);
+	saved_close(&s);
+}
+
 /* Whether a thread sleeps in open(2): the kernel shows the call it is in. */
 static bool is_waiting(struct reader *r)
 {
@@ -578,6 +607,8 @@ int main(void)
 		cmocka_unit_test(test_rename),
 		cmocka_unit_test_setup_teardown(test_golden, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_feed, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_feed_to_silent_reader, make_folder,
+						remove_folder),
 		cmocka_unit_test_setup_teardown(test_feed_without_reader, make_folder,
 						remove_folder),
 		cmocka_unit_test_setup_teardown(test_clear, make_folder, remove_folder),
