@@ -130,6 +130,9 @@ static void parse_long(struct args *args, int option)
 {
 	switch (option) {
 	case OPTION_GUESTS:
+		/* An unset shell variable, more likely than a wish for no guest at all. */
+		if (!optarg[0])
+			die(EXIT_USAGE, "--guests '': must be names of guests, such as 'web*'");
 		args->host.guests = optarg;
 		break;
 	case OPTION_PCPUS:

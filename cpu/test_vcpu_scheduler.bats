@@ -32,6 +32,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 @test "bad options are refused in one line" {
 	refused "--foo" --foo 2
 	refused "--guests" 2 --guests
+	refused "--guests ''" --guests "" 2
 	refused "--threshold 0" --threshold 0 2
 	refused "--threshold 101" --threshold 101 2
 	refused "--cost -1" --cost -1 2
