@@ -9,8 +9,8 @@ build/cpu/%.o: ../cpu/%.c
 
 SEARCH := build/cpu/search.o build/cpu/bounds.o build/cpu/board.o build/cpu/local.o build/cpu/exact.o \
 	build/cpu/refine.o
-BENCH_CPU := build/bench_cpu.o build/bench_cpu_host.o build/bench_cpu_baselines.o build/bench_cpu_cases.o \
-	build/bench_cpu_bound.o
+BENCH_CPU := build/bench_cpu.o build/bench_cpu_run.o build/bench_cpu_truth.o build/bench_cpu_host.o \
+	build/bench_cpu_baselines.o build/bench_cpu_cases.o build/bench_cpu_bound.o
 $(BENCH_CPU) build/test_bench_bound.o: BALLAST_CPPFLAGS += -I../cpu -I../lab/sim
 # Its inner loop is for the vector units.
 build/bench_cpu_bound.o: CFLAGS += -O3
