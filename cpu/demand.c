@@ -36,6 +36,9 @@
 #define FAITH_MARGIN_PCT 0.5
 #define FAITH_MARGIN	 0.04
 
+/* A vCPU that used to sleep for this much of a window and now never does wants more. */
+#define SLEPT_PCT 10.0
+
 /*
  * A vCPU may never sleep for so many windows, though it gets what it is believed to want, before a
  * guess is made; twice as many each time that a guess was wrong, so many times at most.
@@ -70,15 +73,26 @@ static double estimate(const struct cpu_window *window, bool *guessed)
 	return fmin(*guessed ? 100 : window->usage_pct, window->cap_pct);
 }
 
+/* What of a window it neither ran nor waited; 0 where delays are not known. */
+static double slept(const struct cpu_window *window)
+{
+	return window->delay_pct < 0 ? 0 : 100 - window->usage_pct - window->delay_pct;
+}
+
 /*
  * A vCPU that never slept may want more than is known of it, or only be kept waiting. Is what was
  * seen in better times kept? Yes while it gets less than that in surroundings that were changed:
  * this explains it. And for some windows while it gets just that: its pCPU may be full with what is
  * there, so that next to no time is left to sleep, and whoever wants more on a full pCPU mostly
- * gets more, too, at the others' cost.
+ * gets more, too, at the others' cost. Not so where it found time to sleep until now: two paced
+ * loads of 45 % that both turn busy get 50 % each.
  */
-static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guessed)
+static bool keeps_faith(struct cpu_belief *belief, const struct cpu_window *window, bool guessed)
 {
+	double usage_pct = window->usage_pct;
+	bool woken = belief->slept_pct >= SLEPT_PCT && window->delay_pct >= 0 &&
+		     slept(window) <= 100 - SLEEPLESS_PCT;
+
 	if (!guessed || belief->guessed || !belief->known) {
 		belief->explained = false;
 		belief->waited = 0;
@@ -88,7 +102,7 @@ static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool guesse
 	if (belief->explained &&
 	    usage_pct < belief->demand_pct * (1 - FAITH_MARGIN) - FAITH_MARGIN_PCT)
 		return true;
-	if (usage_pct > belief->demand_pct * (1 + FAITH_MARGIN) + FAITH_MARGIN_PCT ||
+	if (woken || usage_pct > belief->demand_pct * (1 + FAITH_MARGIN) + FAITH_MARGIN_PCT ||
 	    belief->waited >= PATIENCE << belief->wrong)
 		return false;
 	belief->waited++;
@@ -108,7 +122,7 @@ static void learn_patience(struct cpu_belief *belief, double estimate_pct, bool 
 }
 
 /* A window that agrees: the belief becomes the mean of one more. */
-static void confirm_belief(struct cpu_belief *belief, double off)
+static void confirm_belief(struct cpu_belief *belief, double off, double slept_pct)
 {
 	/* Then the window before, if it did not, was no change but noise. */
 	if (belief->pending && belief->pending_pct > 0)
@@ -116,6 +130,7 @@ static void confirm_belief(struct cpu_belief *belief, double off)
 	belief->noise_pct += SMOOTHING * (fabs(off) - belief->noise_pct);
 	belief->agreed++;
 	belief->demand_pct += fmax(SMOOTHING, 1.0 / (belief->agreed + 1)) * off;
+	belief->slept_pct += SMOOTHING * (slept_pct - belief->slept_pct);
 	belief->pending = false;
 }
 
@@ -132,10 +147,12 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 	bool replace = confirm < 2 || belief->pending || (belief->disturbed && belief->guessed);
 	double contradiction = 0;
 
-	if (keeps_faith(belief, window->usage_pct, guessed)) {
+	if (belief->disturbed)
+		belief->slept_pct = 0; /* of other surroundings */
+	if (keeps_faith(belief, window, guessed)) {
 		belief->pending = false;
 	} else if (belief->known && fabs(off) <= gate) {
-		confirm_belief(belief, off);
+		confirm_belief(belief, off, slept(window));
 		belief->guessed = guessed;
 	} else if (replace) {
 		/* Two first windows that differ are no ground to stand on yet. */
@@ -147,6 +164,7 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 		belief->agreed = 0;
 		belief->guessed = guessed;
 		belief->demand_pct = seen_pct;
+		belief->slept_pct = slept(window);
 	} else {
 		belief->pending = true;
 		belief->first_pct = seen_pct;

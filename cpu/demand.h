@@ -19,6 +19,7 @@ struct cpu_belief {
 	double first_pct;    /* … and showed this */
 	bool guessed;	     /* the vCPU never slept: it may want less than this */
 	double sure_pct;     /* the last belief that was no guess */
+	double slept_pct;    /* of a window, in those that agreed */
 	bool disturbed;	     /* pins changed its surroundings since the last window */
 	bool explained;	     /* since then it never slept, which is put down to that */
 	unsigned int waited; /* windows in which it never slept and no guess was made */

@@ -271,6 +271,7 @@ static void test_a_full_pcpu_is_no_sign_of_more_demand(void **state)
 	 * Another came: it gets what it got before, but never sleeps. Only if that stays it is
 	 * tried.
 	 */
+	belief.disturbed = true;
 	assert_int_equal(lround(believe(&belief, 60, 40, 10)), 60);
 	assert_int_equal(lround(believe(&belief, 60, 40, 20)), 100);
 	/*
@@ -279,10 +280,28 @@ static void test_a_full_pcpu_is_no_sign_of_more_demand(void **state)
 	 */
 	belief.disturbed = true;
 	assert_int_equal(lround(believe(&belief, 60, 5, 1)), 60);
+	belief.disturbed = true;
 	assert_int_equal(lround(believe(&belief, 60, 40, 30)), 60);
 	/* Whoever gets more on a full pCPU wants more. */
 	assert_int_equal(lround(believe(&other, 60, 5, 3)), 60);
 	assert_int_equal(lround(believe(&other, 70, 30, 2)), 100);
+}
+
+static void test_who_sleeps_no_more_wants_more(void **state)
+{
+	struct cpu_belief paced = {0}, crowded = {0}, joined = {0};
+
+	(void)state;
+	/* Two of 45 % on one pCPU turn busy: each gets 50, within the margin of what it wanted. */
+	assert_int_equal(lround(believe(&paced, 45, 30, 6)), 45);
+	assert_int_equal(lround(believe(&paced, 47, 53, 2)), 100);
+	/* Next to no sleep before says nothing, */
+	assert_int_equal(lround(believe(&crowded, 49, 43, 6)), 49);
+	assert_int_equal(lround(believe(&crowded, 49, 51, 10)), 49);
+	/* nor does sleep in other surroundings. */
+	assert_int_equal(lround(believe(&joined, 49, 0, 6)), 49);
+	joined.disturbed = true;
+	assert_int_equal(lround(believe(&joined, 49, 51, 10)), 49);
 }
 
 static void test_capped_guests_count_with_their_cap(void **state)
@@ -614,6 +633,7 @@ int main(void)
 		TEST(test_demand_without_delays),
 		TEST(test_what_was_seen_in_better_times_is_kept),
 		TEST(test_a_full_pcpu_is_no_sign_of_more_demand),
+		TEST(test_who_sleeps_no_more_wants_more),
 		TEST(test_capped_guests_count_with_their_cap),
 		TEST(test_weights_are_what_is_due),
 		TEST(test_counters_go_back_at_a_reboot),
