@@ -153,28 +153,53 @@ static int fill_best(struct settled *s, const struct cpu_run *c)
 	return 0;
 }
 
+/* Where the running vCPUs are pinned, by their position in the problem; NULL if one is not. */
+static int *places_at(const struct cpu_run *c, const struct settled *s, double t_s)
+{
+	int *all = calloc(c->layout.nvcpus + 1, sizeof(*all));
+	int *place = calloc(s->problem.nvcpus + 1, sizeof(*place));
+	bool pinned = all && place;
+
+	if (pinned)
+		pins_at(&c->pins, &c->layout, t_s, all);
+	for (size_t i = 0; pinned && i < s->problem.nvcpus; i++) {
+		place[i] = all[s->vcpu[i]];
+		pinned = place[i] >= 0;
+	}
+	free(all);
+	if (pinned)
+		return place;
+	free(place);
+	return NULL;
+}
+
 double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s)
 {
-	int *place = calloc(c->layout.nvcpus + 1, sizeof(*place));
 	double *sums = calloc(c->layout.npcpus + 1, sizeof(*sums)), spread = NAN;
+	int *place = places_at(c, s, t_s);
 
 	if (place && sums) {
-		pins_at(&c->pins, &c->layout, t_s, place);
-		spread = 0;
-		for (size_t i = 0; i < s->problem.nvcpus; i++) {
-			int where = place[s->vcpu[i]];
-
-			if (where < 0)
-				spread = NAN;
-			else
-				sums[where] += s->demand[i];
-		}
-		if (!isnan(spread))
-			spread = spread_of(sums, c->layout.npcpus);
+		optimum_sums(&s->problem, place, sums);
+		spread = spread_of(sums, c->layout.npcpus);
 	}
 	free(place);
 	free(sums);
 	return spread;
+}
+
+double cpu_run_unfairness(const struct cpu_run *c, const struct settled *s)
+{
+	double from_s = window_from_s(&s->window), to_s = window_to_s(&s->window), unfairness = NAN;
+	int *place = places_at(c, s, to_s);
+
+	if (place)
+		unfairness = optimum_unfairness(&s->problem, place);
+	free(place);
+	for (size_t i = 0; i < c->pins.count; i++) {
+		if (c->pins.changes[i].t_s > from_s && c->pins.changes[i].t_s < to_s)
+			return NAN;
+	}
+	return unfairness;
 }
 
 bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s)

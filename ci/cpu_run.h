@@ -63,6 +63,12 @@ void cpu_run_free(struct cpu_run *c);
 double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s);
 
 /*
+ * Unfairness, as optimum_unfairness() has it, of the places where the running vCPUs are pinned all
+ * through the window; NAN if one is not pinned, or any pin changed meanwhile.
+ */
+double cpu_run_unfairness(const struct cpu_run *c, const struct settled *s);
+
+/*
  * Whether loads that differ looked alike when the segment began: on a saturated pCPU vCPUs that
  * want more than an even share all get the same and wait the same, and only parting them tells them
  * apart.

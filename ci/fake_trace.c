@@ -126,6 +126,23 @@ static void share_out(struct play *p, double t_s, const double *own)
 			p->share[i] = fmax(0, p->share[i] + noise(p));
 }
 
+/* Linux shares out pCPU 0 with favour: the first there is given what the second loses. */
+static void favour_first(struct play *p)
+{
+	size_t first = p->nvcpus;
+
+	for (size_t i = 0; i < p->nvcpus; i++) {
+		if (p->place[i] > 0 || (p->place[i] < 0 && i % p->fake->pcpus))
+			continue;
+		if (first < p->nvcpus) {
+			p->share[first] += 0.3 * p->share[i];
+			p->share[i] *= 0.7;
+			return;
+		}
+		first = i;
+	}
+}
+
 /* --- samples --- */
 
 static void fill_vcpu(const struct play *p, size_t i, struct trace_vcpu *vcpu, char *affinity)
@@ -184,6 +201,8 @@ static void write_sample(struct play *p, double t_s)
 	if (t_s >= 8 && t_s <= 10)
 		own[0] += p->fake->program_peak_pct;
 	share_out(p, t_s, own);
+	if (p->fake->uneven_from_s > 0 && t_s > p->fake->uneven_from_s)
+		favour_first(p);
 	for (unsigned int c = 0; c < p->fake->pcpus; c++)
 		pcpus[c] = (struct trace_pcpu){(int)c, own[c], 0};
 	for (size_t g = 0; g < p->scenario.nguests; g++) {

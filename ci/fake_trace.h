@@ -38,6 +38,7 @@ struct fake {
 	bool no_load_events;
 	unsigned int lazy_guest; /* number of a guest whose load runs at a tenth; 0: none */
 	double host_pct;	 /* the host's own load on pCPU 0 */
+	double uneven_from_s;	 /* from then on one vCPU on pCPU 0 gets more at another's cost */
 	bool no_inside;		 /* no figures from inside the guests */
 	double mute_from_s;	 /* none from then on */
 	unsigned int oom_guest;	 /* number of a guest that kills a process at 20 s */
