@@ -20,6 +20,7 @@ struct cpu_belief {
 	bool guessed;	     /* the vCPU never slept: it may want less than this */
 	double sure_pct;     /* the last belief that was no guess */
 	double slept_pct;    /* of a window, in those that agreed */
+	double awake_pct;    /* of the last window: ran or waited */
 	bool disturbed;	     /* pins changed its surroundings since the last window */
 	bool explained;	     /* since then it never slept, which is put down to that */
 	unsigned int waited; /* windows in which it never slept and no guess was made */
@@ -30,8 +31,10 @@ struct cpu_belief {
 struct cpu_window {
 	double elapsed_s;
 	double usage_pct;
-	double delay_pct; /* −1: not known */
-	double share; /* usage as a part of the largest on its pCPU, by weight; 1 where not known */
+	double delay_pct; /* −1: not known; with usage more than 100 where waits ended that began
+			   * before */
+	double share; /* usage as a part of the largest on its pCPU, or of all that float, by
+		       * weight; 1 where not known */
 	double crowd_pct; /* usage of all vCPUs on its pCPU; −1: not known */
 	double cap_pct;	  /* what it can use at most */
 };

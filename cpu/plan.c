@@ -454,6 +454,25 @@ static void decision_free(struct decision *d)
 	free(d->touched);
 }
 
+/*
+ * Is a floating vCPU believed to want a whole pCPU after one window only? Linux lets one starve for
+ * a second now and then, and a paced load does not sleep until it has caught up. Where it is pinned
+ * first costs nothing; to pin it once more is a move.
+ */
+static bool is_hasty(const struct decision *d)
+{
+	const struct table *table = &d->table;
+
+	for (size_t v = 0; table->floating && v < table->problem.nvcpus; v++) {
+		const struct cpu_belief *belief =
+			&d->tracks->vcpus[d->order[table->vcpu[v]]].belief;
+
+		if (table->at[v] == CPU_NOWHERE && belief->guessed && !belief->agreed)
+			return d->policy->confirm > 1;
+	}
+	return false;
+}
+
 /* Decides on the demands. *held: for how many ticks in a row this has now been put off. */
 static int decide(struct decision *d, const struct cpu_state *state,
 		  const struct cpu_windows *windows, unsigned int *held)
@@ -479,7 +498,8 @@ static int decide(struct decision *d, const struct cpu_state *state,
 	result = choose(d, state);
 	if (result || d->plan->verdict != CPU_ACT)
 		goto out;
-	if (windows->changed_pct > fmax(d->policy->threshold_pct, HOLD_SHARE * d->table.total) &&
+	if ((is_hasty(d) || windows->changed_pct > fmax(d->policy->threshold_pct,
+							HOLD_SHARE * d->table.total)) &&
 	    state->held < HOLD_TICKS) {
 		d->plan->verdict = CPU_HELD;
 		d->plan->bound = 0;

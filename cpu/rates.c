@@ -93,6 +93,7 @@ struct reading {
 	double *top;	     /* [npcpus] the largest of them, by weight */
 	bool *blurred;	     /* [npcpus] somebody came or went in this window */
 	double floating_pct; /* usage of vCPUs that are pinned nowhere */
+	double floating_top; /* the largest of them, by weight */
 };
 
 /* Percent of a window between two readings of a counter; −1 where it went back or is not known. */
@@ -113,7 +114,6 @@ static bool read_window(const struct cpu_track *before, const struct cpu_vcpu *v
 		return false;
 	load->usage_pct = usage;
 	load->delay_pct = rate_pct(before->delay_ns, vcpu->delay_ns, elapsed_s);
-	load->delay_pct = fmin(load->delay_pct, 100 - usage);
 	load->known = true;
 	return true;
 }
@@ -180,6 +180,7 @@ static void sum_usage(struct reading *r)
 			r->blurred[now] = true;
 		if (now < 0) {
 			r->floating_pct += usage;
+			r->floating_top = fmax(r->floating_top, usage / weight_of(r, i));
 		} else {
 			r->crowd[now] += usage;
 			r->top[now] = fmax(r->top[now], usage / weight_of(r, i));
@@ -207,15 +208,17 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 		.cap_pct = r->sample->guests[vcpu->guest].cap_pct,
 	};
 	double before = track->belief.demand_pct, change;
+	double top = p < 0 ? r->floating_top : r->top[p];
 	bool disturbed;
 
-	if (p >= 0 && r->top[p] > 0)
-		window.share = load->usage_pct / weight_of(r, i) / r->top[p];
+	if (top > 0)
+		window.share = load->usage_pct / weight_of(r, i) / top;
 	/*
 	 * Somebody else moved it, or another to where it is; our own pins were noted when planned.
 	 */
 	track->belief.disturbed |= track->pcpu != vcpu->pcpu || (p >= 0 && r->blurred[p]);
 	track->pcpu = vcpu->pcpu;
+	load->delay_pct = fmin(load->delay_pct, 100 - load->usage_pct);
 	if (!load->known)
 		return;
 	disturbed = track->belief.disturbed;
