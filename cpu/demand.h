@@ -33,8 +33,8 @@ struct cpu_window {
 	double usage_pct;
 	double delay_pct; /* −1: not known; with usage more than 100 where waits ended that began
 			   * before */
-	double share; /* usage as a part of the largest on its pCPU, or of all that float, by
-		       * weight; 1 where not known */
+	double share;	  /* usage as a part of the largest on its pCPU, or of all that float, by
+			   * weight; 1 where not known */
 	double crowd_pct; /* usage of all vCPUs on its pCPU; −1: not known */
 	double cap_pct;	  /* what it can use at most */
 };

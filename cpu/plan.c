@@ -498,8 +498,8 @@ static int decide(struct decision *d, const struct cpu_state *state,
 	result = choose(d, state);
 	if (result || d->plan->verdict != CPU_ACT)
 		goto out;
-	if ((is_hasty(d) || windows->changed_pct > fmax(d->policy->threshold_pct,
-							HOLD_SHARE * d->table.total)) &&
+	if ((is_hasty(d) ||
+	     windows->changed_pct > fmax(d->policy->threshold_pct, HOLD_SHARE * d->table.total)) &&
 	    state->held < HOLD_TICKS) {
 		d->plan->verdict = CPU_HELD;
 		d->plan->bound = 0;
