@@ -79,6 +79,14 @@ struct cpu_problem;
 double bench_bound(const struct cpu_problem *problem, double spread, double known,
 		   unsigned int rounds);
 
+/*
+ * The fewest moves to a spread of at most that, or hardly more; of at most BENCH_SUBSETS_MOST
+ * vCPUs, all of them on some pCPU. known: a number of moves that is enough, and is returned if none
+ * less is.
+ */
+#define BENCH_SUBSETS_MOST 16
+unsigned int bench_fewest(const struct cpu_problem *problem, double spread, unsigned int known);
+
 /* --- rules --- */
 
 struct bench_rule {

@@ -15,9 +15,8 @@
 #define TOLERANCE_PCT	   1.0
 #define TOLERANCE_LIVE_PCT 2.5
 
-/* Rounds of improving a sharp bound: where the exact search is cut off, and on large hosts. */
-#define ROUNDS_SMALL 100
-#define ROUNDS_LARGE 500
+/* Rounds of improving a sharp bound. */
+#define ROUNDS 500
 
 double truth_spread(const struct truth *t, const int *at)
 {
@@ -89,19 +88,19 @@ double truth_fewest(const struct truth *t, const int *at, double spread, bool *e
 {
 	struct optimum_problem judge = {
 		.nvcpus = t->nvcpus, .npcpus = t->c->npcpus, .demand = t->due, .start = at};
-	double base[1024] = {0}, fewest, bound;
+	double base[1024] = {0};
 	struct cpu_problem bounds = problem_of(t, base, at);
+	unsigned int enough, fewest;
 
 	*exact = false;
 	if (t->nvcpus > EXACT_MOST)
 		return (double)cpu_moves_bound(&bounds, spread);
-	fewest = optimum_moves(&judge, spread, exact);
+	enough = optimum_moves(&judge, spread, exact);
 	if (*exact)
-		return fewest;
-	bound = fmax((double)cpu_moves_bound(&bounds, spread),
-		     bench_bound(&bounds, spread, fewest, ROUNDS_SMALL));
-	*exact = bound >= fewest;
-	return bound;
+		return enough;
+	fewest = bench_fewest(&bounds, spread, enough);
+	*exact = fewest == enough;
+	return fewest;
 }
 
 double truth_sharp(const struct truth *t, const int *at, double spread, double moves)
@@ -110,7 +109,7 @@ double truth_sharp(const struct truth *t, const int *at, double spread, double m
 	struct cpu_problem bounds = problem_of(t, base, at);
 
 	return fmax((double)cpu_moves_bound(&bounds, spread),
-		    bench_bound(&bounds, spread, moves, ROUNDS_LARGE));
+		    bench_bound(&bounds, spread, moves, ROUNDS));
 }
 
 double truth_worst_share(const struct truth *t, const double *got)

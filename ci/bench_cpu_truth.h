@@ -10,7 +10,7 @@
 #define THRESHOLD_PCT 10.0
 
 /* vCPUs up to which the exact search is asked. */
-#define EXACT_MOST 20
+#define EXACT_MOST BENCH_SUBSETS_MOST
 
 struct truth {
 	const struct bench_case *c;

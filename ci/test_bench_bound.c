@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The benchmark's sharp bound beside the exact search: never above it, and mostly as much. */
+/* The benchmark's bounds of the moves beside the exact search: never above it, and mostly as much.
+ */
 #include "bench_cpu.h"
 #include "optimum.h"
 #include "search.h"
@@ -16,10 +17,16 @@
 #define PCPUS_MOST 4
 #define ROUNDS	   100
 
-/* Adds what is found to the sums; fails if the bound is above the fewest moves there are. */
-static void compare(unsigned int seed, double *fewest, double *bounds)
+/* Sums over all cases. */
+struct sums {
+	double fewest, bounds, subsets;
+};
+
+/* Adds what is found to the sums; fails if a bound is above the fewest moves there are. */
+static void compare(unsigned int seed, struct sums *sums)
 {
-	double base[PCPUS_MOST] = {0}, demand[VCPUS_MOST], spread, few, bound;
+	double base[PCPUS_MOST] = {0}, demand[VCPUS_MOST], spread, bound;
+	unsigned int few, subsets;
 	size_t n, m;
 	int at[VCPUS_MOST];
 	bool exact;
@@ -43,20 +50,24 @@ static void compare(unsigned int seed, double *fewest, double *bounds)
 	few = optimum_moves(&judge, spread, &exact);
 	assert_true(exact);
 	bound = bench_bound(&problem, spread, few, ROUNDS);
-	if (bound > few)
-		fail_msg("seed %u: at least %g moves, but %g will do", seed, bound, few);
-	*fewest += few;
-	*bounds += bound;
+	subsets = bench_fewest(&problem, spread, (unsigned int)n + 1);
+	if (bound > few || subsets > few)
+		fail_msg("seed %u: at least %g and %u moves, but %u will do", seed, bound, subsets,
+			 few);
+	sums->fewest += few;
+	sums->bounds += bound;
+	sums->subsets += subsets;
 }
 
 static void test_never_above_the_fewest(void **state)
 {
-	double fewest = 0, bounds = 0;
+	struct sums sums = {0};
 
 	(void)state;
 	for (unsigned int seed = 1; seed <= SEEDS; seed++)
-		compare(seed, &fewest, &bounds);
-	assert_true(bounds > 0.85 * fewest);
+		compare(seed, &sums);
+	assert_true(sums.bounds > 0.85 * sums.fewest);
+	assert_true(sums.subsets > 0.97 * sums.fewest);
 }
 
 int main(void)

@@ -15,9 +15,13 @@
 #define PART_VCPUS  28
 #define PART_CHANCE 2
 
-/* Steps of the search that a part is given; and how many rounds there are at most. */
-#define PART_NODES 1000UL
-#define ROUNDS	   40U
+/*
+ * Steps of the search that a part is given; and how many rounds there are at most: on more pCPUs
+ * each takes longer to come to where it should.
+ */
+#define PART_NODES	1000UL
+#define ROUNDS		16U
+#define ROUNDS_PER_PCPU 1.5
 
 /*
  * Every other round any plan of as few moves does, for the sake of another start to the next; then
@@ -202,9 +206,25 @@ static int solve(struct refinement *r)
 	return 0;
 }
 
+/* Did any vCPU come to p, or leave it? Elsewhere there is no move to be saved. */
+static bool has_exchanged(const struct refinement *r, size_t p)
+{
+	for (size_t v = r->first[p]; v < r->problem->nvcpus; v = r->next[v]) {
+		if (has_moved(r, v))
+			return true;
+	}
+	for (size_t v = r->native[p]; v < r->problem->nvcpus; v = r->next_native[v]) {
+		if (has_moved(r, v))
+			return true;
+	}
+	return false;
+}
+
 static int round_once(struct refinement *r)
 {
 	for (size_t p = 0; p < r->problem->npcpus && *r->nodes; p++) {
+		if (!has_exchanged(r, p))
+			continue;
 		gather(r, p);
 		if (r->ngroup > 1 && solve(r))
 			return -1;
@@ -217,6 +237,7 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 	struct refinement r = {.problem = problem, .to = to, .nodes = nodes};
 	double spare = fmax(target - cpu_spread(problem, to), 0), top = cpu_top(problem, to);
 	size_t bound = cpu_moves_bound(problem, target);
+	unsigned int rounds = ROUNDS + (unsigned int)(ROUNDS_PER_PCPU * (double)problem->npcpus);
 	unsigned long kept;
 	int result = -1;
 
@@ -233,7 +254,7 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 	}
 	kept = *nodes / LAST_SHARE;
 	*nodes -= kept;
-	for (; result == 0 && r.round < ROUNDS && *nodes; r.round++) {
+	for (; result == 0 && r.round < rounds && *nodes; r.round++) {
 		if (cpu_count_moves(problem, to) <= bound)
 			break;
 		r.astray = r.round % 2;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Where the threshold cannot be reached, this far from the least spread counts as the least. */
-#define SPREAD_TOLERANCE 0.9
+#define SPREAD_TOLERANCE 0.8
 
 /*
  * The complete search is of use up to about this size. Beyond it the least spread is not known, and
@@ -30,7 +30,7 @@
 /* So many different descents; of the largest problems fewer, for the sake of time. */
 #define VARIANTS      20
 #define VARIANT_VCPUS 4000
-#define LARGE_VCPUS   2000
+#define LARGE_VCPUS   400
 
 /* Load is compared in steps of this many points when plans of equally many moves are told apart. */
 #define LOAD_STEP     5.0
