@@ -330,7 +330,7 @@ static double find_gain(struct decision *d, const struct cpu_solution *solution,
 	sum_loads(table, solution->to, 0, d->load);
 	then = measure(d->load, table->problem.npcpus);
 	gain = now.most - now.least - (then.most - then.least);
-	if (now.astray - then.astray <= d->policy->cost_pct * (double)solution->moves)
+	if (fmax(gain, now.astray - then.astray) <= d->policy->cost_pct * (double)solution->moves)
 		return 0;
 	return gain > least_gain ? gain : 0;
 }
