@@ -42,6 +42,9 @@
 #define FAITH_MARGIN_PCT 0.5
 #define FAITH_MARGIN	 0.04
 
+/* Sleep that is no artefact of a wait that goes on. */
+#define ASLEEP_PCT 5.5
+
 /* A vCPU that used to sleep for this much of a window and now never does wants more. */
 #define SLEPT_PCT 10.0
 
@@ -157,9 +160,12 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 	double gate = fmax(GATE_LEAST_PCT + 100 * COUNTER_STEP_S / window->elapsed_s,
 			   NOISE_GATE * belief->noise_pct);
 	/*
-	 * What we changed ourselves needs no second window, where it lets us see what was guessed.
+	 * What we changed ourselves needs no second window, where it lets us see what was guessed:
+	 * it sleeps, or does not have to wait.
 	 */
-	bool replace = confirm < 2 || belief->pending || (belief->disturbed && belief->guessed);
+	bool shown = slept(window) >= ASLEEP_PCT || window->delay_pct <= WAITED_PCT;
+	bool replace =
+		confirm < 2 || belief->pending || (belief->disturbed && belief->guessed && shown);
 	double contradiction = 0;
 
 	if (belief->disturbed)

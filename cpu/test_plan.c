@@ -245,7 +245,8 @@ static void test_what_was_seen_in_better_times_is_kept(void **state)
 	assert_int_equal(made_up_run(m, 20), 0);
 }
 
-/* A window of one that got that share of what the largest on its pCPU did; what is then believed. */
+/* A window of one that got that share of what the largest on its pCPU did; what is then believed.
+ */
 static double believe_beside(struct cpu_belief *belief, double share, double usage_pct,
 			     double delay_pct)
 {
@@ -316,7 +317,7 @@ static void test_who_sleeps_no_more_wants_more(void **state)
 /* A wait that goes on at a window's end is missing in it, and too much in the next. */
 static void test_waits_count_when_they_end(void **state)
 {
-	struct cpu_belief busy = {0}, paced = {0};
+	struct cpu_belief busy = {0}, paced = {0}, crowded = {0};
 
 	(void)state;
 	/* Beside another that turned busy too, and got more of the pCPU. */
@@ -330,6 +331,14 @@ static void test_waits_count_when_they_end(void **state)
 		believe_beside(&paced, 0.4, 27, 66);
 		assert_true(believe_beside(&paced, 0.4, 28, 69) < 43);
 	}
+	/* Moved, and one in a crowd again: what it seems to sleep is a wait that goes on. */
+	assert_int_equal(lround(believe(&crowded, 12.5, 87.5, 3)), 100);
+	crowded.disturbed = true;
+	assert_int_equal(lround(believe(&crowded, 12.5, 82.2, 1)), 100);
+	/* Moved to where it has room: it sleeps. */
+	crowded.pending = false;
+	crowded.disturbed = true;
+	assert_int_equal(lround(believe(&crowded, 45, 44, 1)), 45);
 }
 
 static void test_capped_guests_count_with_their_cap(void **state)
