@@ -298,6 +298,14 @@ static void write_pauses(struct play *p, double from_s, double to_s)
 					"paused"));
 }
 
+static void write_shares(struct play *p, double from_s, double to_s)
+{
+	if (p->fake->by_shares && within(p->fake->uneven_from_s, from_s, to_s))
+		event(p, p->fake->uneven_from_s, "limit",
+		      json_pack("{ss ss si}", "guest", p->scenario.guests[0].name, "what",
+				"cpu_shares", "value", 2048));
+}
+
 static void write_end(struct play *p, double end_s)
 {
 	const struct fake *f = p->fake;
@@ -351,6 +359,7 @@ void fake_trace(const struct fake *fake, const char *path)
 		for (; deed && deed->t_s >= 0 && deed->t_s < t_s; deed++)
 			do_deed(&p, deed);
 		write_pauses(&p, t_s - p.scenario.sample_s, t_s);
+		write_shares(&p, t_s - p.scenario.sample_s, t_s);
 		if (!within(t_s, fake->gap_from_s, fake->gap_to_s))
 			write_sample(&p, t_s);
 		if (p.scenario.kind == SCENARIO_MEMORY)

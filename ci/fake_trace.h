@@ -38,11 +38,12 @@ struct fake {
 	bool no_load_events;
 	unsigned int lazy_guest; /* number of a guest whose load runs at a tenth; 0: none */
 	double host_pct;	 /* the host's own load on pCPU 0 */
-	double uneven_from_s;	 /* from then on one vCPU on pCPU 0 gets more at another's cost */
-	bool no_inside;		 /* no figures from inside the guests */
-	double mute_from_s;	 /* none from then on */
-	unsigned int oom_guest;	 /* number of a guest that kills a process at 20 s */
-	unsigned int host_mib;	 /* host memory available at first; 0: 8192 */
+	double uneven_from_s; /* from then on one vCPU on pCPU 0 gets more at another's cost … */
+	bool by_shares;	      /* … because the program gave it more shares */
+	bool no_inside;	      /* no figures from inside the guests */
+	double mute_from_s;   /* none from then on */
+	unsigned int oom_guest; /* number of a guest that kills a process at 20 s */
+	unsigned int host_mib;	/* host memory available at first; 0: 8192 */
 };
 
 #define DEEDS(...) ((const struct deed[]){__VA_ARGS__, {.t_s = -1}})

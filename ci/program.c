@@ -138,7 +138,9 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 		*when = event;
 		if (event->t_s > run->end_s || strcmp(check_text(event, "guest"), guest->name) != 0)
 			continue;
-		if (!strcmp(event->event, "limit"))
+		/* Shares take nothing from who is alone; what they do is judged by fairness. */
+		if (!strcmp(event->event, "limit") &&
+		    strcmp(check_text(event, "what"), "cpu_shares") != 0)
 			return "limited in its CPU time";
 		for (size_t k = 0; k < LIVES && !strcmp(event->event, "guest"); k++)
 			if (!strcmp(check_text(event, "state"), lives[k].state) &&

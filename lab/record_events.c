@@ -65,20 +65,28 @@ int events_refresh_vcpus(struct recorder *r, struct watched *g, virDomainPtr dom
 	return n < 0 ? -1 : 0;
 }
 
-/* A quota makes a guest stand still without waiting; below 0 it means none. */
-static void note_quota(struct recorder *r, const struct watched *g, virTypedParameterPtr param)
+/*
+ * A quota makes a guest stand still without waiting; below 0 it means none. Shares say how a pCPU
+ * is divided among those who want it.
+ */
+static void note_limit(struct recorder *r, const struct watched *g, virTypedParameterPtr param)
 {
 	static const char prefix[] = "cputune.", suffix[] = "_quota";
 	size_t len = strlen(param->field);
+	json_int_t value = 0;
 
-	if (strncmp(param->field, prefix, strlen(prefix)) || len < strlen(suffix) ||
-	    strcmp(param->field + len - strlen(suffix), suffix) ||
-	    param->type != VIR_TYPED_PARAM_LLONG || param->value.l <= 0)
+	if (strncmp(param->field, prefix, strlen(prefix)))
 		return;
-	recorder_event(r, "limit",
-		       json_pack("{s:s, s:s, s:I}", "guest", g->guest->name, "what",
-				 param->field + strlen(prefix), "value",
-				 (json_int_t)param->value.l));
+	if (!strcmp(param->field, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES) &&
+	    param->type == VIR_TYPED_PARAM_ULLONG)
+		value = (json_int_t)param->value.ul;
+	else if (len > strlen(suffix) && !strcmp(param->field + len - strlen(suffix), suffix) &&
+		 param->type == VIR_TYPED_PARAM_LLONG)
+		value = (json_int_t)param->value.l;
+	if (value > 0)
+		recorder_event(r, "limit",
+			       json_pack("{s:s, s:s, s:I}", "guest", g->guest->name, "what",
+					 param->field + strlen(prefix), "value", value));
 }
 
 static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n,
@@ -93,7 +101,7 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 		unsigned char map[CPULIST_MAX];
 		long vcpu;
 
-		note_quota(r, g, &params[i]);
+		note_limit(r, g, &params[i]);
 		if (strncmp(params[i].field, prefix, strlen(prefix)) ||
 		    params[i].type != VIR_TYPED_PARAM_STRING ||
 		    parse_integer(params[i].field + strlen(prefix), 0, (long)g->nvcpus - 1,

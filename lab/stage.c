@@ -83,39 +83,94 @@ static int pin_guest(const struct stage *s, size_t index, bool everywhere)
 	return 0;
 }
 
-/*
- * Takes away what a program run before has limited the guest to: quotas of CPU time outlive it, and
- * the next one would be judged by them. Where there is no cgroup for them there are none.
- */
+/* --- what a program run before has limited the guests to --- */
+
+/* A guest's live limits of CPU time; NULL where there is no cgroup for them. Free with
+ * virTypedParamsFree(). */
+static virTypedParameterPtr limits_of(virDomainPtr dom, int *n)
+{
+	virTypedParameterPtr limits;
+	char *type = virDomainGetSchedulerType(dom, n);
+
+	limits = type && *n > 0 ? calloc((size_t)*n, sizeof(*limits)) : NULL;
+	free(type);
+	if (limits &&
+	    virDomainGetSchedulerParametersFlags(dom, limits, n, VIR_DOMAIN_AFFECT_LIVE) == 0)
+		return limits;
+	free(limits);
+	*n = 0;
+	virResetLastError();
+	return NULL;
+}
+
+static int set_limit(virDomainPtr dom, virTypedParameterPtr limit)
+{
+	return virDomainSetSchedulerParametersFlags(dom, limit, 1, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+/* Quotas of CPU time outlive a program, and the next one would be judged by them. */
 static int lift_quotas(const struct stage *s, size_t index)
 {
 	static const char suffix[] = "_quota";
-	virTypedParameterPtr params;
 	int n = 0, status = 0;
-	char *type;
+	virTypedParameterPtr limits = limits_of(s->doms[index], &n);
 
-	type = virDomainGetSchedulerType(s->doms[index], &n);
-	n = type ? n : 0;
-	free(type);
-	params = n > 0 ? calloc((size_t)n, sizeof(*params)) : NULL;
-	if (!params || virDomainGetSchedulerParametersFlags(s->doms[index], params, &n,
-							    VIR_DOMAIN_AFFECT_LIVE) < 0)
-		n = 0;
 	for (int i = 0; i < n; i++) {
-		size_t len = strlen(params[i].field);
+		size_t len = strlen(limits[i].field);
 
 		if (len < strlen(suffix) ||
-		    strcmp(params[i].field + len - strlen(suffix), suffix) ||
-		    params[i].type != VIR_TYPED_PARAM_LLONG || params[i].value.l <= 0)
+		    strcmp(limits[i].field + len - strlen(suffix), suffix) ||
+		    limits[i].type != VIR_TYPED_PARAM_LLONG || limits[i].value.l <= 0)
 			continue;
-		params[i].value.l = -1;
-		if (virDomainSetSchedulerParametersFlags(s->doms[index], &params[i], 1,
-							 VIR_DOMAIN_AFFECT_LIVE) < 0)
+		limits[i].value.l = -1;
+		if (set_limit(s->doms[index], &limits[i]) < 0)
 			status = fail(&s->scenario.guests[index], "keeps a quota of CPU time");
 	}
-	virTypedParamsClear(params, n);
-	free(params);
-	virResetLastError();
+	virTypedParamsFree(limits, n);
+	return status;
+}
+
+/* A guest's cpu_shares, after they were set to that, if it is not 0; 0 where there are none. */
+static unsigned long long change_shares(virDomainPtr dom, unsigned long long to)
+{
+	unsigned long long now = 0;
+	int n = 0;
+	virTypedParameterPtr limits = limits_of(dom, &n);
+
+	for (int i = 0; i < n; i++) {
+		if (strcmp(limits[i].field, VIR_DOMAIN_SCHEDULER_CPU_SHARES) != 0 ||
+		    limits[i].type != VIR_TYPED_PARAM_ULLONG)
+			continue;
+		now = limits[i].value.ul;
+		limits[i].value.ul = to;
+		if (to && to != now && set_limit(dom, &limits[i]) == 0)
+			now = to;
+	}
+	virTypedParamsFree(limits, n);
+	return now;
+}
+
+/*
+ * Shares outlive a program, too. What they were is not known, and it does not matter: they count
+ * beside those of the other guests only.
+ */
+static int even_shares(const struct stage *s)
+{
+	unsigned long long most = 0;
+	int status = 0;
+
+	for (size_t i = 0; i < s->scenario.nguests; i++) {
+		unsigned long long now = change_shares(s->doms[i], 0);
+
+		most = now > most ? now : most;
+	}
+	for (size_t i = 0; i < s->scenario.nguests; i++) {
+		unsigned long long now = change_shares(s->doms[i], most);
+
+		if (now && now != most)
+			status =
+				fail(&s->scenario.guests[i], "keeps shares of CPU time of its own");
+	}
 	return status;
 }
 
@@ -325,7 +380,7 @@ static int stage_set(struct stage *s)
 			return -1;
 	}
 	/* Loads first: what they hold cannot be ballooned away. */
-	if (end_loads(s))
+	if (even_shares(s) || end_loads(s))
 		return -1;
 	for (size_t i = 0; i < s->scenario.nguests; i++) {
 		const struct scenario_guest *guest = &s->scenario.guests[i];
@@ -363,6 +418,8 @@ static int stage_reset(struct stage *s)
 		if (kib && virDomainSetMemoryFlags(s->doms[i], kib, VIR_DOMAIN_AFFECT_LIVE) < 0)
 			status = fail(guest, "cannot be given its memory back");
 	}
+	if (even_shares(s))
+		status = -1;
 	return end_loads(s) ? -1 : status;
 }
 

@@ -149,6 +149,7 @@ until_ok() {
 		sleep 2
 		virsh -q vcpupin ${prefix}1 0 \$(cat /sys/devices/system/cpu/online)
 		virsh -q schedinfo ${prefix}2 --live --set vcpu_quota=90000 >/dev/null || echo no quotas here
+		virsh -q schedinfo ${prefix}2 --live --set cpu_shares=512 >/dev/null || echo no shares here
 		virsh -q suspend ${prefix}1
 		virsh -q resume ${prefix}1
 		trap 'echo told to end; exit 0' TERM
@@ -166,8 +167,9 @@ until_ok() {
 	query 'of(event => "pin", by => "program") == 1 && of(event => "pin", by => "scenario") == 1'
 	query 'of(event => "guest", state => "paused") == 1 && of(event => "guest", state => "resumed") == 1'
 	query 'of(event => "limit", guest => "'"${prefix}2"'", value => 90000) == 1 || of(line => "no quotas here")'
+	query 'of(event => "limit", guest => "'"${prefix}2"'", what => "cpu_shares", value => 512) == 1 || of(line => "no shares here")'
 	run virsh -q schedinfo "${prefix}2"
-	[[ $output != *90000* ]]
+	[[ $output != *90000* && $output != *512* ]]
 	query 'of(event => "load") == 5 && !grep { $_->{skew_s} < 0 } of(event => "load")'
 	query 'my ($r) = of(event => "load_report", phase => "memory 64M 32M/s"); $r->{attained_kib} == 65536'
 	query 'my ($r) = of(event => "load_report", phase => "cpu 30%");
