@@ -9,8 +9,8 @@
 #include <string.h>
 
 /*
- * Linux counts a wait when it ends. What goes on when the counter is read was seen to last 20 ms on
- * average, and up to 100, of guests beside another on a pCPU.
+ * Linux counts a wait when it ends. What goes on when the counter is read was seen to last about
+ * 20 ms on average, and up to 100, of guests beside another on a pCPU.
  */
 #define WAIT_MEAN_NS 20e6
 #define WAIT_MOST_NS 100e6

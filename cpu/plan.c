@@ -28,8 +28,7 @@
  */
 #define NODE_COST_PCT 20.0
 
-/* One search node takes 0.1 µs, so a plan takes a tenth of a second at most, and mostly far less.
- */
+/* One search node takes 0.1 µs, so a plan takes about a tenth of a second at most. */
 #define NODE_BUDGET 1000000
 
 /* Idle guests use 1 to 3 % each, under emulation up to 5: that is no reason to act … */

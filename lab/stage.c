@@ -380,7 +380,7 @@ static int stage_set(struct stage *s)
 			return -1;
 	}
 	/* Loads first: what they hold cannot be ballooned away. */
-	if (even_shares(s) || end_loads(s))
+	if (end_loads(s) || even_shares(s))
 		return -1;
 	for (size_t i = 0; i < s->scenario.nguests; i++) {
 		const struct scenario_guest *guest = &s->scenario.guests[i];

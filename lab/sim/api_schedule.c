@@ -2,6 +2,8 @@
 /* Weights of domains, and the most their vCPUs get: cpu_shares, vcpu_period, vcpu_quota. */
 #include "api.h"
 
+#include "sim.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,12 +111,22 @@ static int check_parameter(struct call *c, const virTypedParameter *param)
 	return call_fail(c, VIR_ERR_INVALID_ARG, "parameter '%s' not supported", param->field);
 }
 
+/* As the recorder of real guests notes it: a quota that is one, and shares. */
+static void trace_limit(const struct call *c, const virTypedParameter *param)
+{
+	if (param->value.l > 0)
+		play_event(sim_play(), "limit",
+			   json_pack("{s:s, s:s, s:I}", "guest", c->guest->config->name, "what",
+				     param->field, "value", (json_int_t)param->value.l));
+}
+
 static void set_parameter(const struct call *c, size_t place, const virTypedParameter *param)
 {
 	double quota_pct = model_quota(api_model(), c->id);
 
 	if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_CPU_SHARES)) {
 		model_set_shares(api_model(), c->id, (unsigned int)param->value.ul);
+		trace_limit(c, param);
 		events_tuned(place, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES, VIR_TYPED_PARAM_ULLONG,
 			     param->value.l);
 	} else if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_VCPU_PERIOD)) {
@@ -129,6 +141,7 @@ static void set_parameter(const struct call *c, size_t place, const virTypedPara
 				param->value.l > 0
 					? 100.0 * (double)param->value.l / c->state->period_us
 					: 0);
+		trace_limit(c, param);
 		events_tuned(place, VIR_DOMAIN_TUNABLE_CPU_VCPU_QUOTA, VIR_TYPED_PARAM_LLONG,
 			     param->value.l);
 	}

@@ -323,6 +323,9 @@ time.sleep(3)'
 	virsh metadata aos_vm1 urn:ballast:lab:1 | grep -q '<guest'
 	virsh desc aos_vm1 --title heavy | grep -q updated
 	virsh schedinfo aos_vm1 --set cpu_shares=2048 | grep -qx 'cpu_shares     : 2048'
+	grep '"event":"limit"' "$TRACE" | grep '"guest":"aos_vm1"' | grep -q '"what":"cpu_shares","value":2048'
+	virsh schedinfo aos_vm2 --set vcpu_quota=50000 | grep -qx 'vcpu_quota     : 50000'
+	grep '"event":"limit"' "$TRACE" | grep '"guest":"aos_vm2"' | grep -q '"what":"vcpu_quota","value":50000'
 	virsh emulatorpin aos_vm1 0-1
 	run "$RUN" -v "$MEMORY" -- /usr/bin/python3 -c '
 import base64, json, libvirt, libvirt_qemu
