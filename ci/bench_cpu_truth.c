@@ -37,19 +37,17 @@ static void find_due(struct truth *t)
 {
 	double room = t->c->open_eyes ? INFINITY : 100.0 * (double)t->c->npcpus, level = 0;
 
-	/* From the largest demand downwards: a level above that would limit nobody. */
-	for (size_t v = 0; v < t->nvcpus; v++)
-		level = fmax(level, t->demand[v]);
-	for (int round = 0; round < 100; round++) {
-		double sum = 0, limited = 0;
+	/* Upwards: what is left by those who want less than the level raises it for the others. */
+	for (size_t round = 0; round <= t->nvcpus; round++) {
+		double sum = 0, above = 0;
 
 		for (size_t v = 0; v < t->nvcpus; v++) {
 			sum += fmin(t->demand[v], level);
-			limited += t->demand[v] >= level;
+			above += t->demand[v] > level;
 		}
-		if (sum <= room + 1e-9 || limited == 0)
+		if (above == 0 || sum >= room - 1e-9)
 			break;
-		level -= (sum - room) / limited;
+		level += (room - sum) / above;
 	}
 	for (size_t v = 0; v < t->nvcpus; v++)
 		t->due[v] = fmin(t->demand[v], level);
