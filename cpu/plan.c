@@ -52,7 +52,7 @@
  * two of them on one pCPU hardly lose); not much more, or three light ones would be crowded
  * together to match a heavy one.
  */
-#define DUE_MOST 1.1
+#define DUE_MOST 1.05
 
 /*
  * A plan must gain this part of the threshold; the larger one, once a plan was made that could not
