@@ -50,6 +50,11 @@
  * of 42 % on one pCPU were seen to sleep for 9 %: at least as long as it is idle.
  */
 #define SLEPT_PCT 6.0
+/*
+ * … if its pCPU as a whole does this much more than before: one that is nearly full with paced
+ * loads has windows, too, in which they never sleep.
+ */
+#define RISEN_PCT 3.0
 
 /*
  * A vCPU may never sleep for so many windows, though it gets what it is believed to want, before a
@@ -107,12 +112,15 @@ static bool is_sleepless(struct cpu_belief *belief, const struct cpu_window *win
  * seen in better times kept? Yes while it gets less than that in surroundings that were changed:
  * this explains it. And for some windows while it gets just that: its pCPU may be full with what is
  * there, so that next to no time is left to sleep, and whoever wants more on a full pCPU mostly
- * gets more, too, at the others' cost. Not so where it found time to sleep until now: two paced
- * loads of 45 % that both turn busy get 50 % each.
+ * gets more, too, at the others' cost. Not so where it found time to sleep until now and its pCPU
+ * got busier: two paced loads of 45 % that both turn busy get 50 % each.
  */
-static bool keeps_faith(struct cpu_belief *belief, double usage_pct, bool sleepless, bool guessed)
+static bool keeps_faith(struct cpu_belief *belief, const struct cpu_window *window, bool sleepless,
+			bool guessed)
 {
-	bool woken = belief->slept_pct >= SLEPT_PCT && sleepless;
+	double usage_pct = window->usage_pct;
+	bool risen = window->crowd_pct < 0 || window->crowd_pct - window->sure_pct > RISEN_PCT;
+	bool woken = belief->slept_pct >= SLEPT_PCT && sleepless && risen;
 
 	if (!guessed || belief->guessed || !belief->known) {
 		belief->explained = false;
@@ -173,7 +181,7 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 
 	if (belief->disturbed)
 		belief->slept_pct = 0; /* of other surroundings */
-	if (keeps_faith(belief, window->usage_pct, sleepless, guessed)) {
+	if (keeps_faith(belief, window, sleepless, guessed)) {
 		belief->pending = false;
 	} else if (belief->known && fabs(off) <= gate) {
 		confirm_belief(belief, off, slept(window));

@@ -36,6 +36,7 @@ struct cpu_window {
 	double share;	  /* usage as a part of the largest on its pCPU, or of all that float, by
 			   * weight; 1 where not known */
 	double crowd_pct; /* usage of all vCPUs on its pCPU; −1: not known */
+	double sure_pct;  /* what was known of these, so that what exceeds it is news */
 	double cap_pct;	  /* what it can use at most */
 };
 

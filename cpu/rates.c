@@ -90,6 +90,7 @@ struct reading {
 	struct key *keys;
 	unsigned int *busy;  /* [nguests] vCPUs that do something */
 	double *crowd;	     /* [npcpus] usage of the vCPUs pinned there */
+	double *sure;	     /* [npcpus] what was known of them, without guesses */
 	double *top;	     /* [npcpus] the largest of them, by weight */
 	bool *blurred;	     /* [npcpus] somebody came or went in this window */
 	double floating_pct; /* usage of vCPUs that are pinned nowhere */
@@ -183,6 +184,7 @@ static void sum_usage(struct reading *r)
 			r->floating_top = fmax(r->floating_top, usage / weight_of(r, i));
 		} else {
 			r->crowd[now] += usage;
+			r->sure[now] += track->belief.sure_pct;
 			r->top[now] = fmax(r->top[now], usage / weight_of(r, i));
 		}
 		if (now != then && now >= 0)
@@ -205,6 +207,7 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 		.delay_pct = load->delay_pct,
 		.share = 1,
 		.crowd_pct = p < 0 ? -1 : r->crowd[p],
+		.sure_pct = p < 0 ? 0 : r->sure[p],
 		.cap_pct = r->sample->guests[vcpu->guest].cap_pct,
 	};
 	double before = track->belief.demand_pct, change;
@@ -300,6 +303,7 @@ static int allocate(struct reading *r)
 	r->keys = sort_vcpus(r->sample);
 	r->busy = calloc(r->sample->nguests + 1, sizeof(*r->busy));
 	r->crowd = calloc(m, sizeof(*r->crowd));
+	r->sure = calloc(m, sizeof(*r->sure));
 	r->top = calloc(m, sizeof(*r->top));
 	r->blurred = calloc(m, sizeof(*r->blurred));
 	return r->next->vcpus && r->next->pcpus && r->windows->order && r->keys && r->busy &&
@@ -338,6 +342,7 @@ out:
 	free(r.keys);
 	free(r.busy);
 	free(r.crowd);
+	free(r.sure);
 	free(r.top);
 	free(r.blurred);
 	return result;

@@ -314,6 +314,30 @@ static void test_who_sleeps_no_more_wants_more(void **state)
 	assert_int_equal(lround(believe(&joined, 49, 51, 10)), 49);
 }
 
+/* On a pCPU that is nearly full there is no time to sleep now and then. */
+static void test_a_nearly_full_pcpu_wakes_nobody(void **state)
+{
+	struct made_up *m = *state;
+
+	made_up_guest(m, 0, 53);
+	made_up_guest(m, 0, 44);
+	made_up_guest(m, 1, 92);
+	m->sample.npcpus = 2;
+	assert_int_equal(made_up_run(m, 6), 0);
+	for (int tick = 0; tick < 8; tick++) {
+		made_up_pass(m, 2);
+		m->vcpus[0].delay_ns += 500000000; /* what it slept before */
+		assert_int_equal(made_up_tick(m), 0);
+	}
+	assert_int_equal(lround(m->plan.vcpus[0].demand_pct), 53);
+	/* With more time to sleep, both turn busy: the pCPU does more. */
+	m->demand[0] = 48;
+	assert_int_equal(made_up_run(m, 6), 0);
+	m->demand[0] = m->demand[1] = HEAVY;
+	made_up_run(m, 2);
+	assert_int_equal(lround(m->plan.vcpus[0].demand_pct), 100);
+}
+
 /* A wait that goes on at a window's end is missing in it, and too much in the next. */
 static void test_waits_count_when_they_end(void **state)
 {
@@ -671,6 +695,7 @@ int main(void)
 		TEST(test_what_was_seen_in_better_times_is_kept),
 		TEST(test_a_full_pcpu_is_no_sign_of_more_demand),
 		TEST(test_who_sleeps_no_more_wants_more),
+		TEST(test_a_nearly_full_pcpu_wakes_nobody),
 		TEST(test_waits_count_when_they_end),
 		TEST(test_capped_guests_count_with_their_cap),
 		TEST(test_weights_are_what_is_due),
