@@ -307,7 +307,7 @@ static int allocate(struct reading *r)
 	r->top = calloc(m, sizeof(*r->top));
 	r->blurred = calloc(m, sizeof(*r->blurred));
 	return r->next->vcpus && r->next->pcpus && r->windows->order && r->keys && r->busy &&
-			       r->crowd && r->top && r->blurred
+			       r->crowd && r->sure && r->top && r->blurred
 		       ? 0
 		       : -1;
 }
