@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Ballast: `make grade` is the main job, `make check` runs every test; `make help` lists the rest.
-# Whatever is missing on the machine is installed first (lab/lab setup).
+# Packages that are missing are installed first, and libvirtd is started where guests are wanted (lab/lab setup).
 
 FOLDERS := common cpu memory workloads lab ci
 LAB := lab/lab
@@ -16,7 +16,7 @@ lab_options = $(if $(GUESTS),--guests "$(GUESTS)") $(if $(VCPUS),--vcpus "$(VCPU
 	$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)") \
 	$(if $(RELEASE),--release "$(RELEASE)")
 
-all: setup
+all: packages
 	+$(each) all; done
 
 help:
@@ -24,24 +24,24 @@ help:
 
 ## grade       test the programs in cpu/ and memory/ on real guests: SUBMISSION=DIR (somebody else's) OUT=out PREFIX=aos_vm
 ##             IMAGE=micro
-grade: all
+grade: setup
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
 ## check       every test of the programs and the lab, real guests included
-check: all
+check: setup
 	+$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
 
 ## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init
-check-images: all
+check-images: setup
 	@$(MAKE) $(quiet) --no-print-directory -C lab check-images PROVEFLAGS="$(PROVEFLAGS)"
 
-## lab-up      boot guests: GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M IMAGE=micro PREFIX=aos_vm
-lab-up: all
+## lab-up      boot guests: GUESTS=4 VCPUS=1 MEMORY=512M MAXIMUM=2048M PREFIX=aos_vm IMAGE=micro RELEASE=
+lab-up: setup
 	@$(LAB) up $(lab_options)
-## lab-down    take the lab's guests down again
+## lab-down    take the lab's guests down again: PREFIX=aos_vm
 lab-down:
 	@$(LAB) down $(if $(PREFIX),--prefix "$(PREFIX)")
 ## lab-status  what runs
@@ -49,7 +49,7 @@ lab-status:
 	@$(LAB) status
 
 ## bench       speed and quality, side by side with other programs' rules
-bench: all
+bench: setup
 	@ci/bench
 
 ## bench-cpu   the scheduler's part of it
@@ -61,23 +61,26 @@ bench-memory: all
 	@ci/bench memory
 
 ## fidelity    the same scenarios on real guests and on the simulated host, compared
-fidelity: all
+fidelity: setup
 	@lab/sim/fidelity --out "$(OUT)/fidelity"
 
 ## submission  an archive whose cpu/ and memory/ each build alone with a bare make
 submission:
 	@ci/submission "$(OUT)/submission.tar.gz"
 
-## install     the two programs and their man pages: DESTDIR= PREFIX=/usr/local
+## install     the two programs, their man pages and systemd units: DESTDIR= PREFIX=/usr/local
 install:
 	@set -e; for folder in cpu memory; do $(MAKE) --no-print-directory -C $$folder install; done
 
-setup:
-	@$(LAB) setup
+packages:
+	@$(LAB) setup --packages
+
+setup: all
+	@$(LAB) setup $(if $(IMAGE),--image "$(IMAGE)") $(if $(RELEASE),--release "$(RELEASE)")
 
 ## clean       what was built
 clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install setup clean
+.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install packages setup clean

@@ -187,7 +187,7 @@ interrupted_when() {
 	run "$ci/grade" --submission /nonexistent
 	[ "$status" -eq 2 ]
 	[[ $output == *"/nonexistent"* ]]
-	for words in "--frobnicate" "--seed x" "--prefix 4you"; do
+	for words in "--frobnicate" "--seed x" "--prefix 4you" "--prefix vm1"; do
 		# shellcheck disable=SC2086  # an option and its value
 		run -2 "$ci/grade" $words
 		[[ ${#lines[@]} == 1 && $output == *"${words##* }"* ]]

@@ -86,18 +86,20 @@ start_libvirtd() {
 }
 
 cmd_setup() {
-	local missing image=micro release=''
+	local missing image=micro release='' packages=''
 	while (($#)); do
 		case $1 in
+		--packages) packages=1 && shift && continue ;;
 		--image) need_value "$@" && image=$2 ;;
 		--release) need_value "$@" && release=$2 ;;
-		*) die 2 "setup: unknown option '$1'; --image FLAVOUR" ;;
+		*) die 2 "setup: unknown option '$1'; --packages, --image FLAVOUR or --release NAME" ;;
 		esac
 		shift 2
 	done
 	load_flavour "$image" "$release"
 	missing=$(missing_packages)
 	[[ ! $missing ]] || install_packages "$missing"
+	[[ ! $packages ]] || return 0
 	! kvm_is_closed_to_guests || open_kvm || say "$kvm_is_closed"
 	libvirtd_answers || start_libvirtd
 }

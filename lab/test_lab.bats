@@ -69,6 +69,15 @@ refused() {
 	[[ $output == *"ballast-no-such-package: a reason"*"needs root: apt-get install ballast-no-such-package"* ]]
 }
 
+@test "setup --packages needs neither root nor libvirtd" {
+	copy_lab "$SCRATCH/plain"
+	run unshare -m sh -c 'mount -t tmpfs none /run/libvirt && exec setpriv --reuid 65534 --clear-groups "$0" setup --packages' \
+		"$SCRATCH/plain/lab/lab"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
 @test "no libvirtd: one line that says what to run, exit 3" {
 	for command in "up --prefix $prefix" "down --prefix $prefix" status; do
 		# shellcheck disable=SC2086  # words
