@@ -291,7 +291,7 @@ static void balloond_plan(void *state, const struct mem_sample *s, int64_t *targ
 	}
 }
 
-/* --- the best student --- */
+/* --- the best published solution of the course --- */
 
 struct student {
 	int64_t unused_kib[BENCH_GUESTS_MOST];

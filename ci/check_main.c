@@ -18,7 +18,7 @@ static void usage(FILE *out)
 		"usage: %s [--text] SCENARIO TRACE\n"
 		"Judges the trace of a run by what its scenario expects of %s; prints the verdict "
 		"as\n"
-		"JSON (see verdict(5)), or with --text a line per expectation.\n"
+		"JSON (see ci/verdict.5), or with --text a line per expectation.\n"
 		"Exit status: 0 pass, 1 fail, 2 bad input, 3 it cannot be judged.\n",
 		program_name(), scenario_program(check_kind));
 }

@@ -152,7 +152,8 @@ struct expect_value *expect_read(const struct scenario *s, const struct expect_s
 	for (size_t i = 0; i < s->nexpect; i++)
 		if (!find_spec(specs, nspecs, s->expect[i].key)) {
 			snprintf(error, SCENARIO_ERROR_MAX,
-				 "%.100s:%u: %.40s is no expectation of kind = %s; see scenario(5)",
+				 "%.100s:%u: %.40s is no expectation of kind = %s; see "
+				 "common/scenario.5",
 				 s->path, s->expect[i].line, s->expect[i].key,
 				 s->kind == SCENARIO_CPU ? "cpu" : "memory");
 			return NULL;

@@ -213,7 +213,7 @@ json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX])
 	    json_integer_value(json_object_get(doc, "version")) == VERDICT_VERSION)
 		return doc;
 	json_decref(doc);
-	snprintf(error, SUITE_ERROR_MAX, "%.300s: not a grade of version %d; see verdict(5)", path,
-		 VERDICT_VERSION);
+	snprintf(error, SUITE_ERROR_MAX, "%.300s: not a grade of version %d; see ci/verdict.5",
+		 path, VERDICT_VERSION);
 	return NULL;
 }

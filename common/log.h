@@ -11,7 +11,6 @@ enum exit_status {
 	EXIT_FAIL = 1,	/* it ran and the answer is no */
 	EXIT_USAGE = 2, /* bad usage or bad input */
 	EXIT_LAB = 3,	/* the lab itself failed */
-	EXIT_SKIP = 77, /* could not run here, and said why */
 };
 
 /* Sets the prefix of every line and whether log_verbose() prints. */

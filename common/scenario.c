@@ -255,7 +255,7 @@ static int read_expect_key(struct scenario_parse *p, const char *key, const char
 
 	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))
 		return scenario_fail(p, p->ini.line,
-				     "[expect] has no key \"%.40s\"; see scenario(5)", key);
+				     "[expect] has no key \"%.40s\"; see common/scenario.5", key);
 	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->ini.line);
 }
 
