@@ -169,10 +169,11 @@ static enum cpu_verdict judge(const struct table *table, const struct cpu_policy
 			load[c];
 	plan->spread_pct = plan->plan_spread_pct = all.most - all.least;
 	plan->stddev_pct = all.stddev;
-	if (table->floating)
-		return table->loudest < LOUD_PCT ? CPU_QUIET : CPU_ACT;
+	if (table->floating && table->loudest >= LOUD_PCT)
+		return CPU_ACT;
+	/* What floats is no reason, nor is it one to leave the others as they are. */
 	if (plan->spread_pct <= policy->threshold_pct)
-		return CPU_BALANCED;
+		return table->floating ? CPU_QUIET : CPU_BALANCED;
 	sum_loads(table, table->at, IDLE_PCT, load);
 	loud = measure(load, table->problem.npcpus);
 	if (all.most < CROWD_PCT && loud.most - loud.least <= policy->threshold_pct)
@@ -312,19 +313,17 @@ static double find_doubt(struct decision *d)
 }
 
 /*
- * What a solution gains in spread, if that is worth its moves: more than they cost, and at least
- * that much. Else 0.
+ * What a solution gains in spread over having all at `from`, if that is worth its moves: more than
+ * they cost, and at least that much. Else 0.
  */
-static double find_gain(struct decision *d, const struct cpu_solution *solution, double least_gain)
+static double find_gain(struct decision *d, const int *from, const struct cpu_solution *solution,
+			double least_gain)
 {
 	const struct table *table = &d->table;
 	struct span now, then;
 	double gain;
 
-	/* What floats must be placed, whatever it costs. */
-	if (table->floating)
-		return INFINITY;
-	sum_loads(table, table->at, 0, d->load);
+	sum_loads(table, from, 0, d->load);
 	now = measure(d->load, table->problem.npcpus);
 	sum_loads(table, solution->to, 0, d->load);
 	then = measure(d->load, table->problem.npcpus);
@@ -332,6 +331,28 @@ static double find_gain(struct decision *d, const struct cpu_solution *solution,
 	if (fmax(gain, now.astray - then.astray) <= d->policy->cost_pct * (double)solution->moves)
 		return 0;
 	return gain > least_gain ? gain : 0;
+}
+
+/* What floats must be placed, whatever it costs; but to move others for it must be worth it. */
+static int settle_moves(struct decision *d, struct cpu_solution *solution, double least_gain)
+{
+	const struct table *table = &d->table;
+	int *placed;
+
+	if (!table->floating || !solution->moves)
+		return 0;
+	placed = calloc(table->problem.nvcpus + 1, sizeof(*placed));
+	if (!placed)
+		return -1;
+	for (size_t v = 0; v < table->problem.nvcpus; v++)
+		placed[v] = table->at[v] == CPU_NOWHERE ? solution->to[v] : table->at[v];
+	if (find_gain(d, placed, solution, least_gain) <= 0) {
+		memcpy(solution->to, placed, table->problem.nvcpus * sizeof(*placed));
+		solution->moves = solution->bound = 0;
+		solution->exact = true;
+	}
+	free(placed);
+	return 0;
 }
 
 /* Searches among the places on the guests' own nodes, and everywhere if that gains enough. */
@@ -379,10 +400,13 @@ static int balance(struct decision *d, const struct cpu_state *state)
 	struct cpu_solution solution = {0};
 	int result = search_nodes(d, &solution);
 
+	if (result == 0)
+		result = settle_moves(d, &solution, least_gain);
 	if (result == 0) {
 		d->plan->best_spread_pct = solution.spread_bound;
 		d->plan->verdict = CPU_BEST;
-		gain = find_gain(d, &solution, least_gain);
+		gain = d->table.floating ? INFINITY
+					 : find_gain(d, d->table.at, &solution, least_gain);
 		d->small = gain > 0 && is_small(d, state, gain);
 		if (d->small && state->small + 1 < SMALL_TICKS) {
 			d->plan->verdict = CPU_HELD;

@@ -103,6 +103,7 @@ struct cpu_vcpu_load {
 	double usage_pct;  /* what it used */
 	double delay_pct;  /* what it waited; −1: not known */
 	double demand_pct; /* what it would use if it never waited: what is planned with */
+	double weight;	   /* its part of its guest's, which those that do something share */
 };
 
 struct cpu_pcpu_load {

@@ -105,7 +105,7 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 	table->vcpu[n] = i;
 	table->demand[n] = plan->vcpus[i].demand_pct;
 	table->guest[n] = vcpu->guest;
-	table->weight[n] = sample->guests[vcpu->guest].weight;
+	table->weight[n] = plan->vcpus[i].weight;
 	table->at[n] = column < 0 ? CPU_NOWHERE : (int)column;
 	table->floating += column < 0;
 	table->loudest = fmax(table->loudest, table->demand[n]);

@@ -341,7 +341,7 @@ static void test_a_nearly_full_pcpu_wakes_nobody(void **state)
 /* A wait that goes on at a window's end is missing in it, and too much in the next. */
 static void test_waits_count_when_they_end(void **state)
 {
-	struct cpu_belief busy = {0}, paced = {0}, crowded = {0};
+	struct cpu_belief busy = {0}, paced = {0}, crowded = {0}, fourth = {0};
 
 	(void)state;
 	/* Beside another that turned busy too, and got more of the pCPU. */
@@ -349,6 +349,9 @@ static void test_waits_count_when_they_end(void **state)
 	believe_beside(&busy, 0.8, 44, 54.6);
 	assert_int_equal(lround(believe_beside(&busy, 0.8, 42, 56.4)), 100);
 	assert_int_equal(lround(believe_beside(&busy, 0.8, 44, 52)), 100);
+	/* Four busy ones: a hundredth of the pCPU less than the others is no sleep. */
+	assert_int_equal(lround(believe_beside(&fourth, 0.942, 24.5, 73)), 0);
+	assert_int_equal(lround(believe_beside(&fourth, 0.942, 24.5, 73)), 100);
 	/* Kept short by a busy one, but with time to sleep. */
 	assert_int_equal(lround(believe(&paced, 42, 33, 6)), 42);
 	for (int i = 0; i < 8; i++) {
@@ -394,6 +397,52 @@ static void test_weights_are_what_is_due(void **state)
 	assert_int_not_equal(m->vcpus[0].pcpu, m->vcpus[1].pcpu);
 	assert_int_not_equal(m->vcpus[2].pcpu, m->vcpus[3].pcpu);
 	assert_int_equal(made_up_run(m, 20), 0);
+}
+
+static void test_a_guests_vcpus_share_its_weight(void **state)
+{
+	struct made_up *m = *state;
+
+	/* Of two guests that weigh the same each is due one of the two pCPUs, however many vCPUs.
+	 */
+	made_up_guest(m, 0, HEAVY);
+	made_up_guest(m, 0, HEAVY);
+	made_up_vcpu(m, 1, HEAVY);
+	made_up_vcpu(m, 1, HEAVY);
+	made_up_vcpu(m, 1, HEAVY);
+	m->sample.npcpus = 2;
+	assert_int_equal(made_up_run(m, 6), 1);
+	for (int v = 1; v < 5; v++)
+		assert_int_not_equal(m->vcpus[v].pcpu, m->vcpus[0].pcpu);
+}
+
+/* --- what floats --- */
+
+static void test_an_idle_floater_keeps_nobody_from_being_balanced(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 10; g++)
+		made_up_guest(m, 0, 9);
+	made_up_guest(m, CPU_FLOATING, 0);
+	assert_true(made_up_run(m, 4) > 0);
+	assert_true(m->plan.spread_pct <= 10);
+}
+
+static void test_to_place_one_is_no_reason_to_move_others(void **state)
+{
+	struct made_up *m = *state;
+
+	/* 60 and 47: a move would mend it, but costs more than that. */
+	made_up_guest(m, 0, 55);
+	made_up_guest(m, 0, 5);
+	made_up_guest(m, 1, 47);
+	m->sample.npcpus = 2;
+	m->policy.cost_pct = 20;
+	assert_int_equal(made_up_run(m, 4), 0);
+	made_up_guest(m, CPU_FLOATING, 2);
+	assert_int_equal(made_up_run(m, 4), 0);
+	assert_int_not_equal(m->vcpus[3].pcpu, CPU_FLOATING);
 }
 
 /* --- who comes and goes --- */
@@ -699,6 +748,9 @@ int main(void)
 		TEST(test_waits_count_when_they_end),
 		TEST(test_capped_guests_count_with_their_cap),
 		TEST(test_weights_are_what_is_due),
+		TEST(test_a_guests_vcpus_share_its_weight),
+		TEST(test_an_idle_floater_keeps_nobody_from_being_balanced),
+		TEST(test_to_place_one_is_no_reason_to_move_others),
 		TEST(test_counters_go_back_at_a_reboot),
 		TEST(test_a_guest_comes_and_another_goes),
 		TEST(test_pcpus_come_and_go),
