@@ -33,15 +33,19 @@ struct guest {
 	char *name;
 	struct xml_guest policy;
 	unsigned int nvcpus; /* maximum */
-	int *pinned;	     /* [nvcpus] the pCPU's id, or CPU_FLOATING */
-	char **original;     /* [nvcpus] the affinity before our first pin, as others set it last */
-	bool *announced;     /* [nvcpus] we pin it, or did */
-	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
 	size_t maplen;
-	bool left_alone; /* others pin it, which is to be respected */
-	bool stale;	 /* its affinity must be read again */
-	bool seen;	 /* in this sample */
+	unsigned char *affinity; /* [nvcpus] maps of maplen bytes: what it is, as far as is known */
+	int *pinned;		 /* [nvcpus] the pCPU's id, or CPU_FLOATING */
+	int *ours;	 /* [nvcpus] where we pinned it last, or tried to; CPU_FLOATING: nowhere */
+	char **original; /* [nvcpus] the affinity without us, as others set it last */
+	bool *announced; /* [nvcpus] we pin it, or did */
+	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
+	bool left_alone;	/* others pin it, which is to be respected */
+	bool stale;		/* its affinity must be read again … */
+	bool outdated;		/* … and its policy */
+	bool seen;		/* in this sample */
 	unsigned int failures;
+	unsigned long failed_tick; /* the last in which a pin failed */
 	unsigned int wait_ticks;
 };
 
@@ -52,7 +56,9 @@ struct guest {
 struct host {
 	const struct host_options *options;
 	const struct saved *earlier;
-	int tunable_event;
+	struct session *session;
+	int tunable_event, metadata_event;
+	bool unsaved; /* what host_save() gives is other than it was */
 
 	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
@@ -72,7 +78,8 @@ struct host {
 	size_t nvcpus, vcpus_size;
 };
 
-struct host *host_new(const struct host_options *options, const struct saved *earlier)
+struct host *host_new(const struct host_options *options, const struct saved *earlier,
+		      struct session *session)
 {
 	struct host *host = calloc(1, sizeof(*host));
 
@@ -80,7 +87,8 @@ struct host *host_new(const struct host_options *options, const struct saved *ea
 		host->options = options;
 		host->pcpus.asked = options->pcpus;
 		host->earlier = earlier;
-		host->tunable_event = -1;
+		host->session = session;
+		host->tunable_event = host->metadata_event = -1;
 	}
 	return host;
 }
@@ -90,7 +98,9 @@ static void guest_clear(struct guest *guest)
 	for (unsigned int v = 0; guest->original && v < guest->nvcpus; v++)
 		free(guest->original[v]);
 	free(guest->name);
+	free(guest->affinity);
 	free(guest->pinned);
+	free(guest->ours);
 	free(guest->original);
 	free(guest->announced);
 	free(guest->allowed);
@@ -138,27 +148,63 @@ static int single_cpu(const char *list)
 	return end != list && *end == '\0' && id >= 0 && id <= INT32_MAX ? (int)id : CPU_FLOATING;
 }
 
-/* An affinity was set through libvirt, by us or by somebody else. */
+/* What is known of the run of a guest that an event is about, or NULL. */
+static struct guest *guest_of(const struct host *host, virDomainPtr dom)
+{
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	struct guest *guest;
+
+	if (virDomainGetUUID(dom, uuid) < 0)
+		return NULL;
+	guest = find_guest(host, uuid);
+	return guest && guest->id == virDomainGetID(dom) ? guest : NULL;
+}
+
+/* An affinity was set that is not the one we know of. Our own pins are known before they are made.
+ */
+static bool is_foreign_pin(const struct guest *guest, const virTypedParameter *param)
+{
+	unsigned int number;
+	int pcpu;
+
+	if (sscanf(param->field, "cputune.vcpupin%u", &number) != 1 ||
+	    param->type != VIR_TYPED_PARAM_STRING || number >= guest->nvcpus)
+		return false;
+	pcpu = single_cpu(param->value.s);
+	return pcpu == CPU_FLOATING || pcpu != guest->pinned[number];
+}
+
+/* Something was tuned through libvirt, by us or by somebody else. */
 static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params,
 		       int nparams, void *opaque)
 {
 	struct host *host = opaque;
-	unsigned char uuid[VIR_UUID_BUFLEN];
-	struct guest *guest;
+	struct guest *guest = guest_of(host, dom);
 
 	(void)conn;
-	if (virDomainGetUUID(dom, uuid) < 0)
-		return;
-	guest = find_guest(host, uuid);
 	for (int i = 0; guest && i < nparams; i++) {
-		unsigned int number;
+		const char *field = params[i].field;
 
-		if (sscanf(params[i].field, "cputune.vcpupin%u", &number) != 1 ||
-		    params[i].type != VIR_TYPED_PARAM_STRING || number >= guest->nvcpus ||
-		    single_cpu(params[i].value.s) == guest->pinned[number])
-			continue;
-		guest->stale = true;
+		if (is_foreign_pin(guest, &params[i]))
+			guest->stale = true;
+		else if (!strcmp(field, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES) ||
+			 !strcmp(field, VIR_DOMAIN_TUNABLE_CPU_VCPU_QUOTA) ||
+			 !strcmp(field, VIR_DOMAIN_TUNABLE_CPU_VCPU_PERIOD))
+			guest->outdated = true;
 	}
+	if (guest && guest->stale)
+		session_wake(host->session);
+}
+
+static void on_metadata(virConnectPtr conn, virDomainPtr dom, int type, const char *uri,
+			void *opaque)
+{
+	struct guest *guest = guest_of(opaque, dom);
+
+	(void)conn;
+	if (guest && type == VIR_DOMAIN_METADATA_ELEMENT && uri &&
+	    !strcmp(uri, XML_POLICY_NAMESPACE))
+		guest->outdated = true;
 }
 
 void host_opened(virConnectPtr conn, void *opaque)
@@ -170,9 +216,12 @@ void host_opened(virConnectPtr conn, void *opaque)
 	host->tunable_event =
 		virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE,
 						 VIR_DOMAIN_EVENT_CALLBACK(on_tunable), host, NULL);
+	host->metadata_event = virConnectDomainEventRegisterAny(
+		conn, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+		VIR_DOMAIN_EVENT_CALLBACK(on_metadata), host, NULL);
 	/* What happened meanwhile was not told. */
 	for (size_t g = 0; g < host->nguests; g++)
-		host->guests[g].stale = true;
+		host->guests[g].stale = host->guests[g].outdated = true;
 }
 
 static void drop_records(struct host *host)
@@ -190,18 +239,20 @@ void host_closed(virConnectPtr conn, void *opaque)
 	drop_records(host);
 	if (host->tunable_event >= 0)
 		virConnectDomainEventDeregisterAny(conn, host->tunable_event);
-	host->tunable_event = -1;
+	if (host->metadata_event >= 0)
+		virConnectDomainEventDeregisterAny(conn, host->metadata_event);
+	host->tunable_event = host->metadata_event = -1;
 }
 
 /* --- guests --- */
 
 /* The one online pCPU in a map, or CPU_FLOATING where there are several. */
-static int find_pcpu(const struct host *host, const unsigned char *map)
+static int find_pcpu(const struct host *host, const unsigned char *map, size_t maplen)
 {
 	int found = CPU_FLOATING;
 
 	for (size_t p = 0; p < host->pcpus.n; p++) {
-		if (!cpumap_has(map, host->pcpus.maplen, (unsigned int)host->pcpus.list[p].id))
+		if (!cpumap_has(map, maplen, (unsigned int)host->pcpus.list[p].id))
 			continue;
 		if (found != CPU_FLOATING)
 			return CPU_FLOATING;
@@ -210,46 +261,58 @@ static int find_pcpu(const struct host *host, const unsigned char *map)
 	return found;
 }
 
+/* Is that map just the one pCPU? */
+static bool is_only(const unsigned char *map, size_t maplen, int pcpu)
+{
+	return pcpu != CPU_FLOATING && cpumap_count(map, maplen) == 1 &&
+	       cpumap_has(map, maplen, (unsigned int)pcpu);
+}
+
 /*
- * Takes a vCPU's affinity as others left it: where it is now, and what is to be put back one day.
- * True if that was not known.
+ * Takes a vCPU's affinity as it was read: where it is now; and where it is others who made it that,
+ * what is to be put back one day. True if so, and if that was not known. A pin of ours may have
+ * been made though the call failed.
  */
-static bool take_affinity(const struct host *host, struct guest *guest, unsigned int number,
+static bool take_affinity(struct host *host, struct guest *guest, unsigned int number,
 			  const unsigned char *map)
 {
-	int pcpu = find_pcpu(host, map);
+	unsigned char *known = guest->affinity + number * guest->maplen;
+	bool same = guest->original[number] && !memcmp(map, known, guest->maplen);
 	char list[CPULIST_MAX], *copy;
 
-	if (guest->original[number] && pcpu == guest->pinned[number])
+	guest->pinned[number] = find_pcpu(host, map, guest->maplen);
+	memcpy(known, map, guest->maplen);
+	if (same || (guest->original[number] && is_only(map, guest->maplen, guest->ours[number])))
 		return false;
-	guest->pinned[number] = pcpu;
-	copy = strdup(cpumap_format(map, host->pcpus.maplen, list, sizeof(list)));
+	guest->ours[number] = CPU_FLOATING;
+	copy = strdup(cpumap_format(map, guest->maplen, list, sizeof(list)));
 	if (copy) {
 		free(guest->original[number]);
 		guest->original[number] = copy;
+		host->unsaved |= guest->announced[number];
 	}
 	return true;
 }
 
 /* Reads a guest's affinity. Returns how many vCPUs have another than was known, −1 on failure. */
-static int read_affinity(const struct host *host, virDomainPtr dom, struct guest *guest)
+static int read_affinity(struct host *host, virDomainPtr dom, struct guest *guest)
 {
-	unsigned char *maps = calloc(guest->nvcpus + 1, host->pcpus.maplen);
+	unsigned char *maps = calloc(guest->nvcpus + 1, guest->maplen);
 	int n = -1, changed = 0;
 
 	if (maps)
-		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)host->pcpus.maplen,
+		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)guest->maplen,
 					    VIR_DOMAIN_AFFECT_LIVE);
 	for (int v = 0; v < n; v++)
 		changed += take_affinity(host, guest, (unsigned int)v,
-					 maps + (size_t)v * host->pcpus.maplen);
+					 maps + (size_t)v * guest->maplen);
 	free(maps);
 	guest->stale = n < 0;
 	return n < 0 ? -1 : changed;
 }
 
 /* Takes over what somebody else made of a guest's affinity, and says so once. */
-static void read_affinity_again(const struct host *host, virDomainPtr dom, struct guest *guest)
+static void read_affinity_again(struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	int changed = read_affinity(host, dom, guest);
 
@@ -277,27 +340,49 @@ static int recall_affinity(const struct host *host, struct guest *guest)
 		free(guest->original[v]);
 		guest->original[v] = strdup(saved->affinity);
 		guest->announced[v] = true;
+		guest->ours[v] = guest->pinned[v];
 		if (!guest->original[v])
 			return -1;
 	}
 	if (!host->options->respect_pins)
 		return 0;
-	guest->maplen = host->pcpus.maplen;
-	guest->allowed = calloc(guest->nvcpus + 1, host->pcpus.maplen);
+	guest->allowed = calloc(guest->nvcpus + 1, guest->maplen);
 	for (unsigned int v = 0; guest->allowed && v < guest->nvcpus; v++)
 		cpumap_parse(guest->original[v] ? guest->original[v] : "",
 			     guest->allowed + v * guest->maplen, guest->maplen);
 	return guest->allowed ? 0 : -1;
 }
 
-static int read_policy(virDomainPtr dom, struct guest *guest)
+/*
+ * The guest's weight as it is in force; the default of a host with cgroup v1 is 1024, of one with
+ * v2 100, so only what is read in the same way can be compared. What the document says where that
+ * cannot be had.
+ */
+static double read_weight(virDomainPtr dom, double fallback)
+{
+	virTypedParameter params[32];
+	unsigned long long shares = 0;
+	int n = (int)(sizeof(params) / sizeof(*params));
+
+	if (virDomainGetSchedulerParametersFlags(dom, params, &n, VIR_DOMAIN_AFFECT_LIVE))
+		return fallback;
+	virTypedParamsGetULLong(params, n, VIR_DOMAIN_SCHEDULER_CPU_SHARES, &shares);
+	virTypedParamsClear(params, n);
+	return shares ? (double)shares / XML_SHARES_DEFAULT : fallback;
+}
+
+static int read_policy(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	char *xml = virDomainGetXMLDesc(dom, 0);
 
+	guest->outdated = !xml;
 	if (!xml)
 		return -1;
 	xml_read_guest(xml, &guest->policy);
 	free(xml);
+	guest->policy.weight = read_weight(dom, guest->policy.weight);
+	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
+		guest->policy.managed = false;
 	return 0;
 }
 
@@ -309,38 +394,60 @@ static unsigned int read_unsigned(const virDomainStatsRecord *record, const char
 	return value;
 }
 
-/* All that is asked about a guest once: two calls at its appearance. */
+/* All that is asked about a guest once: three calls at its appearance. */
 static int read_guest(struct host *host, const virDomainStatsRecord *record, struct guest *guest)
 {
 	const char *name = virDomainGetName(record->dom);
 
-	*guest = (struct guest){.id = virDomainGetID(record->dom)};
+	*guest = (struct guest){.id = virDomainGetID(record->dom), .maplen = host->pcpus.maplen};
 	virDomainGetUUID(record->dom, guest->uuid);
 	guest->nvcpus = read_unsigned(record, "vcpu.maximum");
 	if (!guest->nvcpus)
 		guest->nvcpus = 1; /* in-process drivers do not say */
 	guest->name = name ? strdup(name) : NULL;
+	guest->affinity = calloc(guest->nvcpus + 1, guest->maplen);
 	guest->pinned = calloc(guest->nvcpus + 1, sizeof(*guest->pinned));
+	guest->ours = calloc(guest->nvcpus + 1, sizeof(*guest->ours));
 	guest->original = calloc(guest->nvcpus + 1, sizeof(*guest->original));
 	guest->announced = calloc(guest->nvcpus + 1, sizeof(*guest->announced));
-	if (!guest->name || !guest->pinned || !guest->original || !guest->announced ||
-	    read_policy(record->dom, guest) || read_affinity(host, record->dom, guest) < 0 ||
-	    recall_affinity(host, guest)) {
+	for (unsigned int v = 0; guest->ours && v < guest->nvcpus; v++)
+		guest->ours[v] = CPU_FLOATING;
+	if (!guest->name || !guest->affinity || !guest->pinned || !guest->ours ||
+	    !guest->original || !guest->announced || read_policy(host, record->dom, guest) ||
+	    read_affinity(host, record->dom, guest) < 0 || recall_affinity(host, guest)) {
 		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
 			    virGetLastErrorMessage());
 		guest_clear(guest);
 		return -1;
 	}
-	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
-		guest->policy.managed = false;
 	return 0;
 }
 
-/* Where libvirt sends no events, one guest's affinity is read again at each tick, in turn. */
-static bool is_due(const struct host *host, const struct guest *guest)
+/* Where libvirt sends no events, one guest is asked about again at each tick, in turn. */
+static bool is_due(const struct host *host, const struct guest *guest, int event)
 {
-	return host->tunable_event < 0 &&
-	       (size_t)(guest - host->guests) == host->tick % host->nguests;
+	return event < 0 && (size_t)(guest - host->guests) == host->tick % host->nguests;
+}
+
+/* What may have changed of a guest that is known. */
+static void read_again(struct host *host, virDomainPtr dom, struct guest *guest)
+{
+	if ((guest->outdated || is_due(host, guest, host->tunable_event) ||
+	     is_due(host, guest, host->metadata_event)) &&
+	    read_policy(host, dom, guest))
+		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
+	if (guest->stale || is_due(host, guest, host->tunable_event))
+		read_affinity_again(host, dom, guest);
+}
+
+void host_notice(struct host *host)
+{
+	for (int r = 0; r < host->nrecords; r++) {
+		struct guest *guest = guest_of(host, host->records[r]->dom);
+
+		if (guest && guest->stale)
+			read_affinity_again(host, host->records[r]->dom, guest);
+	}
 }
 
 /*
@@ -370,8 +477,7 @@ static int know_guests(struct host *host)
 		host->nguests = before + kept;
 		if (guest && guest->id == virDomainGetID(dom)) {
 			guest->seen = true;
-			if (guest->stale || is_due(host, guest))
-				read_affinity_again(host, dom, guest);
+			read_again(host, dom, guest);
 			continue;
 		}
 		if (read_guest(host, host->records[r], &fresh)) {
@@ -497,13 +603,12 @@ static void ask_statistics(struct host *host, virConnectPtr conn)
 	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
 
 	drop_records(host);
-	host->nrecords = virConnectGetAllDomainStats(
-		conn, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, &host->records,
-		flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	host->nrecords =
+		virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_VCPU, &host->records,
+					    flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 	if (host->nrecords < 0)
-		host->nrecords = virConnectGetAllDomainStats(
-			conn, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, &host->records,
-			flags);
+		host->nrecords = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_VCPU,
+							     &host->records, flags);
 }
 
 /*
@@ -557,15 +662,40 @@ const char *host_guest_name(const struct host *host, size_t guest)
 
 /* --- pins --- */
 
-bool host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
+void host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
 {
 	const struct cpu_vcpu *vcpu = &sample->vcpus[pin->vcpu];
 	struct guest *guest = find_guest(host, sample->guests[vcpu->guest].uuid);
-	bool news = guest && !guest->announced[vcpu->number];
 
-	if (news)
-		guest->announced[vcpu->number] = true;
-	return news;
+	if (!guest || guest->announced[vcpu->number])
+		return;
+	guest->announced[vcpu->number] = true;
+	host->unsaved = true;
+}
+
+/* Whoever is busy with something else, or gone, is not asked again and again. */
+static void note_failure(struct host *host, struct guest *guest, unsigned int number, int pcpu)
+{
+	bool timed_out = virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
+	unsigned int step;
+
+	guest->stale = true;
+	guest->failed_tick = host->tick;
+	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
+	    virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID) {
+		log_verbose("guest %s is gone", guest->name);
+		return;
+	}
+	if (!guest->failures)
+		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; trying again", guest->name,
+			 number, pcpu, virGetLastErrorMessage());
+	if (timed_out && guest->failures < RETRIES)
+		guest->failures = RETRIES;
+	if (guest->failures >= RETRIES) {
+		step = guest->failures - RETRIES;
+		guest->wait_ticks = 1U << (step < BACKOFF_MOST_STEPS ? step : BACKOFF_MOST_STEPS);
+	}
+	guest->failures++;
 }
 
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
@@ -576,51 +706,70 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 	unsigned char *map = calloc(1, host->pcpus.maplen);
 	int before, result = -1;
 
-	if (!map || !guest)
+	if (!map || !guest || guest->failed_tick == host->tick)
 		goto out;
 	cpumap_add(map, (unsigned int)pin->to);
 	/* The event of our own pin may come at any moment from here on. */
 	before = guest->pinned[vcpu->number];
-	guest->pinned[vcpu->number] = pin->to;
+	guest->pinned[vcpu->number] = guest->ours[vcpu->number] = pin->to;
 	result = virDomainPinVcpuFlags(record->dom, vcpu->number, map, (int)host->pcpus.maplen,
 				       VIR_DOMAIN_AFFECT_LIVE);
 	if (result == 0) {
 		guest->failures = 0;
-		goto out;
+		memcpy(guest->affinity + vcpu->number * guest->maplen, map,
+		       guest->maplen < host->pcpus.maplen ? guest->maplen : host->pcpus.maplen);
+	} else {
+		guest->pinned[vcpu->number] = before;
+		note_failure(host, guest, vcpu->number, pin->to);
 	}
-	guest->pinned[vcpu->number] = before;
-	guest->stale = true;
-	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
-	    virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID) {
-		log_verbose("guest %s is gone", guest->name);
-		goto out;
-	}
-	if (guest->failures >= RETRIES) {
-		unsigned int step = guest->failures - RETRIES;
-
-		guest->wait_ticks = 1U << (step < BACKOFF_MOST_STEPS ? step : BACKOFF_MOST_STEPS);
-	}
-	if (!guest->failures++)
-		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; trying again", guest->name,
-			 vcpu->number, pin->to, virGetLastErrorMessage());
 out:
 	free(map);
 	return result;
 }
 
-int host_save(const struct host *host, struct saved *saved)
+bool host_unsaved(const struct host *host)
 {
-	*saved = (struct saved){0};
-	for (size_t g = 0; g < host->nguests; g++) {
-		const struct guest *guest = &host->guests[g];
+	return host->unsaved;
+}
 
-		for (unsigned int v = 0; v < guest->nvcpus; v++) {
-			if (guest->announced[v] && guest->original[v] &&
-			    state_add(saved, guest->uuid, guest->id, v, guest->original[v])) {
-				state_free(saved);
-				return -1;
-			}
-		}
+void host_saved(struct host *host)
+{
+	host->unsaved = false;
+}
+
+/* What an earlier life saved of guests that may still run, but could not be asked about yet. */
+static int save_earlier(const struct host *host, struct saved *saved)
+{
+	for (size_t i = 0; host->unknown && i < host->earlier->n; i++) {
+		const struct saved_vcpu *vcpu = &host->earlier->vcpus[i];
+
+		if (!find_guest(host, vcpu->uuid) &&
+		    state_add(saved, vcpu->uuid, vcpu->id, vcpu->number, vcpu->affinity))
+			return -1;
 	}
 	return 0;
+}
+
+static int save_guest(const struct guest *guest, struct saved *saved)
+{
+	for (unsigned int v = 0; v < guest->nvcpus; v++) {
+		if (guest->announced[v] && guest->original[v] &&
+		    state_add(saved, guest->uuid, guest->id, v, guest->original[v]))
+			return -1;
+	}
+	return 0;
+}
+
+int host_save(const struct host *host, struct saved *saved)
+{
+	int result = 0;
+
+	*saved = (struct saved){0};
+	for (size_t g = 0; g < host->nguests && result == 0; g++)
+		result = save_guest(&host->guests[g], saved);
+	if (result == 0)
+		result = save_earlier(host, saved);
+	if (result)
+		state_free(saved);
+	return result;
 }

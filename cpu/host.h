@@ -20,11 +20,14 @@ struct host_options {
 
 /* What is known of the host and its guests between ticks. */
 struct host;
+struct session;
 
 /*
- * options, and what was saved in an earlier life, must outlive the host. NULL when out of memory.
+ * options, what was saved in an earlier life, and the session, which is woken when somebody else
+ * sets an affinity, must outlive the host. NULL when out of memory.
  */
-struct host *host_new(const struct host_options *options, const struct saved *earlier);
+struct host *host_new(const struct host_options *options, const struct saved *earlier,
+		      struct session *session);
 void host_free(struct host *host);
 
 /*
@@ -53,22 +56,34 @@ bool host_is_empty(const struct host *host);
 /* The name of a guest of the last sample. */
 const char *host_guest_name(const struct host *host, size_t guest);
 
-/*
- * Announces a pin, so that what it changes can be saved before. True if there is something to save
- * that was not before.
- */
-bool host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
+/* Takes over, and says, what libvirt told that others made of affinities since the last sample. */
+void host_notice(struct host *host);
 
-/* Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr. */
+/* Announces a pin, so that what it changes can be saved before. */
+void host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
+
+/*
+ * Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr; of a guest one of
+ * whose pins failed in this tick the others are not tried.
+ */
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
-/* The affinities that announced pins change. 0, −1 when out of memory. */
+/*
+ * The affinities that announced pins change, and those saved earlier of guests that may still run.
+ * 0, −1 when out of memory.
+ */
 int host_save(const struct host *host, struct saved *saved);
 
-/*
- * Puts affinities back, of guests that still run in the same life. Returns how many vCPUs could not
- * be, after saying why on stderr.
- */
-size_t host_restore(virConnectPtr conn, const struct saved *saved);
+/* Is that other than when host_saved() was called last? */
+bool host_unsaved(const struct host *host);
+void host_saved(struct host *host);
+
+/* How many vCPUs got their affinity back, run no more in the same life, and could not be put back. */
+struct host_restored {
+	size_t done, gone, failed;
+};
+
+/* Puts affinities back; says on stderr why one could not be. */
+struct host_restored host_restore(virConnectPtr conn, const struct saved *saved);
 
 #endif

@@ -58,16 +58,19 @@ static void save(struct scheduler *s)
 {
 	char error[STATE_ERROR_MAX] = "out of memory";
 	struct saved saved;
-	bool news = false, failed;
+	bool failed;
 
 	for (size_t i = 0; i < s->plan.npins; i++)
-		news |= host_announce(s->host, &s->sample, &s->plan.pins[i]);
-	if (!news)
+		host_announce(s->host, &s->sample, &s->plan.pins[i]);
+	if (!host_unsaved(s->host))
 		return;
-	failed = host_save(s->host, &saved) || state_write(s->state_path, &saved, error);
+	failed = host_save(s->host, &saved) ||
+		 state_write(s->state_path, s->args.uri, &saved, error);
 	if (failed && !s->state_failing)
 		log_warn("%s; going on without a state file", error);
 	s->state_failing = failed;
+	if (!failed)
+		host_saved(s->host);
 	state_free(&saved);
 }
 
@@ -166,27 +169,43 @@ static void run(struct scheduler *s)
 		if (s->args.mode != MODE_RUN && s->totals.ticks >= 2)
 			break;
 		ticker_advance(&ticker, tick_now_s());
-		while (!tick_quit && tick_now_s() < ticker.next_s)
+		while (!tick_quit && tick_now_s() < ticker.next_s) {
 			session_wait(&s->session, ticker.next_s);
+			host_notice(s->host);
+		}
 	}
 }
 
 /* --- before and after --- */
+
+/* What an earlier run left. */
+static void read_state(struct scheduler *s)
+{
+	char error[STATE_ERROR_MAX];
+
+	if (state_read(s->state_path, &s->earlier, error))
+		die(EXIT_USAGE, "%s", error);
+	if (s->earlier.uri && strcmp(s->earlier.uri, s->args.uri))
+		die(EXIT_USAGE,
+		    "%s has affinities of %s: '" PROGRAM
+		    " --connect %s --restore' puts them back, or remove it",
+		    s->state_path, s->earlier.uri, s->earlier.uri);
+}
 
 /* One instance per host; what only looks may run beside it. */
 static void open_state(struct scheduler *s)
 {
 	char folder[RUN_PATH_MAX], error[RUN_ERROR_MAX];
 
-	if (s->args.dry_run)
-		return;
-	if (run_folder(folder, error))
+	if (run_folder(folder, error)) {
+		if (s->args.dry_run)
+			return;
 		die(EXIT_USAGE, "%s", error);
-	if (run_lock(folder, PROGRAM, error))
+	}
+	if (!s->args.dry_run && run_lock(folder, PROGRAM, error))
 		die(EXIT_FAIL, "%s", error);
 	snprintf(s->state_path, sizeof(s->state_path), "%s/" PROGRAM ".state", folder);
-	if (state_read(s->state_path, &s->earlier, error))
-		die(EXIT_USAGE, "%s", error);
+	read_state(s);
 }
 
 /* A file that cannot be written is said at the start, not at the first tick. */
@@ -214,39 +233,40 @@ static void open_session(struct scheduler *s)
 		    pcpus - 1);
 }
 
-/* Puts back what is saved, and forgets it. Returns how many vCPUs could not be. */
-static size_t restore(struct scheduler *s, const struct saved *saved)
+/* Puts back what is saved, and forgets it if nothing is left to be done. */
+static struct host_restored restore(struct scheduler *s, const struct saved *saved)
 {
 	const struct saved nothing = {0};
 	char error[STATE_ERROR_MAX];
-	size_t failed = host_restore(s->session.conn, saved);
+	struct host_restored restored = host_restore(s->session.conn, saved);
 
-	if (!failed && state_write(s->state_path, &nothing, error))
+	if (!restored.failed && state_write(s->state_path, s->args.uri, &nothing, error))
 		log_warn("%s", error);
-	return failed;
+	return restored;
 }
 
 static int restore_at_exit(struct scheduler *s)
 {
+	struct host_restored restored;
 	struct saved saved;
-	size_t failed;
 
+	s->session.retry_s = 0; /* there is no next time to wait for */
 	if (!session_ready(&s->session) || host_save(s->host, &saved)) {
 		log_warn("no connection to put affinities back; '" PROGRAM
 			 " --restore' does it later");
 		return EXIT_FAIL;
 	}
-	failed = restore(s, &saved);
+	restored = restore(s, &saved);
 	state_free(&saved);
-	return failed ? EXIT_FAIL : EXIT_PASS;
+	return restored.failed ? EXIT_FAIL : EXIT_PASS;
 }
 
 static int restore_now(struct scheduler *s)
 {
-	size_t failed = restore(s, &s->earlier);
+	struct host_restored restored = restore(s, &s->earlier);
 
-	printf("restored=%zu failed=%zu\n", s->earlier.n - failed, failed);
-	return failed ? EXIT_FAIL : EXIT_PASS;
+	printf("restored=%zu gone=%zu failed=%zu\n", restored.done, restored.gone, restored.failed);
+	return restored.failed ? EXIT_FAIL : EXIT_PASS;
 }
 
 static int replay(const char *path)
@@ -272,7 +292,7 @@ int main(int argc, char **argv)
 		return replay(s.args.replay);
 	open_state(&s);
 	open_metrics(&s);
-	s.host = host_new(&s.args.host, &s.earlier);
+	s.host = host_new(&s.args.host, &s.earlier, &s.session);
 	s.state = cpu_state_new();
 	if (!s.host || !s.state)
 		die(EXIT_FAIL, "out of memory");

@@ -231,6 +231,17 @@ static void parse_interval(int argc, char **argv, struct args *args)
 		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
 }
 
+static void check_combination(const struct args *args)
+{
+	if (args->dry_run && args->restore_on_exit)
+		die(EXIT_USAGE, "--dry-run and --explain change nothing, so --restore-on-exit has "
+				"nothing to put back");
+	if (args->dry_run && args->mode == MODE_RESTORE)
+		die(EXIT_USAGE, "--dry-run changes nothing, so --restore cannot put anything back");
+	if (args->mode == MODE_ONCE && args->restore_on_exit)
+		die(EXIT_USAGE, "--once --restore-on-exit would put back at once what it pins");
+}
+
 void parse_args(int argc, char **argv, struct args *args)
 {
 	int option;
@@ -244,14 +255,12 @@ void parse_args(int argc, char **argv, struct args *args)
 		parse_option(args, option);
 	}
 	parse_interval(argc, argv, args);
-	if (args->dry_run && args->restore_on_exit)
-		die(EXIT_USAGE,
-		    "--dry-run changes nothing, so --restore-on-exit has nothing to put back");
 	/* There is no next window that could confirm what the only one shows. */
 	if (args->mode == MODE_ONCE || args->mode == MODE_EXPLAIN)
 		args->policy.confirm = 1;
 	if (args->mode == MODE_EXPLAIN)
 		args->dry_run = true;
+	check_combination(args);
 	args->policy.node_budget = (unsigned long)fmin((double)args->policy.node_budget,
 						       args->interval_s * STEPS_PER_S);
 }

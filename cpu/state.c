@@ -61,6 +61,7 @@ void state_free(struct saved *saved)
 	for (size_t i = 0; i < saved->n; i++)
 		free(saved->vcpus[i].affinity);
 	free(saved->vcpus);
+	free(saved->uri);
 	*saved = (struct saved){0};
 }
 
@@ -83,6 +84,7 @@ int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX
 {
 	json_error_t where;
 	json_t *root, *vcpus, *item;
+	const char *uri;
 	size_t i;
 
 	*saved = (struct saved){0};
@@ -94,6 +96,7 @@ int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX
 		return -1;
 	}
 	vcpus = json_object_get(root, "vcpus");
+	uri = json_string_value(json_object_get(root, "uri"));
 	if (json_integer_value(json_object_get(root, "version")) != STATE_VERSION ||
 	    !json_is_array(vcpus) || json_array_size(vcpus) > VCPUS_MOST)
 		goto wrong;
@@ -102,6 +105,7 @@ int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX
 		if (read_vcpu(item, saved))
 			goto wrong;
 	}
+	saved->uri = uri ? strdup(uri) : NULL;
 	json_decref(root);
 	return 0;
 wrong:
@@ -112,7 +116,8 @@ wrong:
 	return -1;
 }
 
-int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX])
+int state_write(const char *path, const char *uri, const struct saved *saved,
+		char error[STATE_ERROR_MAX])
 {
 	json_t *vcpus = json_array(), *root;
 	char *text, uuid[UUID_TEXT_LEN];
@@ -126,7 +131,7 @@ int state_write(const char *path, const struct saved *saved, char error[STATE_ER
 					 "id", (json_int_t)v->id, "vcpu", (json_int_t)v->number,
 					 "affinity", v->affinity));
 	}
-	root = json_pack("{s:i, s:o}", "version", STATE_VERSION, "vcpus", vcpus);
+	root = json_pack("{s:i, s:s, s:o}", "version", STATE_VERSION, "uri", uri, "vcpus", vcpus);
 	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	errno = ENOMEM;
 	if (!saved->n)

@@ -19,6 +19,7 @@ struct saved_vcpu {
 };
 
 struct saved {
+	char *uri; /* of the hypervisor, as it was asked for; NULL where the file does not say */
 	size_t n, size;
 	struct saved_vcpu *vcpus;
 };
@@ -37,7 +38,8 @@ int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX
 /*
  * Replaces the file as a whole; without anything to save, removes it. 0, −1 with one line in error.
  */
-int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX]);
+int state_write(const char *path, const char *uri, const struct saved *saved,
+		char error[STATE_ERROR_MAX]);
 
 void state_free(struct saved *saved);
 

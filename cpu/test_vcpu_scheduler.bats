@@ -84,7 +84,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	[[ "$output" == *"guest"*"pCPU"* ]]
 	run ./vcpu_scheduler -c test:///default --restore
 	[ "$status" -eq 0 ]
-	[ "$output" = "restored=0 failed=0" ]
+	[ "$output" = "restored=0 gone=0 failed=0" ]
 }
 
 @test "an unreachable hypervisor is named" {

@@ -10,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLICY_NAMESPACE "urn:ballast:policy:1"
 
-/* cgroup v1's and libvirt's default of cpu.shares. */
-#define SHARES_DEFAULT 1024.0
 
 /* libvirt's default for <period>, µs. */
 #define PERIOD_DEFAULT 100000.0
@@ -204,9 +201,9 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 	*guest = (struct xml_guest){.managed = true, .weight = 1, .cap_pct = 100, .node = -1};
 	if (document_open(&d, domain))
 		return -1;
-	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy", (const xmlChar *)POLICY_NAMESPACE);
+	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy", (const xmlChar *)XML_POLICY_NAMESPACE);
 	guest->managed = !opted_out(&d);
-	weight = read_number(&d, "/domain/cputune/shares", SHARES_DEFAULT) / SHARES_DEFAULT;
+	weight = read_number(&d, "/domain/cputune/shares", XML_SHARES_DEFAULT) / XML_SHARES_DEFAULT;
 	if (weight > 0)
 		guest->weight = weight;
 	quota = read_number(&d, "/domain/cputune/quota", -1);

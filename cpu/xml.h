@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Of a guest's settings for controllers. */
+#define XML_POLICY_NAMESPACE "urn:ballast:policy:1"
+
+/* cgroup v1's default of cpu.shares. */
+#define XML_SHARES_DEFAULT 1024.0
+
 /* Where a pCPU is. Levels that the document does not name are −1. */
 struct xml_pcpu {
 	int id;
@@ -23,7 +29,7 @@ int xml_read_topology(const char *capabilities, struct xml_pcpu **pcpus);
 /* What a guest's document (virDomainGetXMLDesc) says about how it is to be scheduled. */
 struct xml_guest {
 	bool managed;	/* <ballast:policy manage="no"> opts out */
-	double weight;	/* cputune shares, 1024 being 1 */
+	double weight;	/* cputune shares, 1024 being 1, if they are given; else 1 */
 	double cap_pct; /* cputune quota of its period, per vCPU; 100: none */
 	int node;	/* numatune's, if it is one; else −1 */
 };
