@@ -27,6 +27,9 @@
  */
 #define COMFORT_LARGE 0.3
 
+/* Where no fewer moves are possible, so many steps are spent on the best of equal plans. */
+#define EQUALS_NODES 5000
+
 /* So many different descents; of the largest problems fewer, for the sake of time. */
 #define VARIANTS      20
 #define VARIANT_VCPUS 4000
@@ -34,8 +37,8 @@
 
 /* Load is compared in steps of this many points when plans of equally many moves are told apart. */
 #define LOAD_STEP     5.0
-#define COST_LOAD     (INT64_C(1) << 24)
-#define COST_DISTANCE (INT64_C(1) << 12)
+#define COST_LOAD     (INT64_C(1) << 30)
+#define COST_DISTANCE (INT64_C(1) << 18)
 
 bool cpu_may(const struct cpu_problem *problem, size_t vcpu, size_t pcpu)
 {
@@ -72,7 +75,8 @@ int64_t cpu_cost_at(const struct cpu_problem *problem, size_t vcpu, int pcpu)
 	if (problem->whim)
 		return CPU_COST_MOVE + roll(problem->whim, vcpu, pcpu) * COST_LOAD;
 	return CPU_COST_MOVE + (int64_t)(problem->demand[vcpu] / LOAD_STEP + 0.5) * COST_LOAD +
-	       distance(problem, from, pcpu) * COST_DISTANCE;
+	       distance(problem, from, pcpu) * COST_DISTANCE +
+	       (problem->kin ? problem->kin[vcpu] : 0);
 }
 
 int64_t cpu_cost(const struct cpu_problem *problem, const int *to)
@@ -181,6 +185,7 @@ static int find_least(const struct cpu_problem *problem, unsigned long *nodes, i
 static int find_fewest(const struct cpu_problem *problem, double target, unsigned long *nodes,
 		       struct cpu_solution *solution)
 {
+	unsigned long few = EQUALS_NODES;
 	bool failed = false, complete = false;
 
 	solution->target = target;
@@ -192,9 +197,10 @@ static int find_fewest(const struct cpu_problem *problem, double target, unsigne
 		solution->target = solution->spread;
 		solution->bound = cpu_moves_bound(problem, solution->target);
 	}
-	if (solution->moves > solution->bound && problem->nvcpus <= EXACT_VCPUS_MOST) {
-		complete = cpu_search_exact(problem, solution->target, false, solution->to, nodes,
-					    &failed);
+	if (problem->nvcpus <= EXACT_VCPUS_MOST) {
+		complete =
+			cpu_search_exact(problem, solution->target, false, solution->to,
+					 solution->moves > solution->bound ? nodes : &few, &failed);
 	} else if (solution->moves > solution->bound) {
 		failed = cpu_refine(problem, solution->target, solution->to, nodes) != 0;
 	}

@@ -37,6 +37,9 @@ struct cpu_problem {
 	const double *demand; /* [nvcpus] ≥ 0 */
 	const int *at;	      /* [nvcpus] where it is; CPU_NOWHERE: it must be placed, at no cost */
 	const size_t *guest;  /* [nvcpus] equal numbers: the same guest; they stand together */
+	const unsigned char *kin; /* [nvcpus] the same of all vCPUs of a guest: of equal moves
+				   * those with the least, so that few guests are disturbed;
+				   * NULL: no difference */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
 	double threshold;		     /* spread that is good enough */
 	double top_most;     /* no pCPU may get more load than this; infinite: as it comes */
@@ -65,9 +68,9 @@ void cpu_solution_free(struct cpu_solution *solution);
 
 /*
  * Of two assignments within the target the cheaper is better: fewer moves; then less load moved,
- * less distance, each only between equals of what comes before it.
+ * less distance, fewer guests, each only between equals of what comes before it.
  */
-#define CPU_COST_MOVE (INT64_C(1) << 44)
+#define CPU_COST_MOVE (INT64_C(1) << 46)
 
 /* The cost of one vCPU at a pCPU. */
 int64_t cpu_cost_at(const struct cpu_problem *problem, size_t vcpu, int pcpu);

@@ -2,6 +2,7 @@
 /* From demands to a problem that can be searched: who can be placed, where, and what counts. */
 #include "table.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ void table_free(struct table *table)
 	free(table->node);
 	free(table->at);
 	free(table->guest);
+	free(table->kin);
 	free(table->weight);
 	free(table->flags);
 	free(table->allowed);
@@ -33,6 +35,7 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->demand = calloc(n, sizeof(*table->demand));
 	table->at = calloc(n, sizeof(*table->at));
 	table->guest = calloc(n, sizeof(*table->guest));
+	table->kin = calloc(n, sizeof(*table->kin));
 	table->weight = calloc(n, sizeof(*table->weight));
 	table->pcpu = calloc(m, sizeof(*table->pcpu));
 	table->column = calloc(m, sizeof(*table->column));
@@ -40,9 +43,9 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->core = calloc(m, sizeof(*table->core));
 	table->cache = calloc(m, sizeof(*table->cache));
 	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->at && table->guest && table->weight &&
-			       table->pcpu && table->column && table->base && table->core &&
-			       table->cache && table->node
+	return table->vcpu && table->demand && table->at && table->guest && table->kin &&
+			       table->weight && table->pcpu && table->column && table->base &&
+			       table->core && table->cache && table->node
 		       ? 0
 		       : -1;
 }
@@ -111,6 +114,25 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 	table->loudest = fmax(table->loudest, table->demand[n]);
 	table->total += table->demand[n];
 	table->problem.nvcpus++;
+}
+
+/* Guests with several vCPUs by their order, all others behind them. */
+static void number_kin(struct table *table)
+{
+	const size_t *guest = table->guest;
+	size_t n = table->problem.nvcpus, first = 0;
+	unsigned char number = 0;
+
+	for (size_t v = 0; v < n; v++) {
+		bool last = v + 1 == n || guest[v + 1] != guest[v];
+
+		if (!last)
+			continue;
+		memset(table->kin + first, first < v ? number : UCHAR_MAX, v + 1 - first);
+		if (first < v && number < UCHAR_MAX - 1)
+			number++;
+		first = v + 1;
+	}
 }
 
 static int compare_levels(const void *a, const void *b)
@@ -264,6 +286,7 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 		add_vcpu(table, sample, sorted[i], plan);
 	if (limit_demands(table, policy->due_most))
 		return -1;
+	number_kin(table);
 	table->problem.base = table->base;
 	table->problem.core = table->core;
 	table->problem.cache = table->cache;
@@ -271,6 +294,7 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 	table->problem.demand = table->demand;
 	table->problem.at = table->at;
 	table->problem.guest = table->guest;
+	table->problem.kin = table->kin;
 	table->problem.threshold = policy->threshold_pct;
 	table->problem.move_cost = policy->cost_pct;
 	table->problem.node_budget = policy->node_budget;

@@ -15,6 +15,7 @@ struct table {
 	double *base, *demand;
 	int *core, *cache, *node, *at;
 	size_t *guest;
+	unsigned char *kin;   /* [problem.nvcpus] see search.h; only of guests with several vCPUs */
 	unsigned char *flags; /* nvcpus × npcpus, where any vCPU is restricted */
 	const unsigned char **allowed;
 	unsigned char *near_flags;

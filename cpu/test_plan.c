@@ -416,6 +416,27 @@ static void test_a_guests_vcpus_share_its_weight(void **state)
 		assert_int_not_equal(m->vcpus[v].pcpu, m->vcpus[0].pcpu);
 }
 
+static void test_of_equal_moves_those_of_few_guests(void **state)
+{
+	struct made_up m;
+
+	(void)state;
+	/* On each of four pCPUs a vCPU of this and one of that guest; the other four are empty. */
+	made_up_init(&m, 8);
+	for (int g = 0; g < 2; g++) {
+		for (int v = 0; v < 4; v++) {
+			if (v)
+				made_up_vcpu(&m, v, (g + v) % 2 ? 44 : 46);
+			else
+				made_up_guest(&m, v, g ? 44 : 46);
+		}
+	}
+	assert_int_equal(made_up_run(&m, 6), 4);
+	for (int v = 0; v < 4; v++)
+		assert_int_equal(m.vcpus[v].pcpu < 4, m.vcpus[0].pcpu < 4);
+	made_up_free(&m);
+}
+
 /* --- what floats --- */
 
 static void test_an_idle_floater_keeps_nobody_from_being_balanced(void **state)
@@ -749,6 +770,7 @@ int main(void)
 		TEST(test_capped_guests_count_with_their_cap),
 		TEST(test_weights_are_what_is_due),
 		TEST(test_a_guests_vcpus_share_its_weight),
+		TEST(test_of_equal_moves_those_of_few_guests),
 		TEST(test_an_idle_floater_keeps_nobody_from_being_balanced),
 		TEST(test_to_place_one_is_no_reason_to_move_others),
 		TEST(test_counters_go_back_at_a_reboot),
