@@ -261,11 +261,24 @@ static int find_pcpu(const struct host *host, const unsigned char *map, size_t m
 	return found;
 }
 
-/* Is that map just the one pCPU? */
-static bool is_only(const unsigned char *map, size_t maplen, int pcpu)
+static bool is_online(const struct host *host, int pcpu)
 {
-	return pcpu != CPU_FLOATING && cpumap_count(map, maplen) == 1 &&
-	       cpumap_has(map, maplen, (unsigned int)pcpu);
+	for (size_t p = 0; p < host->pcpus.n; p++) {
+		if (host->pcpus.list[p].id == pcpu)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is a vCPU's affinity what comes of our pin to that pCPU? The kernel widens it when the pCPU goes
+ * offline.
+ */
+static bool is_ours(const struct host *host, const unsigned char *map, size_t maplen, int pcpu)
+{
+	return pcpu != CPU_FLOATING &&
+	       ((cpumap_count(map, maplen) == 1 && cpumap_has(map, maplen, (unsigned int)pcpu)) ||
+		!is_online(host, pcpu));
 }
 
 /*
@@ -282,7 +295,8 @@ static bool take_affinity(struct host *host, struct guest *guest, unsigned int n
 
 	guest->pinned[number] = find_pcpu(host, map, guest->maplen);
 	memcpy(known, map, guest->maplen);
-	if (same || (guest->original[number] && is_only(map, guest->maplen, guest->ours[number])))
+	if (same ||
+	    (guest->original[number] && is_ours(host, map, guest->maplen, guest->ours[number])))
 		return false;
 	guest->ours[number] = CPU_FLOATING;
 	copy = strdup(cpumap_format(map, guest->maplen, list, sizeof(list)));

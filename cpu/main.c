@@ -28,7 +28,7 @@ struct scheduler {
 	struct saved earlier;	       /* what a run before us left */
 	char state_path[RUN_PATH_MAX + 32];
 	struct report_totals totals;
-	bool metrics_failing, state_failing, sample_failing;
+	bool metrics_failing, state_failing, sample_failing, output_failing;
 	bool empty; /* no guest runs that we manage */
 };
 
@@ -116,6 +116,17 @@ static void measure(struct report_totals *totals)
 	totals->resident_most = (double)used.ru_maxrss * 1024;
 }
 
+/* Whoever reads a log is to know that it has a hole. */
+static void check_output(struct scheduler *s)
+{
+	bool failed = fflush(stdout) != 0 || ferror(stdout);
+
+	if (failed && !s->output_failing)
+		log_warn("standard output: %s; what was to be said is lost", strerror(errno));
+	s->output_failing = failed;
+	clearerr(stdout);
+}
+
 static void report(struct scheduler *s)
 {
 	const struct report report = {
@@ -133,6 +144,7 @@ static void report(struct scheduler *s)
 		report_lines(&report);
 	else if (s->plan.verdict != CPU_FIRST)
 		report_table(&report);
+	check_output(s);
 	if (!s->args.metrics)
 		return;
 	measure(&s->totals);

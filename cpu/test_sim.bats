@@ -119,6 +119,54 @@ runs_on() { # [FAULT]: the program ran to the end and was told to stop
 	[ "$(grep '"event":"pin"' "$trace" | grep '"by":"program"' | tail -6 | grep -c '"affinity":"0"')" -eq 6 ]
 }
 
+@test "others' affinities of several pCPUs are seen as they are set" {
+	write_scenario 40s none 'all = 5s cpu 2%' '' 'repin = 1 11s 0,1'
+	simulate 1 "$scenario" --respect-pins 2
+	[ "$(said 'guest aos_vm1: 1 of its vCPUs pinned by somebody else; leaving it alone')" -eq 1 ]
+	# Not only at the next tick.
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' 'repin = 1 25s 0,1'
+	simulate 1 "$scenario" 60
+	[ "$(said 'guest aos_vm1: 1 of its vCPUs pinned by somebody else; going on from there')" -eq 1 ]
+	[ "$(said '^tick=')" -eq 1 ]
+}
+
+simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
+	local dir=$1
+	shift
+	# shellcheck disable=SC2016  # the inner shell's
+	$sim -v --seed 1 --trace "$trace" "$scenario" -- sh -c 'RUNTIME_DIRECTORY=$0 exec ./vcpu_scheduler "$@"' \
+		"$dir" "$@" >"$out" 2>&1
+}
+
+@test "--restore puts back what a run left, and forgets nothing that it could not" {
+	local dir=$BATS_TEST_TMPDIR
+	local state=$dir/vcpu_scheduler.state
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate_in "$dir" 2
+	[ "$(grep -c '"affinity": "0"' "$state")" -eq 6 ]
+	simulate_in "$dir" -c qemu+unix:///system 2
+	[ "$(said "$state has affinities of qemu:///system: 'vcpu_scheduler --connect qemu:///system --restore'")" -eq 1 ]
+	cp "$state" "$dir/before"
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' 'fail = virDomainLookupByUUID call 2'
+	simulate_in "$dir" --restore
+	[ "$(said '^restored=5 gone=0 failed=1$')" -eq 1 ]
+	[ "$(said '^vcpu_scheduler: guest [0-9a-f-]*: putting vCPU 0 back to 0: ')" -eq 1 ]
+	cmp "$state" "$dir/before"
+	sed -i '0,/"uuid": "..../s//"uuid": "0000/' "$state"
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate_in "$dir" --restore
+	[ "$(said '^restored=5 gone=1 failed=0$')" -eq 1 ]
+	[ ! -e "$state" ]
+}
+
+@test "our own pins are known again, though their pCPU has gone" {
+	write_scenario 40s all-on-one $'all = 5s cpu 45%\nall = 16s idle' '' $'offline = 2 20s-34s\nlibvirtd_restart = 24s 2s'
+	simulate 1 "$scenario" --restore-on-exit 2
+	[ "$(said '^pin .* to=2 ')" -gt 0 ]
+	[ "$(said 'pinned by somebody else')" -eq 0 ]
+	[ "$(grep '"event":"pin"' "$trace" | grep '"by":"program"' | tail -6 | grep -c '"affinity":"0"')" -eq 6 ]
+}
+
 @test "guests outside --guests and pCPUs outside --pcpus are left alone" {
 	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
 	simulate 1 "$scenario" --guests '*[1-4]' --pcpus 2-3 2

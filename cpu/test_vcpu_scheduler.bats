@@ -40,6 +40,9 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "--pcpus" --pcpus "" 2
 	refused "this host has pCPUs 0-7 only" -c test:///default --pcpus 0-99 2
 	refused "--restore-on-exit" --dry-run --restore-on-exit 2
+	refused "--restore-on-exit" --explain --restore-on-exit
+	refused "--restore-on-exit" --once --restore-on-exit
+	refused "--restore cannot" --dry-run --restore
 	refused "only one of" --explain --restore
 	refused "--json=yes: no such option, or one that takes no argument" --json=yes 2
 }
@@ -85,6 +88,11 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	run ./vcpu_scheduler -c test:///default --restore
 	[ "$status" -eq 0 ]
 	[ "$output" = "restored=0 gone=0 failed=0" ]
+}
+
+@test "a log that cannot be written is said once" {
+	./vcpu_scheduler -c test:///default --once --json 0.1 >/dev/full 2>"$BATS_TEST_TMPDIR/err"
+	[ "$(cat "$BATS_TEST_TMPDIR/err")" = "vcpu_scheduler: standard output: No space left on device; what was to be said is lost" ]
 }
 
 @test "an unreachable hypervisor is named" {
