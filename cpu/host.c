@@ -1,64 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the guests into a sample and makes pins. With its parts, host_pcpus.c and host_restore.c,
- * the only file with calls of libvirt.
+ * Reads the guests into a sample and makes pins. With its parts, host_guest.c, host_pcpus.c and
+ * host_restore.c, the only file with calls of libvirt.
  */
 #include "host.h"
 
+#include "host_guest.h"
 #include "host_pcpus.h"
 #include "log.h"
 #include "session.h"
 #include "tick.h"
-#include "units.h"
-#include "xml.h"
 
 #include <ctype.h>
-#include <fnmatch.h>
 #include <libvirt/virterror.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest
- * is left alone for 1, 2, 4 … at most 64 ticks.
- */
-#define RETRIES		   2U
-#define BACKOFF_MOST_STEPS 6U
-
-struct guest {
-	unsigned char uuid[VIR_UUID_BUFLEN];
-	unsigned int id; /* libvirt's, another at each start */
-	char *name;
-	struct xml_guest policy;
-	unsigned int nvcpus; /* maximum */
-	size_t maplen;
-	unsigned char *affinity; /* [nvcpus] maps of maplen bytes: what it is, as far as is known */
-	int *pinned;		 /* [nvcpus] the pCPU's id, or CPU_FLOATING */
-	int *ours;	 /* [nvcpus] where we pinned it last, or tried to; CPU_FLOATING: nowhere */
-	char **original; /* [nvcpus] the affinity without us, as others set it last */
-	bool *announced; /* [nvcpus] we pin it, or did */
-	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
-	bool left_alone;	/* others pin it, which is to be respected */
-	bool stale;		/* its affinity must be read again … */
-	bool outdated;		/* … and its policy */
-	bool seen;		/* in this sample */
-	unsigned int failures;
-	unsigned long failed_tick; /* the last in which a pin failed */
-	unsigned int wait_ticks;
-};
-
 /* Longer than that and than twice the usual, and bulk statistics are asked for again, so often. */
 #define SLOW_CALL_S  0.02
 #define SAMPLE_TRIES 3
 
 struct host {
-	const struct host_options *options;
-	const struct saved *earlier;
+	struct guest_env env;
 	struct session *session;
 	int tunable_event, metadata_event;
-	bool unsaved; /* what host_save() gives is other than it was */
 
 	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
@@ -84,26 +51,12 @@ struct host *host_new(const struct host_options *options, const struct saved *ea
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (host) {
-		host->options = options;
+		host->env = (struct guest_env){options, earlier, &host->pcpus};
 		host->pcpus.asked = options->pcpus;
-		host->earlier = earlier;
 		host->session = session;
 		host->tunable_event = host->metadata_event = -1;
 	}
 	return host;
-}
-
-static void guest_clear(struct guest *guest)
-{
-	for (unsigned int v = 0; guest->original && v < guest->nvcpus; v++)
-		free(guest->original[v]);
-	free(guest->name);
-	free(guest->affinity);
-	free(guest->pinned);
-	free(guest->ours);
-	free(guest->original);
-	free(guest->announced);
-	free(guest->allowed);
 }
 
 void host_free(struct host *host)
@@ -139,15 +92,6 @@ static struct guest *find_guest(const struct host *host, const unsigned char *uu
 			     : NULL;
 }
 
-/* "0-3,8" as the one CPU it names, or CPU_FLOATING. */
-static int single_cpu(const char *list)
-{
-	char *end;
-	long id = strtol(list, &end, 10);
-
-	return end != list && *end == '\0' && id >= 0 && id <= INT32_MAX ? (int)id : CPU_FLOATING;
-}
-
 /* What is known of the run of a guest that an event is about, or NULL. */
 static struct guest *guest_of(const struct host *host, virDomainPtr dom)
 {
@@ -158,20 +102,6 @@ static struct guest *guest_of(const struct host *host, virDomainPtr dom)
 		return NULL;
 	guest = find_guest(host, uuid);
 	return guest && guest->id == virDomainGetID(dom) ? guest : NULL;
-}
-
-/* An affinity was set that is not the one we know of. Our own pins are known before they are made.
- */
-static bool is_foreign_pin(const struct guest *guest, const virTypedParameter *param)
-{
-	unsigned int number;
-	int pcpu;
-
-	if (sscanf(param->field, "cputune.vcpupin%u", &number) != 1 ||
-	    param->type != VIR_TYPED_PARAM_STRING || number >= guest->nvcpus)
-		return false;
-	pcpu = single_cpu(param->value.s);
-	return pcpu == CPU_FLOATING || pcpu != guest->pinned[number];
 }
 
 /* Something was tuned through libvirt, by us or by somebody else. */
@@ -185,7 +115,7 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 	for (int i = 0; guest && i < nparams; i++) {
 		const char *field = params[i].field;
 
-		if (is_foreign_pin(guest, &params[i]))
+		if (guest_is_foreign_pin(guest, &params[i]))
 			guest->stale = true;
 		else if (!strcmp(field, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES) ||
 			 !strcmp(field, VIR_DOMAIN_TUNABLE_CPU_VCPU_QUOTA) ||
@@ -246,197 +176,6 @@ void host_closed(virConnectPtr conn, void *opaque)
 
 /* --- guests --- */
 
-/* The one online pCPU in a map, or CPU_FLOATING where there are several. */
-static int find_pcpu(const struct host *host, const unsigned char *map, size_t maplen)
-{
-	int found = CPU_FLOATING;
-
-	for (size_t p = 0; p < host->pcpus.n; p++) {
-		if (!cpumap_has(map, maplen, (unsigned int)host->pcpus.list[p].id))
-			continue;
-		if (found != CPU_FLOATING)
-			return CPU_FLOATING;
-		found = host->pcpus.list[p].id;
-	}
-	return found;
-}
-
-static bool is_online(const struct host *host, int pcpu)
-{
-	for (size_t p = 0; p < host->pcpus.n; p++) {
-		if (host->pcpus.list[p].id == pcpu)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Is a vCPU's affinity what comes of our pin to that pCPU? The kernel widens it when the pCPU goes
- * offline.
- */
-static bool is_ours(const struct host *host, const unsigned char *map, size_t maplen, int pcpu)
-{
-	return pcpu != CPU_FLOATING &&
-	       ((cpumap_count(map, maplen) == 1 && cpumap_has(map, maplen, (unsigned int)pcpu)) ||
-		!is_online(host, pcpu));
-}
-
-/*
- * Takes a vCPU's affinity as it was read: where it is now; and where it is others who made it that,
- * what is to be put back one day. True if so, and if that was not known. A pin of ours may have
- * been made though the call failed.
- */
-static bool take_affinity(struct host *host, struct guest *guest, unsigned int number,
-			  const unsigned char *map)
-{
-	unsigned char *known = guest->affinity + number * guest->maplen;
-	bool same = guest->original[number] && !memcmp(map, known, guest->maplen);
-	char list[CPULIST_MAX], *copy;
-
-	guest->pinned[number] = find_pcpu(host, map, guest->maplen);
-	memcpy(known, map, guest->maplen);
-	if (same ||
-	    (guest->original[number] && is_ours(host, map, guest->maplen, guest->ours[number])))
-		return false;
-	guest->ours[number] = CPU_FLOATING;
-	copy = strdup(cpumap_format(map, guest->maplen, list, sizeof(list)));
-	if (copy) {
-		free(guest->original[number]);
-		guest->original[number] = copy;
-		host->unsaved |= guest->announced[number];
-	}
-	return true;
-}
-
-/* Reads a guest's affinity. Returns how many vCPUs have another than was known, −1 on failure. */
-static int read_affinity(struct host *host, virDomainPtr dom, struct guest *guest)
-{
-	unsigned char *maps = calloc(guest->nvcpus + 1, guest->maplen);
-	int n = -1, changed = 0;
-
-	if (maps)
-		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)guest->maplen,
-					    VIR_DOMAIN_AFFECT_LIVE);
-	for (int v = 0; v < n; v++)
-		changed += take_affinity(host, guest, (unsigned int)v,
-					 maps + (size_t)v * guest->maplen);
-	free(maps);
-	guest->stale = n < 0;
-	return n < 0 ? -1 : changed;
-}
-
-/* Takes over what somebody else made of a guest's affinity, and says so once. */
-static void read_affinity_again(struct host *host, virDomainPtr dom, struct guest *guest)
-{
-	int changed = read_affinity(host, dom, guest);
-
-	if (changed < 0)
-		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
-	if (changed <= 0 || !guest->policy.managed)
-		return;
-	guest->left_alone = host->options->respect_pins;
-	log_warn("guest %s: %d of its vCPUs pinned by somebody else; %s", guest->name, changed,
-		 guest->left_alone ? "leaving it alone" : "going on from there");
-}
-
-/*
- * What was there before an earlier life of ours pinned it; and where that is to be kept to, the
- * maps.
- */
-static int recall_affinity(const struct host *host, struct guest *guest)
-{
-	for (unsigned int v = 0; v < guest->nvcpus; v++) {
-		const struct saved_vcpu *saved =
-			state_find(host->earlier, guest->uuid, guest->id, v);
-
-		if (!saved)
-			continue;
-		free(guest->original[v]);
-		guest->original[v] = strdup(saved->affinity);
-		guest->announced[v] = true;
-		guest->ours[v] = guest->pinned[v];
-		if (!guest->original[v])
-			return -1;
-	}
-	if (!host->options->respect_pins)
-		return 0;
-	guest->allowed = calloc(guest->nvcpus + 1, guest->maplen);
-	for (unsigned int v = 0; guest->allowed && v < guest->nvcpus; v++)
-		cpumap_parse(guest->original[v] ? guest->original[v] : "",
-			     guest->allowed + v * guest->maplen, guest->maplen);
-	return guest->allowed ? 0 : -1;
-}
-
-/*
- * The guest's weight as it is in force; the default of a host with cgroup v1 is 1024, of one with
- * v2 100, so only what is read in the same way can be compared. What the document says where that
- * cannot be had.
- */
-static double read_weight(virDomainPtr dom, double fallback)
-{
-	virTypedParameter params[32];
-	unsigned long long shares = 0;
-	int n = (int)(sizeof(params) / sizeof(*params));
-
-	if (virDomainGetSchedulerParametersFlags(dom, params, &n, VIR_DOMAIN_AFFECT_LIVE))
-		return fallback;
-	virTypedParamsGetULLong(params, n, VIR_DOMAIN_SCHEDULER_CPU_SHARES, &shares);
-	virTypedParamsClear(params, n);
-	return shares ? (double)shares / XML_SHARES_DEFAULT : fallback;
-}
-
-static int read_policy(const struct host *host, virDomainPtr dom, struct guest *guest)
-{
-	char *xml = virDomainGetXMLDesc(dom, 0);
-
-	guest->outdated = !xml;
-	if (!xml)
-		return -1;
-	xml_read_guest(xml, &guest->policy);
-	free(xml);
-	guest->policy.weight = read_weight(dom, guest->policy.weight);
-	if (host->options->guests && fnmatch(host->options->guests, guest->name, 0) != 0)
-		guest->policy.managed = false;
-	return 0;
-}
-
-static unsigned int read_unsigned(const virDomainStatsRecord *record, const char *field)
-{
-	unsigned int value = 0;
-
-	virTypedParamsGetUInt(record->params, record->nparams, field, &value);
-	return value;
-}
-
-/* All that is asked about a guest once: three calls at its appearance. */
-static int read_guest(struct host *host, const virDomainStatsRecord *record, struct guest *guest)
-{
-	const char *name = virDomainGetName(record->dom);
-
-	*guest = (struct guest){.id = virDomainGetID(record->dom), .maplen = host->pcpus.maplen};
-	virDomainGetUUID(record->dom, guest->uuid);
-	guest->nvcpus = read_unsigned(record, "vcpu.maximum");
-	if (!guest->nvcpus)
-		guest->nvcpus = 1; /* in-process drivers do not say */
-	guest->name = name ? strdup(name) : NULL;
-	guest->affinity = calloc(guest->nvcpus + 1, guest->maplen);
-	guest->pinned = calloc(guest->nvcpus + 1, sizeof(*guest->pinned));
-	guest->ours = calloc(guest->nvcpus + 1, sizeof(*guest->ours));
-	guest->original = calloc(guest->nvcpus + 1, sizeof(*guest->original));
-	guest->announced = calloc(guest->nvcpus + 1, sizeof(*guest->announced));
-	for (unsigned int v = 0; guest->ours && v < guest->nvcpus; v++)
-		guest->ours[v] = CPU_FLOATING;
-	if (!guest->name || !guest->affinity || !guest->pinned || !guest->ours ||
-	    !guest->original || !guest->announced || read_policy(host, record->dom, guest) ||
-	    read_affinity(host, record->dom, guest) < 0 || recall_affinity(host, guest)) {
-		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
-			    virGetLastErrorMessage());
-		guest_clear(guest);
-		return -1;
-	}
-	return 0;
-}
-
 /* Where libvirt sends no events, one guest is asked about again at each tick, in turn. */
 static bool is_due(const struct host *host, const struct guest *guest, int event)
 {
@@ -448,10 +187,10 @@ static void read_again(struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	if ((guest->outdated || is_due(host, guest, host->tunable_event) ||
 	     is_due(host, guest, host->metadata_event)) &&
-	    read_policy(host, dom, guest))
+	    guest_read_policy(&host->env, dom, guest))
 		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
 	if (guest->stale || is_due(host, guest, host->tunable_event))
-		read_affinity_again(host, dom, guest);
+		guest_read_affinity(&host->env, dom, guest);
 }
 
 void host_notice(struct host *host)
@@ -460,7 +199,7 @@ void host_notice(struct host *host)
 		struct guest *guest = guest_of(host, host->records[r]->dom);
 
 		if (guest && guest->stale)
-			read_affinity_again(host, host->records[r]->dom, guest);
+			guest_read_affinity(&host->env, host->records[r]->dom, guest);
 	}
 }
 
@@ -494,7 +233,7 @@ static int know_guests(struct host *host)
 			read_again(host, dom, guest);
 			continue;
 		}
-		if (read_guest(host, host->records[r], &fresh)) {
+		if (guest_read(&host->env, host->records[r], &fresh)) {
 			host->unknown++;
 			continue;
 		}
@@ -683,92 +422,43 @@ void host_announce(struct host *host, const struct cpu_sample *sample, const str
 
 	if (!guest || guest->announced[vcpu->number])
 		return;
-	guest->announced[vcpu->number] = true;
-	host->unsaved = true;
-}
-
-/* Whoever is busy with something else, or gone, is not asked again and again. */
-static void note_failure(struct host *host, struct guest *guest, unsigned int number, int pcpu)
-{
-	bool timed_out = virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
-	unsigned int step;
-
-	guest->stale = true;
-	guest->failed_tick = host->tick;
-	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
-	    virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID) {
-		log_verbose("guest %s is gone", guest->name);
-		return;
-	}
-	if (!guest->failures)
-		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; trying again", guest->name,
-			 number, pcpu, virGetLastErrorMessage());
-	if (timed_out && guest->failures < RETRIES)
-		guest->failures = RETRIES;
-	if (guest->failures >= RETRIES) {
-		step = guest->failures - RETRIES;
-		guest->wait_ticks = 1U << (step < BACKOFF_MOST_STEPS ? step : BACKOFF_MOST_STEPS);
-	}
-	guest->failures++;
+	guest->announced[vcpu->number] = guest->unsaved = true;
 }
 
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin)
 {
 	const struct cpu_vcpu *vcpu = &sample->vcpus[pin->vcpu];
-	virDomainStatsRecordPtr record = host->records[host->sample_records[vcpu->guest]];
+	virDomainPtr dom = host->records[host->sample_records[vcpu->guest]]->dom;
 	struct guest *guest = find_guest(host, sample->guests[vcpu->guest].uuid);
-	unsigned char *map = calloc(1, host->pcpus.maplen);
-	int before, result = -1;
 
-	if (!map || !guest || guest->failed_tick == host->tick)
-		goto out;
-	cpumap_add(map, (unsigned int)pin->to);
-	/* The event of our own pin may come at any moment from here on. */
-	before = guest->pinned[vcpu->number];
-	guest->pinned[vcpu->number] = guest->ours[vcpu->number] = pin->to;
-	result = virDomainPinVcpuFlags(record->dom, vcpu->number, map, (int)host->pcpus.maplen,
-				       VIR_DOMAIN_AFFECT_LIVE);
-	if (result == 0) {
-		guest->failures = 0;
-		memcpy(guest->affinity + vcpu->number * guest->maplen, map,
-		       guest->maplen < host->pcpus.maplen ? guest->maplen : host->pcpus.maplen);
-	} else {
-		guest->pinned[vcpu->number] = before;
-		note_failure(host, guest, vcpu->number, pin->to);
-	}
-out:
-	free(map);
-	return result;
+	if (!guest || guest->failed_tick == host->tick)
+		return -1;
+	return guest_pin(&host->env, guest, dom, vcpu->number, pin->to, host->tick);
 }
 
 bool host_unsaved(const struct host *host)
 {
-	return host->unsaved;
+	for (size_t g = 0; g < host->nguests; g++) {
+		if (host->guests[g].unsaved)
+			return true;
+	}
+	return false;
 }
 
 void host_saved(struct host *host)
 {
-	host->unsaved = false;
+	for (size_t g = 0; g < host->nguests; g++)
+		host->guests[g].unsaved = false;
 }
 
 /* What an earlier life saved of guests that may still run, but could not be asked about yet. */
 static int save_earlier(const struct host *host, struct saved *saved)
 {
-	for (size_t i = 0; host->unknown && i < host->earlier->n; i++) {
-		const struct saved_vcpu *vcpu = &host->earlier->vcpus[i];
+	for (size_t i = 0; host->unknown && i < host->env.earlier->n; i++) {
+		const struct saved_vcpu *vcpu = &host->env.earlier->vcpus[i];
 
 		if (!find_guest(host, vcpu->uuid) &&
 		    state_add(saved, vcpu->uuid, vcpu->id, vcpu->number, vcpu->affinity))
-			return -1;
-	}
-	return 0;
-}
-
-static int save_guest(const struct guest *guest, struct saved *saved)
-{
-	for (unsigned int v = 0; v < guest->nvcpus; v++) {
-		if (guest->announced[v] && guest->original[v] &&
-		    state_add(saved, guest->uuid, guest->id, v, guest->original[v]))
 			return -1;
 	}
 	return 0;
@@ -780,7 +470,7 @@ int host_save(const struct host *host, struct saved *saved)
 
 	*saved = (struct saved){0};
 	for (size_t g = 0; g < host->nguests && result == 0; g++)
-		result = save_guest(&host->guests[g], saved);
+		result = guest_save(&host->guests[g], saved);
 	if (result == 0)
 		result = save_earlier(host, saved);
 	if (result)

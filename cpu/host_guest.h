@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of a guest between ticks, and how it is read and pinned. Private to host.c. */
+#ifndef BALLAST_CPU_HOST_GUEST_H
+#define BALLAST_CPU_HOST_GUEST_H
+
+#include "host.h"
+#include "host_pcpus.h"
+#include "xml.h"
+
+struct guest {
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	unsigned int id; /* libvirt's, another at each start */
+	char *name;
+	struct xml_guest policy;
+	unsigned int nvcpus; /* maximum */
+	size_t maplen;
+	unsigned char *affinity; /* [nvcpus] maps of maplen bytes: what it is, as far as is known */
+	int *pinned;		 /* [nvcpus] the pCPU's id, or CPU_FLOATING */
+	int *ours;	 /* [nvcpus] where we pinned it last, or tried to; CPU_FLOATING: nowhere */
+	char **original; /* [nvcpus] the affinity without us, as others set it last */
+	bool *announced; /* [nvcpus] we pin it, or did */
+	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
+	bool left_alone;	/* others pin it, which is to be respected */
+	bool stale;		/* its affinity must be read again … */
+	bool outdated;		/* … and its policy */
+	bool unsaved;		/* what is to be put back is other than was saved */
+	bool seen;		/* in this sample */
+	unsigned int failures;
+	unsigned long failed_tick; /* the last in which a pin failed */
+	unsigned int wait_ticks;
+};
+
+/* What all guests have in common. */
+struct guest_env {
+	const struct host_options *options;
+	const struct saved *earlier;
+	const struct host_pcpus *pcpus;
+};
+
+/*
+ * All that is asked about a guest once: three calls at its appearance. 0; −1 after saying why with
+ * -v, and nothing in *guest.
+ */
+int guest_read(const struct guest_env *env, const virDomainStatsRecord *record,
+	       struct guest *guest);
+void guest_clear(struct guest *guest);
+
+/* What is set for it, by its definition or live. 0, −1 with libvirt's error set. */
+int guest_read_policy(const struct guest_env *env, virDomainPtr dom, struct guest *guest);
+
+/* Takes over what somebody else made of its affinity, and says so once. */
+void guest_read_affinity(const struct guest_env *env, virDomainPtr dom, struct guest *guest);
+
+/*
+ * Does that part of an event say that an affinity was set that is not the one we know of? Our own
+ * pins are known before they are made.
+ */
+bool guest_is_foreign_pin(const struct guest *guest, const virTypedParameter *param);
+
+/* Makes one pin. 0, or −1 after saying why on stderr. tick: the present one. */
+int guest_pin(const struct guest_env *env, struct guest *guest, virDomainPtr dom,
+	      unsigned int number, int pcpu, unsigned long tick);
+
+/* Adds what is to be put back of it. 0, −1 when out of memory. */
+int guest_save(const struct guest *guest, struct saved *saved);
+
+#endif
