@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/* Sleep that is no artefact of a wait that goes on. */
+#define ASLEEP_PCT 5.5
+
 /* A vCPU that ran or wanted to run for this much of a window never slept … */
 #define SLEEPLESS_PCT 99.4
 /*
@@ -16,7 +19,7 @@
  * … and neither did one that comes near that and used as much as the busiest on its pCPU, or
  * nearly: that part of it, or so little less. (Four busy guests on one pCPU: 24.5 to 26 %.)
  */
-#define NEARLY_SLEEPLESS_PCT 95.0
+#define NEARLY_SLEEPLESS_PCT (100 - ASLEEP_PCT)
 #define TOP_SHARE	     0.95
 #define TOP_SLACK_PCT	     2.0
 
@@ -42,9 +45,6 @@
  */
 #define FAITH_MARGIN_PCT 0.5
 #define FAITH_MARGIN	 0.04
-
-/* Sleep that is no artefact of a wait that goes on. */
-#define ASLEEP_PCT 5.5
 
 /*
  * A vCPU that used to sleep for this much of a window and now never does wants more. Two paced ones

@@ -23,9 +23,13 @@
 #define COMFORT_MOVES 1.02
 /*
  * On a large host it aims at so much, where that can be had: with so many loads some are always
- * misread.
+ * misread. On a very large one at more, by so much for each doubling of its pCPUs: the busiest of
+ * them is the one that is misread most.
  */
-#define COMFORT_LARGE 0.3
+#define COMFORT_LARGE	0.3
+#define COMFORT_DOUBLED 0.1
+#define COMFORT_MOST	0.5
+#define LARGE_PCPUS	64.0
 
 /* Where no fewer moves are possible, so many steps are spent on the best of equal plans. */
 #define EQUALS_NODES 5000
@@ -304,7 +308,9 @@ static int find_comfortable(const struct cpu_problem *problem, double target, do
 static int find_comfortable_large(const struct cpu_problem *problem, double target,
 				  unsigned long *nodes, struct cpu_solution *solution)
 {
-	double less = COMFORT_LARGE * problem->threshold;
+	double doublings = log2(fmax((double)problem->npcpus / LARGE_PCPUS, 1));
+	double less = fmin(COMFORT_LARGE + COMFORT_DOUBLED * doublings, COMFORT_MOST) *
+		      problem->threshold;
 	double closer = fmin(fmax(target - less, solution->spread_bound + less), target);
 
 	if (find_fewest(problem, closer, nodes, solution))
