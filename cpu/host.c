@@ -26,6 +26,7 @@ struct host {
 	struct guest_env env;
 	struct session *session;
 	int tunable_event, metadata_event;
+	bool told; /* libvirt told of an affinity that others set */
 
 	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
@@ -122,8 +123,10 @@ static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPt
 			 !strcmp(field, VIR_DOMAIN_TUNABLE_CPU_VCPU_PERIOD))
 			guest->outdated = true;
 	}
-	if (guest && guest->stale)
+	if (guest && guest->stale) {
+		host->told = true;
 		session_wake(host->session);
+	}
 }
 
 static void on_metadata(virConnectPtr conn, virDomainPtr dom, int type, const char *uri,
@@ -195,12 +198,13 @@ static void read_again(struct host *host, virDomainPtr dom, struct guest *guest)
 
 void host_notice(struct host *host)
 {
-	for (int r = 0; r < host->nrecords; r++) {
+	for (int r = 0; host->told && r < host->nrecords; r++) {
 		struct guest *guest = guest_of(host, host->records[r]->dom);
 
 		if (guest && guest->stale)
 			guest_read_affinity(&host->env, host->records[r]->dom, guest);
 	}
+	host->told = false;
 }
 
 /*
@@ -210,6 +214,7 @@ void host_notice(struct host *host)
 static int know_guests(struct host *host)
 {
 	size_t kept = 0, before = host->nguests;
+	bool added;
 
 	host->tick++;
 	host->unknown = 0;
@@ -241,6 +246,7 @@ static int know_guests(struct host *host)
 		host->guests[before + kept++] = fresh;
 	}
 	host->nguests = before + kept;
+	added = kept > 0;
 	kept = 0;
 	for (size_t g = 0; g < host->nguests; g++) {
 		if (host->guests[g].seen)
@@ -249,7 +255,8 @@ static int know_guests(struct host *host)
 			guest_clear(&host->guests[g]);
 	}
 	host->nguests = kept;
-	qsort(host->guests, host->nguests, sizeof(*host->guests), compare_uuid);
+	if (added)
+		qsort(host->guests, host->nguests, sizeof(*host->guests), compare_uuid);
 	return 0;
 }
 
