@@ -23,6 +23,9 @@
 #define TOP_SHARE	     0.95
 #define TOP_SLACK_PCT	     2.0
 
+/* A pCPU whose vCPUs use this much has no idle time. */
+#define FULL_PCT 95.0
+
 /* Less waiting than this keeps nobody from what it wants. */
 #define WAITED_PCT 4.0
 
@@ -90,7 +93,7 @@ static double estimate(const struct cpu_window *window, bool sleepless, bool *gu
 	double delay = window->delay_pct;
 
 	if (delay < 0)
-		delay = window->crowd_pct >= NEARLY_SLEEPLESS_PCT ? 100 - window->usage_pct : 0;
+		delay = window->crowd_pct >= FULL_PCT ? 100 - window->usage_pct : 0;
 	*guessed = delay > WAITED_PCT &&
 		   (sleepless ||
 		    (window->usage_pct + delay >= NEARLY_SLEEPLESS_PCT && is_top(window)));

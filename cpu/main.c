@@ -197,7 +197,12 @@ static void read_state(struct scheduler *s)
 
 	if (state_read(s->state_path, &s->earlier, error))
 		die(EXIT_USAGE, "%s", error);
-	if (s->earlier.uri && strcmp(s->earlier.uri, s->args.uri))
+	if (!s->earlier.uri || !strcmp(s->earlier.uri, s->args.uri))
+		return;
+	/* Whoever only looks at another hypervisor has nothing to do with it. */
+	if (s->args.dry_run)
+		state_free(&s->earlier);
+	else
 		die(EXIT_USAGE,
 		    "%s has affinities of %s: '" PROGRAM
 		    " --connect %s --restore' puts them back, or remove it",

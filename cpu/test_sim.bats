@@ -146,6 +146,8 @@ simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
 	[ "$(grep -c '"affinity": "0"' "$state")" -eq 6 ]
 	simulate_in "$dir" -c qemu+unix:///system 2
 	[ "$(said "$state has affinities of qemu:///system: 'vcpu_scheduler --connect qemu:///system --restore'")" -eq 1 ]
+	simulate_in "$dir" -c qemu+unix:///system --dry-run 2 # looks, and has nothing to do with it
+	[ "$(said '^tick=')" -gt 2 ]
 	cp "$state" "$dir/before"
 	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' 'fail = virDomainLookupByUUID call 2'
 	simulate_in "$dir" --restore
@@ -157,6 +159,16 @@ simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
 	simulate_in "$dir" --restore
 	[ "$(said '^restored=5 gone=1 failed=0$')" -eq 1 ]
 	[ ! -e "$state" ]
+}
+
+@test "--dry-run --respect-pins keeps to what a run before found, not to its pins" {
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate_in "$BATS_TEST_TMPDIR" 2
+	simulate_in "$BATS_TEST_TMPDIR" --dry-run --respect-pins 2
+	[ "$(said '^pin ')" -eq 0 ]
+	sed -i 's/"affinity": "0"/"affinity": "0-3"/' "$BATS_TEST_TMPDIR/vcpu_scheduler.state"
+	simulate_in "$BATS_TEST_TMPDIR" --dry-run --respect-pins 2
+	[ "$(said '^pin ')" -gt 0 ]
 }
 
 @test "our own pins are known again, though their pCPU has gone" {

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-
 /* libvirt's default for <period>, µs. */
 #define PERIOD_DEFAULT 100000.0
 
@@ -201,7 +199,8 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 	*guest = (struct xml_guest){.managed = true, .weight = 1, .cap_pct = 100, .node = -1};
 	if (document_open(&d, domain))
 		return -1;
-	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy", (const xmlChar *)XML_POLICY_NAMESPACE);
+	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy",
+			   (const xmlChar *)XML_POLICY_NAMESPACE);
 	guest->managed = !opted_out(&d);
 	weight = read_number(&d, "/domain/cputune/shares", XML_SHARES_DEFAULT) / XML_SHARES_DEFAULT;
 	if (weight > 0)
