@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX])
+int run_folder_name(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX])
 {
 	const char *given = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
 	int n;
@@ -29,6 +29,13 @@ int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX])
 		snprintf(error, RUN_ERROR_MAX, "the path of the run folder is too long");
 		return -1;
 	}
+	return 0;
+}
+
+int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX])
+{
+	if (run_folder_name(path, error))
+		return -1;
 	if (mkdir(path, 0755) && errno != EEXIST) {
 		snprintf(error, RUN_ERROR_MAX, "%.300s: %s", path, strerror(errno));
 		return -1;

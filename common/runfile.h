@@ -10,9 +10,12 @@
 
 /*
  * The folder of locks and state: $RUNTIME_DIRECTORY (systemd's), /run/ballast for root, else
- * $XDG_RUNTIME_DIR/ballast; made if it is missing. 0, or −1 with one line in error.
+ * $XDG_RUNTIME_DIR/ballast or /tmp/ballast-UID; made if it is missing. 0, or −1 with one line in error.
  */
 int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX]);
+
+/* The same for whoever only looks: nothing is made. */
+int run_folder_name(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX]);
 
 /*
  * Only one program of that name at a time: locks folder/program.lock until the process ends. 0; −1 with one

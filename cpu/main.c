@@ -214,11 +214,8 @@ static void open_state(struct scheduler *s)
 {
 	char folder[RUN_PATH_MAX], error[RUN_ERROR_MAX];
 
-	if (run_folder(folder, error)) {
-		if (s->args.dry_run)
-			return;
+	if (s->args.dry_run ? run_folder_name(folder, error) : run_folder(folder, error))
 		die(EXIT_USAGE, "%s", error);
-	}
 	if (!s->args.dry_run && run_lock(folder, PROGRAM, error))
 		die(EXIT_FAIL, "%s", error);
 	snprintf(s->state_path, sizeof(s->state_path), "%s/" PROGRAM ".state", folder);

@@ -82,8 +82,9 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	grep -qx 'vcpu_scheduler_ticks_total 2' "$BATS_TEST_TMPDIR/m"
 	# Every line is a comment or a name, perhaps with labels, and a number.
 	[ "$(grep -cvE '^(#.*|[a-z_]+(\{[a-z]+="[0-9]+"\})? -?[0-9.e+-]+)$' "$BATS_TEST_TMPDIR/m")" -eq 0 ]
-	run ./vcpu_scheduler -c test:///default --explain
+	RUNTIME_DIRECTORY=$BATS_TEST_TMPDIR/none run ./vcpu_scheduler -c test:///default --explain
 	[ "$status" -eq 0 ]
+	[ ! -e "$BATS_TEST_TMPDIR/none" ]
 	[[ "$output" == *"guest"*"pCPU"* ]]
 	run ./vcpu_scheduler -c test:///default --restore
 	[ "$status" -eq 0 ]
