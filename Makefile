@@ -50,15 +50,15 @@ lab-status:
 
 ## bench       speed and quality, side by side with other programs' rules
 bench: setup
-	@ci/bench
+	@ci/bench/bench
 
 ## bench-cpu   the scheduler's part of it
 bench-cpu: all
-	@ci/bench cpu
+	@ci/bench/bench cpu
 
 ## bench-memory  the coordinator's part of it
 bench-memory: all
-	@ci/bench memory
+	@ci/bench/bench memory
 
 ## fidelity    the same scenarios on real guests and on the simulated host, compared
 fidelity: setup

@@ -167,7 +167,7 @@ interrupted_when() {
 	grep -q '^not ok 2 - cpu-all-on-one' "$out/verdict.tap"
 	[ "$(key "$out/results.json" score)" = 2.0 ]
 	grep -q '<failure message="fail">spread' "$out/junit.xml"
-	[ "$("$ci/build/report" autolab "$out/verdict.json")" = '{"scores":{"cpu":2.0}}' ]
+	[ "$("$ci/build/report/report" autolab "$out/verdict.json")" = '{"scores":{"cpu":2.0}}' ]
 	grep -q '</html>' "$out/report.html"
 	run ! grep -qE '(src|href)="?(http|/)' "$out/report.html"
 }
@@ -200,11 +200,11 @@ interrupted_when() {
 
 @test "report refuses what is no grade" {
 	echo '{"version": 1}' >"$BATS_TEST_TMPDIR/x.json"
-	run "$ci/build/report" text "$BATS_TEST_TMPDIR/x.json"
+	run "$ci/build/report/report" text "$BATS_TEST_TMPDIR/x.json"
 	[ "$status" -eq 2 ]
-	run "$ci/build/report" text /nonexistent
+	run "$ci/build/report/report" text /nonexistent
 	[ "$status" -eq 2 ]
-	run -2 "$ci/build/report" pdf "$BATS_TEST_TMPDIR/x.json"
+	run -2 "$ci/build/report/report" pdf "$BATS_TEST_TMPDIR/x.json"
 	[[ ${#lines[@]} == 1 ]]
 }
 
@@ -272,7 +272,7 @@ interrupted_when() {
 		local text=$1
 		shift
 		printf '%s\n' "$@" >"$suite"
-		run -2 "$ci/build/report" plan "$suite"
+		run -2 "$ci/build/report/report" plan "$suite"
 		[[ ${#lines[@]} == 1 && $output == *"/bad.suite:2: "*"$text"* ]]
 	}
 	refused "the line is too long" '[cpu]' "$(printf '%015000d' 0).scenario = 1"

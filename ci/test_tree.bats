@@ -29,8 +29,49 @@ files() {
 }
 
 @test "of a controller's files only host.c and its parts include libvirt" {
-	run grep -lE '#include <libvirt/' cpu/*.[ch] memory/*.[ch]
+	run grep -rlE --include='*.[ch]' '#include <libvirt/' cpu memory
 	[ "$(grep -cvE '^(cpu|memory)/host[a-z_]*\.[ch]$' <<<"$output")" -eq 0 ]
+}
+
+# Prints "FILE includes HEADER of FOLDER" for each include that ci/layers does not allow, in the tree below $1.
+breaches() {
+	(
+		cd "$1"
+		declare -A may
+		while read -r folder others; do
+			[[ $folder == '#'* ]] || may[$folder]=" $folder common ${others:-} "
+		done <ci/layers
+		while IFS=: read -r file header; do
+			here=${file%/*} found=
+			room=${here%%/*}
+			[[ $here != lab/sim* ]] || room=lab/sim
+			for base in "$here" common "$room" .; do
+				[[ -f $base/$header ]] || continue
+				found=$(realpath --relative-to . "$base/$header")
+				break
+			done
+			[[ ${may[$here]:-} == *" ${found%/*} "* ]] || echo "$file includes $header of ${found:-nowhere}"
+		done < <(find common cpu memory workloads lab ci -name build -prune -o -name '*.[ch]' -print0 |
+			xargs -0 grep -HoP '^#include "\K[^"]+')
+	)
+}
+
+@test "each folder includes only what ci/layers allows it" {
+	run breaches .
+	[ -z "$output" ]
+}
+
+@test "an include across the layers is noticed" {
+	mkdir "$BATS_TEST_TMPDIR/tree"
+	find common cpu memory workloads lab ci -name build -prune -o \( -name '*.[ch]' -o -name layers \) -print0 |
+		tar --null -T - -cf - | tar -C "$BATS_TEST_TMPDIR/tree" -xf -
+	sed -i '1i #include "host.h"' "$BATS_TEST_TMPDIR/tree/cpu/search/exact.c"
+	sed -i '1i #include "lab/sim/model/model.h"' "$BATS_TEST_TMPDIR/tree/ci/judge/check.c"
+	sed -i '1i #include "cpu/host.h"' "$BATS_TEST_TMPDIR/tree/cpu/search/local.c"
+	run breaches "$BATS_TEST_TMPDIR/tree"
+	[ "${#lines[@]}" -eq 3 ]
+	[[ $output == *"cpu/search/exact.c includes host.h"* ]]
+	[[ $output == *"ci/judge/check.c includes lab/sim/model/model.h of lab/sim/model/model.h"* ]]
 }
 
 @test "a change of a header is noticed" {
@@ -39,7 +80,7 @@ files() {
 	[[ $output != *-MMD* ]]
 	run -0 make -n -W ../common/session.h -C cpu
 	[[ $output == *-MMD*main.c* ]]
-	run -0 make -n -W segments.h -C ci
+	run -0 make -n -W judge/segments.h -C ci
 	[[ $output == *-MMD*pins.c* ]]
 }
 

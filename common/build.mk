@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Flags and rules every folder shares. A folder's Makefile sets COMMON (where this file lies),
 # PKGS (pkg-config names) and includes this; then `build/prog: build/a.o build/log.o` is enough:
-# sources are looked for in the folder, in COMMON and wherever else `vpath %.c` says.
+# sources are looked for in the folder, in COMMON and wherever else `vpath %.c` says. A header of another folder is
+# included by its path from the room ("judge/check.h") or from the root ("lab/sim/model/model.h").
 # `make CFLAGS=…` changes optimisation and debugging only; what must be there is in BALLAST_*.
 
 VERSION := 0.1.0
@@ -31,7 +32,7 @@ endif
 
 # glibc's fortification needs the optimiser, and warns without it.
 optimised := $(if $(filter -O0,$(CFLAGS)),,$(filter -O%,$(CFLAGS)))
-BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) \
+BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) -I. -I$(COMMON)/.. \
 	$(if $(optimised),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) $(pkgs_cflags)
 BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion \
@@ -58,4 +59,4 @@ define link
 		$(filter %.o,$^) $(BALLAST_LDLIBS) $(LDLIBS)
 endef
 
--include $(wildcard build/*.d)
+-include $(wildcard build/*.d build/*/*.d build/*/*/*.d)

@@ -4,9 +4,9 @@
  */
 #include "plan.h"
 
-#include "part.h"
+#include "search/part.h"
 #include "rates.h"
-#include "search.h"
+#include "search/search.h"
 #include "table.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #define BALLAST_CPU_TABLE_H
 
 #include "plan.h"
-#include "search.h"
+#include "search/assignment.h"
 
 /* The part of a sample that can be planned, in an order that is not the sample's. */
 struct table {

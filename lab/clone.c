@@ -4,7 +4,7 @@
 #include "clone_feed.h"
 #include "clone_golden.h"
 
-#include "../workloads/agent.h"
+#include "workloads/agent.h"
 #include "labguest.h"
 #include "log.h"
 #include "session.h"

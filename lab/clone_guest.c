@@ -3,7 +3,7 @@
 #include "clone_guest.h"
 #include "clone_identity.h"
 
-#include "../workloads/agent.h"
+#include "workloads/agent.h"
 #include "labguest.h"
 #include "log.h"
 #include "tick.h"

@@ -2,7 +2,7 @@
 /* Sends `become` into a guest and runs it there. */
 #include "clone_identity.h"
 
-#include "../workloads/agent.h"
+#include "workloads/agent.h"
 #include "tick.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 #ifndef BALLAST_CLONE_IDENTITY_H
 #define BALLAST_CLONE_IDENTITY_H
 
-#include "../workloads/agent_reply.h"
+#include "workloads/agent_reply.h"
 
 #include <libvirt/libvirt.h>
 

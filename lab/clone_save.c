@@ -3,8 +3,8 @@
 #include "clone.h"
 #include "clone_golden.h"
 
-#include "../workloads/agent.h"
-#include "../workloads/inside.h"
+#include "workloads/agent.h"
+#include "workloads/inside.h"
 #include "clone_identity.h"
 #include "labguest.h"
 #include "log.h"

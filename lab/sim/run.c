@@ -5,9 +5,9 @@
  * if it did.
  */
 #include "log.h"
-#include "play.h"
+#include "world/play.h"
 #include "program.h"
-#include "shared.h"
+#include "preload/shared.h"
 #include "units.h"
 
 #include <errno.h>

@@ -55,7 +55,7 @@ whole_trace() {
 		nm -D --defined-only "$(pkg-config --variable=libdir libvirt)/$lib.so.0"
 	done | sed -n 's/^[^ ]* T \(vir[A-Za-z0-9]*\)@@*LIBVIRT_\(QEMU_\)\{0,1\}[0-9].*/\1/p')
 	# shellcheck disable=SC2086 # a word each
-	run "$RUN" -v --trace "$TRACE" test_api.scenario -- build/test_api $public
+	run "$RUN" -v --trace "$TRACE" api/test_api.scenario -- build/api/test_api $public
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
@@ -63,15 +63,15 @@ whole_trace() {
 }
 
 @test "the model under the sanitizers of addresses and of undefined behaviour" {
-	for test in test_model*.c; do
+	for test in model/test_*.c; do
 		cc -std=c11 -D_GNU_SOURCE -I../../common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-			-o "$BATS_TEST_TMPDIR/test" "$test" made_host.c model*.c ../../common/units.c -lcmocka -lm
+			-o "$BATS_TEST_TMPDIR/test" "$test" model/made_host.c model/{model,cpu,balance,memory,host,rng}.c ../../common/units.c -lcmocka -lm
 		"$BATS_TEST_TMPDIR/test"
 	done
 }
 
 @test "whatever waits takes virtual time and no real time" {
-	run "$RUN" -v --trace "$TRACE" test_clock.scenario -- build/test_clock
+	run "$RUN" -v --trace "$TRACE" preload/test_clock.scenario -- build/preload/test_clock
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
@@ -98,7 +98,7 @@ whole_trace() {
 }
 
 @test "a Python script with an event loop in a thread" {
-	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 test_client.py
+	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 api/test_client.py
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"tick 4 at 8.0 guests 8 busy "* ]]
@@ -170,10 +170,10 @@ print("real", os.path.isdir("/etc"), len(os.listdir("/proc/self/fd")) > 2)'
 
 @test "two runs are the same to the byte, another seed is not" {
 	for i in 1 2; do
-		"$RUN" --trace "$TRACE.$i" "$CPU" -- /usr/bin/python3 test_client.py
+		"$RUN" --trace "$TRACE.$i" "$CPU" -- /usr/bin/python3 api/test_client.py
 	done
 	cmp "$TRACE.1" "$TRACE.2"
-	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 test_client.py
+	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 api/test_client.py
 	run cmp -s "$TRACE.1" "$TRACE.3"
 	[ "$status" -eq 1 ]
 }

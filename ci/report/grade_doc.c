@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Puts a grade together: verdicts in, points out. */
+#include "grade_doc.h"
+
+#include "judge/verdict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Of a compiler's messages: enough to see the first error. */
+#define MESSAGE_MAX 4000
+
+const char *doc_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+double doc_number(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	json_t *value = json_string(text);
+
+	/* What compilers and programs print need not be UTF-8. */
+	json_object_set_new(object, key, value ? value : json_string("(not UTF-8)"));
+}
+
+/* The beginning of a file, or with tail its last line that is not empty; "" if it cannot be read.
+ */
+static void read_some(const char *path, bool tail, char *buf, size_t len)
+{
+	char line[512];
+	FILE *file = fopen(path, "re");
+	size_t n;
+
+	buf[0] = '\0';
+	if (!file)
+		return;
+	if (tail) {
+		while (fgets(line, sizeof(line), file)) {
+			line[strcspn(line, "\n")] = '\0';
+			if (line[0])
+				snprintf(buf, len, "%s", line);
+		}
+	} else {
+		n = fread(buf, 1, len - 1, file);
+		buf[n] = '\0';
+	}
+	fclose(file);
+}
+
+/* A scenario nobody judged. */
+static json_t *unjudged(const struct suite_entry *entry, const struct grade_program *program,
+			const char *dir)
+{
+	bool built = !program->log;
+	char path[4096], reason[FINDING_TEXT] = "";
+	json_t *doc = json_pack("{si ss ss ss ss so so}", "version", VERDICT_VERSION, "scenario",
+				entry->name, "title", entry->title, "kind",
+				entry->kind == SCENARIO_CPU ? "cpu" : "memory", "result",
+				result_name(built ? RESULT_UNJUDGED : RESULT_FAIL), "expectations",
+				json_array(), "figures", json_object());
+
+	snprintf(path, sizeof(path), "%s/%s.log", dir, entry->name);
+	if (!built)
+		snprintf(reason, sizeof(reason), "%s was not built", scenario_program(entry->kind));
+	else
+		read_some(path, true, reason, sizeof(reason));
+	set_text(doc, "reason", reason[0] ? reason : "it was not run");
+	return doc;
+}
+
+static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_program *program,
+			    const char *dir, char error[SUITE_ERROR_MAX])
+{
+	char path[4096], again[FINDING_TEXT];
+	json_error_t where;
+	json_t *doc;
+
+	snprintf(path, sizeof(path), "%s/%s.json", dir, entry->name);
+	if (program->log || access(path, F_OK) != 0) {
+		doc = unjudged(entry, program, dir);
+	} else {
+		doc = json_load_file(path, 0, &where);
+		if (!doc || strcmp(doc_text(doc, "scenario"), entry->name) != 0) {
+			snprintf(error, SUITE_ERROR_MAX, "%.300s: %s", path,
+				 doc ? "not the verdict of that scenario" : where.text);
+			json_decref(doc);
+			return NULL;
+		}
+	}
+	snprintf(path, sizeof(path), "%s/%s.again", dir, entry->name);
+	read_some(path, true, again, sizeof(again));
+	if (again[0] && !program->log)
+		set_text(doc, "repeated", again);
+	json_object_set_new(doc, "max_points", json_real(entry->points));
+	json_object_set_new(doc, "points",
+			    json_real(strcmp(doc_text(doc, "result"), "pass") ? 0 : entry->points));
+	return doc;
+}
+
+static json_t *program_doc(const struct grade_program *program, const json_t *scenarios)
+{
+	double points = 0, max_points = 0;
+	char message[MESSAGE_MAX];
+	json_t *scenario, *doc;
+	int count = 0;
+	size_t index;
+
+	json_array_foreach((json_t *)scenarios, index, scenario)
+	{
+		if (strcmp(doc_text(scenario, "kind"), program->name) != 0)
+			continue;
+		points += doc_number(scenario, "points");
+		max_points += doc_number(scenario, "max_points");
+		count++;
+	}
+	doc = json_pack("{ss sb sf sf si}", "name", program->name, "built", !program->log, "points",
+			points, "max_points", max_points, "scenarios", count);
+	if (program->log) {
+		read_some(program->log, false, message, sizeof(message));
+		set_text(doc, "message", message);
+	}
+	return doc;
+}
+
+/* One failure fails the grade; nothing failed but something unjudged leaves it so. */
+static enum result overall(const json_t *scenarios)
+{
+	enum result result = RESULT_PASS;
+	json_t *scenario;
+	size_t index;
+
+	json_array_foreach((json_t *)scenarios, index, scenario)
+	{
+		if (!strcmp(doc_text(scenario, "result"), "fail"))
+			return RESULT_FAIL;
+		if (strcmp(doc_text(scenario, "result"), "pass") != 0)
+			result = RESULT_UNJUDGED;
+	}
+	return result;
+}
+
+static void add_totals(json_t *doc, const struct grade_program programs[2], const json_t *scenarios)
+{
+	json_t *list = json_array();
+	double points = 0, max_points = 0;
+
+	for (int i = 0; i < 2; i++) {
+		json_t *program = program_doc(&programs[i], scenarios);
+
+		points += doc_number(program, "points");
+		max_points += doc_number(program, "max_points");
+		if (doc_number(program, "scenarios") > 0) /* the suite asks for it */
+			json_array_append(list, program);
+		json_decref(program);
+	}
+	json_object_set_new(doc, "result", json_string(result_name(overall(scenarios))));
+	json_object_set_new(doc, "points", json_real(points));
+	json_object_set_new(doc, "max_points", json_real(max_points));
+	json_object_set_new(doc, "programs", list);
+}
+
+json_t *grade_merge(const struct suite *suite, const char *submission,
+		    const struct grade_program programs[2], const char *dir,
+		    char error[SUITE_ERROR_MAX])
+{
+	json_t *doc = json_object(), *scenarios = json_array();
+	char started[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	for (size_t i = 0; i < suite->nentries; i++) {
+		const struct suite_entry *entry = &suite->entries[i];
+		json_t *scenario =
+			scenario_doc(entry, &programs[entry->kind == SCENARIO_MEMORY], dir, error);
+
+		if (!scenario) {
+			json_decref(scenarios);
+			json_decref(doc);
+			return NULL;
+		}
+		json_array_append_new(scenarios, scenario);
+	}
+	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	json_object_set_new(doc, "version", json_integer(VERDICT_VERSION));
+	set_text(doc, "suite", suite->title);
+	set_text(doc, "submission", submission);
+	json_object_set_new(doc, "finished", json_string(started));
+	add_totals(doc, programs, scenarios);
+	json_object_set_new(doc, "scenarios", scenarios);
+	return doc;
+}
+
+json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX])
+{
+	json_error_t where;
+	json_t *doc = json_load_file(path, 0, &where);
+
+	if (!doc) {
+		snprintf(error, SUITE_ERROR_MAX, "%.300s:%d: %s", path, where.line, where.text);
+		return NULL;
+	}
+	if (json_is_array(json_object_get(doc, "scenarios")) &&
+	    json_integer_value(json_object_get(doc, "version")) == VERDICT_VERSION)
+		return doc;
+	json_decref(doc);
+	snprintf(error, SUITE_ERROR_MAX, "%.300s: not a grade of version %d; see ci/verdict.5",
+		 path, VERDICT_VERSION);
+	return NULL;
+}

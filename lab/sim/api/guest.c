@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* What libvirt keeps of each guest beyond what the model does: its id, its definition, its place in
+ * lists. */
+#include "api.h"
+
+#include "preload/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct api_guest *guests;
+static size_t *order; /* places by UUID */
+static size_t nguests;
+static int next_id = 1;
+
+struct world *api_world(void)
+{
+	return sim_play()->world;
+}
+
+struct model *api_model(void)
+{
+	return world_model(api_world());
+}
+
+struct api_guest *guest_at(size_t place)
+{
+	return &guests[place];
+}
+
+bool guest_running(size_t place)
+{
+	enum model_state state =
+		model_guest_state(api_model(), world_guest(api_world(), place)->id);
+
+	return state == MODEL_GUEST_RUNNING || state == MODEL_GUEST_PAUSED;
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+	const struct world_guest *first = world_guest(api_world(), *(const size_t *)a);
+	const struct world_guest *second = world_guest(api_world(), *(const size_t *)b);
+
+	return memcmp(first->uuid, second->uuid, sizeof(first->uuid));
+}
+
+/* libvirt lists domains as they lie in a hash table by UUID. */
+static void sort(void)
+{
+	qsort(order, nguests, sizeof(*order), by_uuid);
+}
+
+const size_t *guests_in_order(size_t *count)
+{
+	*count = nguests;
+	return order;
+}
+
+void guests_start(void)
+{
+	nguests = world_guests(api_world());
+	guests = calloc(nguests + 1, sizeof(*guests));
+	order = calloc(nguests + 1, sizeof(*order));
+	if (!guests || !order)
+		sim_fail("out of memory");
+	for (size_t i = 0; i < nguests; i++) {
+		const struct scenario_guest *config = world_guest(api_world(), i)->config;
+
+		order[i] = i;
+		guests[i].id = guest_running(i) ? next_id++ : -1;
+		guests[i].memory_kib = config->memory_kib;
+		guests[i].maximum_kib = config->maximum_kib;
+		guests[i].period_us = CPU_PERIOD_US;
+		guests[i].policy_set = world_guest(api_world(), i)->policy;
+	}
+	sort();
+}
+
+char *uuid_format(const unsigned char *u, char *buf)
+{
+	snprintf(buf, VIR_UUID_STRING_BUFLEN,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+		 u[15]);
+	return buf;
+}
+
+/* A new process has run nowhere yet. */
+static void forget_times(struct api_guest *guest)
+{
+	free(guest->pcpu_ns);
+	free(guest->seen_ns);
+	guest->pcpu_ns = NULL;
+	guest->seen_ns = NULL;
+}
+
+void guests_on_event(const struct world_event *event)
+{
+	struct api_guest *guest;
+
+	if (event->guest < 0)
+		return;
+	guest = &guests[event->guest];
+	if (event->kind == WORLD_REPLACED) {
+		guest->replaced = true;
+		sort();
+	}
+	/* Whoever takes the name over gets the policy. */
+	if (event->kind == WORLD_POLICY || event->kind == WORLD_REPLACED)
+		guest->policy_set = true;
+	if (event->kind != WORLD_GUEST)
+		return;
+	if (event->state == MODEL_STARTED)
+		guest->id = next_id++;
+	else if (event->state == MODEL_STOPPED || event->state == MODEL_CRASHED)
+		guest->id = -1;
+	if (guest->id < 0) {
+		forget_times(guest);
+		guest->stopped = true;
+	}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What a host tells of itself in /proc and /sys, written from a model. Pure but for the model. */
+#ifndef BALLAST_SIM_HOST_FILES_H
+#define BALLAST_SIM_HOST_FILES_H
+
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What such a path is to the simulation. */
+enum host_file {
+	HOST_FILE_REAL,	   /* none of its business */
+	HOST_FILE_MISSING, /* belongs to the host, which has no such file */
+	HOST_FILE_MADE,	   /* text was made */
+};
+
+/*
+ * The content of a file, as it is now. epoch_s: the date of the host's boot. On HOST_FILE_MADE
+ * *text is to be freed (NULL: out of memory).
+ */
+enum host_file host_file_read(struct model *m, const char *path, unsigned long epoch_s, char **text,
+			      size_t *len);
+
+/* Whether host_file_read() would not answer HOST_FILE_REAL. Cheap. */
+bool host_file_known(const char *path);
+
+/* Calls put for each entry of a folder of the host's; false: it is none. */
+bool host_folder_list(struct model *m, const char *path,
+		      void (*put)(const char *name, bool folder, void *opaque), void *opaque);
+
+/* How many of its pCPUs were busy on average since the model began, for all three load averages. */
+double host_load_average(struct model *m);
+
+#endif

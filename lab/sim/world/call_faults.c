@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes wrong between a program and libvirt, as the scenario says and the seed decides. */
+#include "call_faults.h"
+
+#include "units.h"
+#include "world.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 6
+
+const char *const fault_error_names[] = {
+	"internal_error",
+	"operation_failed",
+	"operation_invalid",
+	"operation_timeout",
+	"agent_unresponsive",
+	"no_domain",
+	"no_memory",
+	"system_error",
+	"access_denied",
+	"invalid_arg",
+	NULL,
+};
+
+/* --- reading --- */
+
+struct reader {
+	const struct scenario *scenario;
+	const struct scenario_setting *setting;
+	char *error;
+	char *text; /* the value, cut in words */
+	char *words[WORDS_MAX + 1];
+	size_t nwords;
+};
+
+static int complain(const struct reader *r, const char *right)
+{
+	snprintf(r->error, SCENARIO_ERROR_MAX, "%.200s:%u: %s = %.100s: should be %s",
+		 r->scenario->path, r->setting->line, r->setting->key, r->setting->value, right);
+	return -1;
+}
+
+static int split(struct reader *r)
+{
+	char *rest = NULL;
+
+	r->nwords = 0;
+	r->text = strdup(r->setting->value);
+	if (!r->text)
+		return -1;
+	for (char *word = strtok_r(r->text, " \t", &rest); word;
+	     word = strtok_r(NULL, " \t", &rest)) {
+		if (r->nwords == WORDS_MAX)
+			return -1;
+		r->words[r->nwords++] = word;
+	}
+	r->words[r->nwords] = NULL;
+	return 0;
+}
+
+static int read_ns(const char *text, uint64_t *out)
+{
+	double seconds;
+
+	if (parse_seconds(text, &seconds))
+		return -1;
+	*out = (uint64_t)llround(seconds * MODEL_NS_PER_S);
+	return 0;
+}
+
+/* FROM[-TO]; without a word: always. */
+static int read_window(const char *word, struct fault_window *out)
+{
+	char from[32];
+	const char *dash = word ? strchr(word, '-') : NULL;
+	size_t len = dash ? (size_t)(dash - word) : word ? strlen(word) : 0;
+
+	out->from_ns = 0;
+	out->to_ns = UINT64_MAX;
+	if (!word)
+		return 0;
+	if (len >= sizeof(from))
+		return -1;
+	memcpy(from, word, len);
+	from[len] = '\0';
+	if (read_ns(from, &out->from_ns) || (dash && read_ns(dash + 1, &out->to_ns)))
+		return -1;
+	return out->from_ns < out->to_ns ? 0 : -1;
+}
+
+static void *append(void *array, size_t *count, size_t size)
+{
+	char *bigger = realloc(array, (*count + 1) * size);
+
+	if (bigger)
+		memset(bigger + (*count)++ * size, 0, size);
+	return bigger;
+}
+
+static int read_when(struct reader *r, size_t *at, struct fault_call *call)
+{
+	const char *word = r->words[*at];
+	long n;
+
+	if (!word)
+		return -1;
+	(*at)++;
+	if (strchr(word, '%')) {
+		if (parse_percent(word, 100, &call->rate))
+			return -1;
+		call->rate /= 100;
+		return 0;
+	}
+	if (strcmp(word, "call") && strcmp(word, "every"))
+		return -1;
+	if (!r->words[*at] || parse_integer(r->words[(*at)++], 1, 1000000000, &n))
+		return -1;
+	*(word[0] == 'c' ? &call->nth : &call->every) = (unsigned int)n;
+	return 0;
+}
+
+static int read_fail(struct reader *r, struct faults *f)
+{
+	static const char right[] = "FUNCTION call N|every N|PERCENT [ERROR] [FROM[-TO]], such as "
+				    "\"virDomainPinVcpu every 3 operation_failed 10s-20s\"";
+	struct fault_call *bigger = append(f->calls, &f->ncalls, sizeof(*f->calls));
+	struct fault_call *call;
+	size_t at = 1;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->calls = bigger;
+	call = &f->calls[f->ncalls - 1];
+	call->error = fault_error_names[0];
+	if (!r->nwords || strncmp(r->words[0], "vir", 3) || read_when(r, &at, call))
+		return complain(r, right);
+	call->function = strdup(r->words[0]);
+	for (size_t i = 0; r->words[at] && fault_error_names[i]; i++) {
+		if (strcmp(r->words[at], fault_error_names[i]))
+			continue;
+		call->error = fault_error_names[i];
+		at++;
+		break;
+	}
+	if (!call->function || read_window(r->words[at], &call->window) ||
+	    (r->words[at] && r->words[at + 1]))
+		return complain(r, right);
+	return 0;
+}
+
+/* libvirtd_restart = AT [DOWN] */
+static int read_restart(struct reader *r, struct faults *f)
+{
+	struct fault_window *bigger = append(f->restarts, &f->nrestarts, sizeof(*f->restarts));
+	struct fault_window *window;
+	uint64_t down_ns = MODEL_NS_PER_S;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->restarts = bigger;
+	window = &f->restarts[f->nrestarts - 1];
+	if (r->nwords < 1 || r->nwords > 2 || read_ns(r->words[0], &window->from_ns) ||
+	    (r->words[1] && read_ns(r->words[1], &down_ns)) || !down_ns)
+		return complain(r, "AT [DOWN], such as \"10s 2s\"");
+	window->to_ns = window->from_ns + down_ns;
+	return 0;
+}
+
+static int read_delay(struct reader *r, struct fault_late **delays, size_t *n)
+{
+	struct fault_late *bigger = append(*delays, n, sizeof(*bigger));
+	struct fault_late *delay;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	*delays = bigger;
+	delay = &bigger[*n - 1];
+	if (r->nwords < 2 || r->nwords > 3 || parse_percent(r->words[0], 100, &delay->rate) ||
+	    read_ns(r->words[1], &delay->most_ns) || read_window(r->words[2], &delay->window))
+		return complain(r, "PERCENT DURATION [FROM[-TO]], such as \"10% 500ms\"");
+	delay->rate /= 100;
+	return 0;
+}
+
+static int read_late(struct reader *r, struct faults *f)
+{
+	return read_delay(r, &f->lates, &f->nlates);
+}
+
+static int read_slow(struct reader *r, struct faults *f)
+{
+	return read_delay(r, &f->slows, &f->nslows);
+}
+
+static int read_busy(struct reader *r, struct faults *f)
+{
+	struct fault_busy *bigger = append(f->busies, &f->nbusies, sizeof(*f->busies));
+	struct fault_busy *busy;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->busies = bigger;
+	busy = &f->busies[f->nbusies - 1];
+	if (r->nwords < 1 || r->nwords > 2 || parse_percent(r->words[0], 100, &busy->rate) ||
+	    read_window(r->words[1], &busy->window))
+		return complain(r, "PERCENT [FROM[-TO]], such as \"20%\"");
+	busy->rate /= 100;
+	return 0;
+}
+
+static int read_missing(struct reader *r, struct faults *f)
+{
+	for (size_t i = 0; i < r->nwords; i++) {
+		char **bigger = append(f->missing, &f->nmissing, sizeof(*f->missing));
+
+		if (!bigger)
+			return complain(r, "less: out of memory");
+		f->missing = bigger;
+		f->missing[f->nmissing - 1] = strdup(r->words[i]);
+		if (!f->missing[f->nmissing - 1])
+			return complain(r, "less: out of memory");
+	}
+	return r->nwords ? 0 : complain(r, "fields of the bulk statistics, such as vcpu.*.delay");
+}
+
+static const struct {
+	const char *key;
+	int (*read)(struct reader *r, struct faults *f);
+} readers[] = {
+	{"fail", read_fail}, {"libvirtd_restart", read_restart},
+	{"late", read_late}, {"slow", read_slow},
+	{"busy", read_busy}, {"missing", read_missing},
+};
+
+static int read_setting(struct reader *r, struct faults *f)
+{
+	int status;
+
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+		if (strcmp(r->setting->key, readers[i].key))
+			continue;
+		status = split(r) ? complain(r, "fewer words") : readers[i].read(r, f);
+		free(r->text);
+		return status;
+	}
+	if (world_fault_known(r->setting->key))
+		return 0;
+	return complain(r, "a fault of ballast-sim(7)");
+}
+
+int faults_read(struct faults *f, const struct scenario *s, uint64_t seed,
+		char error[SCENARIO_ERROR_MAX])
+{
+	struct reader r = {.scenario = s, .error = error};
+
+	memset(f, 0, sizeof(*f));
+	f->random = seed ^ 0x62616c6c617374ULL; /* not the world's numbers once more */
+	for (size_t i = 0; i < s->nfaults; i++) {
+		r.setting = &s->faults[i];
+		if (read_setting(&r, f)) {
+			faults_free(f);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void faults_free(struct faults *f)
+{
+	for (size_t i = 0; i < f->ncalls; i++)
+		free(f->calls[i].function);
+	for (size_t i = 0; i < f->nmissing; i++)
+		free(f->missing[i]);
+	free(f->calls);
+	free(f->restarts);
+	free(f->lates);
+	free(f->slows);
+	free(f->busies);
+	free(f->missing);
+	memset(f, 0, sizeof(*f));
+}
+
+/* --- asking --- */
+
+/* splitmix64 (Steele, Lea, Flood 2014), as a number in [0, 1). */
+static double draw(struct faults *f)
+{
+	uint64_t z = f->random += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static bool within(const struct fault_window *window, uint64_t now_ns)
+{
+	return now_ns >= window->from_ns && now_ns < window->to_ns;
+}
+
+static bool due(struct faults *f, struct fault_call *call)
+{
+	call->seen++;
+	if (call->nth)
+		return call->seen == call->nth;
+	if (call->every)
+		return call->seen % call->every == 0;
+	return draw(f) < call->rate;
+}
+
+const char *faults_call(struct faults *f, const char *function, uint64_t now_ns)
+{
+	const char *error = NULL;
+
+	for (size_t i = 0; i < f->ncalls; i++) {
+		struct fault_call *call = &f->calls[i];
+
+		if (within(&call->window, now_ns) && fnmatch(call->function, function, 0) == 0 &&
+		    due(f, call) && !error)
+			error = call->error;
+	}
+	return error;
+}
+
+bool faults_down(const struct faults *f, uint64_t now_ns)
+{
+	for (size_t i = 0; i < f->nrestarts; i++) {
+		if (within(&f->restarts[i], now_ns))
+			return true;
+	}
+	return false;
+}
+
+unsigned int faults_restarts(const struct faults *f, uint64_t now_ns)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < f->nrestarts; i++)
+		count += now_ns >= f->restarts[i].from_ns;
+	return count;
+}
+
+uint64_t faults_next_restart(const struct faults *f, uint64_t now_ns)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (size_t i = 0; i < f->nrestarts; i++) {
+		if (f->restarts[i].from_ns > now_ns && f->restarts[i].from_ns < next)
+			next = f->restarts[i].from_ns;
+	}
+	return next;
+}
+
+static uint64_t draw_delay(struct faults *f, const struct fault_late *delays, size_t n,
+			   uint64_t at_ns)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (within(&delays[i].window, at_ns) && draw(f) < delays[i].rate)
+			ns += (uint64_t)((double)delays[i].most_ns * draw(f));
+	}
+	return ns;
+}
+
+uint64_t faults_late(struct faults *f, uint64_t due_ns)
+{
+	return draw_delay(f, f->lates, f->nlates, due_ns);
+}
+
+uint64_t faults_slow(struct faults *f, uint64_t now_ns)
+{
+	return draw_delay(f, f->slows, f->nslows, now_ns);
+}
+
+bool faults_busy(struct faults *f, uint64_t now_ns)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < f->nbusies; i++)
+		busy |= within(&f->busies[i].window, now_ns) && draw(f) < f->busies[i].rate;
+	return busy;
+}
+
+bool faults_missing(const struct faults *f, const char *field)
+{
+	for (size_t i = 0; i < f->nmissing; i++) {
+		if (fnmatch(f->missing[i], field, 0) == 0)
+			return true;
+	}
+	return false;
+}
