@@ -203,6 +203,7 @@ static void judge(const struct run *run, const struct expect_value *value)
 			    .result = RESULT_PASS,
 			    .value = NAN,
 			    .limit = NAN,
+			    .error = NAN,
 			    .from_s = NAN,
 			    .to_s = NAN};
 

@@ -9,10 +9,6 @@
 
 const enum scenario_kind check_kind = SCENARIO_CPU;
 
-/* "Equal CPU time" below this many points of difference, whatever the share: measuring is no finer.
- */
-#define FAIR_POINTS 5.0
-
 /* Pins less than this part of an interval apart are one decision. */
 #define DECISION_SHARE 0.5
 
@@ -71,41 +67,62 @@ static void judge_segments(const struct run *run, const struct expect_value *val
 	}
 }
 
-/* The most of a pCPU that the host itself, not the program, took for SAMPLES_MIN samples in a row;
- * 0 in the simulation, where the host's load is part of the scenario. */
-static double host_peak(const struct run *run, double from_s, double to_s)
+/* What the host itself, not the program, took of its pCPUs for SAMPLES_MIN samples in a row. */
+struct host_load {
+	double peak;	  /* the most of a pCPU */
+	double stretches; /* how often a pCPU became busy by it */
+};
+
+/* Nothing in the simulation, where the host's load is part of the scenario. */
+static struct host_load host_load(const struct run *run, double from_s, double to_s)
 {
 	const struct layout *l = &cpu(run)->layout;
 	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
 	struct window all = window_between(run->trace, from_s, to_s);
-	double peak = 0;
+	struct host_load load = {0};
 
 	if (world && !strcmp(world, "sim"))
-		return 0;
-	for (size_t i = 0; i + SAMPLES_MIN <= all.count; i++) {
-		struct window w = {run->trace, all.first + i, SAMPLES_MIN};
+		return load;
+	for (size_t c = 0; c < l->npcpus; c++) {
+		bool was_busy = false;
 
-		for (size_t c = 0; c < l->npcpus; c++)
-			peak = fmax(peak,
-				    window_pcpu(&w, l->pcpu_ids[c], PCPU_OWN) - window_program(&w));
+		for (size_t i = 0; i + SAMPLES_MIN <= all.count; i++) {
+			struct window w = {run->trace, all.first + i, SAMPLES_MIN};
+			double taken =
+				window_pcpu(&w, l->pcpu_ids[c], PCPU_OWN) - window_program(&w);
+
+			load.peak = fmax(load.peak, taken);
+			load.stretches += taken >= HOST_BUSY_PCT && !was_busy;
+			was_busy = taken >= HOST_BUSY_PCT;
+		}
 	}
-	return peak;
+	return load;
 }
 
-/* Where the host itself took much of a pCPU, neither what guests got there nor that the program
- * moved them is evidence against it. */
-static void excuse_busy_host(const struct run *run, double from_s, double to_s, struct finding *f)
+/*
+ * A figure that is over its limit by no more than what the host's own load explains is no evidence
+ * against the program; one that is over it by more is.
+ */
+static void excuse_busy_host(const struct host_load *load, double explained, struct finding *f)
 {
-	double peak;
-
-	if (f->result != RESULT_FAIL)
-		return;
-	peak = host_peak(run, from_s, to_s);
-	if (peak < HOST_BUSY_PCT)
+	if (f->result != RESULT_FAIL || load->peak < HOST_BUSY_PCT ||
+	    f->value - f->limit > explained)
 		return;
 	f->result = RESULT_UNJUDGED;
 	snprintf(f->measured + strlen(f->measured), sizeof(f->measured) - strlen(f->measured),
-		 "; but the host itself took up to %.0f %% of a pCPU", peak);
+		 "; but the host itself took up to %.0f %% of a pCPU", load->peak);
+}
+
+/* Each time a pCPU gets busy a vCPU may have to leave it, and may come back. */
+#define MOVES_PER_STRETCH 2
+
+static void excuse_moves(const struct run *run, double from_s, double to_s, struct finding *f)
+{
+	struct host_load load = {0};
+
+	if (f->result == RESULT_FAIL)
+		load = host_load(run, from_s, to_s);
+	excuse_busy_host(&load, MOVES_PER_STRETCH * load.stretches, f);
 }
 
 /* --- usage --- */
@@ -121,26 +138,53 @@ static void describe_pcpus(const double *values, size_t n, char *buf, size_t len
 		snprintf(buf + used, len - used, " …");
 }
 
+/* A figure over all pCPUs' usage, and what of it may be chance. */
+struct usage_figure {
+	double (*of)(const double *, size_t);
+	double best, over_best; /* what the loads allow, and how far from it is good enough */
+	double per_point;	/* how much of it one pCPU's error of a point makes, at most */
+};
+
+/* Twice the standard error of the difference between the two pCPUs that are measured worst. */
+static double usage_error(const struct run *run, const struct settled *s)
+{
+	const struct layout *l = &cpu(run)->layout;
+	double worst = 0, second = 0;
+
+	for (size_t i = 0; i < l->npcpus; i++) {
+		double error = window_pcpu_error(&s->window, l->pcpu_ids[i], PCPU_GUESTS);
+
+		if (error > worst) {
+			second = worst;
+			worst = error;
+		} else if (error > second) {
+			second = error;
+		}
+	}
+	return 2 * hypot(worst, second);
+}
+
 static void judge_usage(const struct run *run, const struct settled *s, struct finding *f,
-			double asked, double best, double over_best,
-			double (*figure)(const double *, size_t))
+			double asked, const struct usage_figure *figure)
 {
 	size_t n = cpu(run)->layout.npcpus;
-	double all = figure(s->usage, n);
+	double all = figure->of(s->usage, n), good = figure->best + figure->over_best;
+	struct host_load load;
 	char usage[96];
 
-	f->value = figure(s->guests, n);
-	f->limit = fmax(asked, best + over_best);
+	f->value = figure->of(s->guests, n);
+	f->limit = fmax(asked, good);
+	f->error = figure->per_point * usage_error(run, s);
 	describe_pcpus(s->guests, n, usage, sizeof(usage));
-	if (best + over_best > asked)
+	if (good > asked)
 		SAY(f->asked, "at most %.1f points: the best these loads allow is %.1f", f->limit,
-		    best);
+		    figure->best);
 	else
 		SAY(f->asked, "at most %g points", asked);
-	SAY(f->measured, "%.1f points (pCPUs at %s %%)", f->value, usage);
-	if (f->value <= f->limit)
+	SAY(f->measured, "%.1f ± %.1f points (pCPUs at %s %%)", f->value, f->error, usage);
+	if (f->value - f->error <= f->limit)
 		return;
-	if (all <= f->limit && !s->saturated) {
+	if (all - f->error <= f->limit && !s->saturated) {
 		/* The program evened out what the host itself uses, and nobody has to wait. */
 		f->value = all;
 		describe_pcpus(s->usage, n, usage, sizeof(usage));
@@ -149,19 +193,24 @@ static void judge_usage(const struct run *run, const struct settled *s, struct f
 		return;
 	}
 	f->result = RESULT_FAIL;
-	excuse_busy_host(run, s->segment->from_s, s->segment->to_s, f);
+	load = host_load(run, s->segment->from_s, s->segment->to_s);
+	excuse_busy_host(&load, figure->per_point * load.peak, f);
 }
 
 static void spread_in(const struct run *run, const struct expect_value *value,
 		      const struct settled *s, struct finding *f)
 {
-	judge_usage(run, s, f, value->number, s->best_spread, SPREAD_OVER_BEST, spread_of);
+	struct usage_figure spread = {spread_of, s->best_spread, SPREAD_OVER_BEST, 1};
+
+	judge_usage(run, s, f, value->number, &spread);
 }
 
 static void stddev_in(const struct run *run, const struct expect_value *value,
 		      const struct settled *s, struct finding *f)
 {
-	judge_usage(run, s, f, value->number, s->best_stddev, STDDEV_OVER_BEST, stddev_of);
+	struct usage_figure stddev = {stddev_of, s->best_stddev, STDDEV_OVER_BEST, 0.5};
+
+	judge_usage(run, s, f, value->number, &stddev);
 }
 
 static void judge_spread(const struct run *run, const struct expect_value *value, struct finding *f)
@@ -181,6 +230,8 @@ static void judge_stddev(const struct run *run, const struct expect_value *value
 static void demand_spread_in(const struct run *run, const struct expect_value *value,
 			     const struct settled *s, struct finding *f)
 {
+	struct host_load load;
+
 	f->limit = fmax(value->number, s->best_demand + SPREAD_OVER_BEST);
 	SAY(f->asked, "at most %.0f points between the loads that the pCPUs are given", f->limit);
 	f->value = cpu_run_demand_spread(cpu(run), s, s->segment->to_s);
@@ -193,6 +244,8 @@ static void demand_spread_in(const struct run *run, const struct expect_value *v
 	} else {
 		f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
 		SAY(f->measured, "%.0f points, best possible %.0f", f->value, s->best_demand);
+		load = host_load(run, s->segment->from_s, s->segment->to_s);
+		excuse_busy_host(&load, load.peak, f);
 	}
 }
 
@@ -207,11 +260,14 @@ static void judge_demand_spread(const struct run *run, const struct expect_value
 static void balance_in(const struct run *run, const struct expect_value *value,
 		       const struct settled *s, struct finding *f)
 {
+	struct host_load load;
+
 	(void)value;
 	f->from_s = s->segment->from_s;
 	f->to_s = s->segment->to_s;
-	f->limit = cpu(run)->within_s;
+	f->limit = s->within_s;
 	f->value = s->balanced_s - s->segment->from_s;
+	f->error = run->scenario->sample_s; /* no time is seen more exactly */
 	SAY(f->asked, "within %g s of each change of load, and stays so", f->limit);
 	if (isnan(f->value)) {
 		f->value = s->segment->to_s - s->segment->from_s;
@@ -219,10 +275,13 @@ static void balance_in(const struct run *run, const struct expect_value *value,
 		SAY(f->measured, "not balanced for good in %.0f s", f->value);
 	} else {
 		f->value = fmax(0, f->value);
-		f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
+		f->result = f->value - f->error > f->limit ? RESULT_FAIL : RESULT_PASS;
 		SAY(f->measured, "%.1f s", f->value);
 	}
-	excuse_busy_host(run, s->segment->from_s, s->segment->to_s, f);
+	/* Late where usage kept away from balance by no more than what the host took. */
+	load = host_load(run, s->segment->from_s, s->segment->to_s);
+	if (spread_of(s->guests, cpu(run)->layout.npcpus) - s->limits.spread <= load.peak)
+		excuse_busy_host(&load, INFINITY, f);
 }
 
 static void judge_balance(const struct run *run, const struct expect_value *value,
@@ -257,12 +316,10 @@ static struct counted count_pins(const struct run *run)
 		n.moves += is_move(&c->pins.changes[i]);
 	}
 	for (size_t i = 0; i < c->segments.count; i++) {
-		bool exact;
-
-		n.fewest += cpu_run_fewest(&c->settled[i], &exact);
+		n.fewest += c->settled[i].fewest;
 		n.changes += c->segments.list[i].changed;
 		n.hidden += cpu_run_hidden(c, &c->settled[i]);
-		n.exact &= exact;
+		n.exact &= c->settled[i].exact;
 	}
 	for (size_t i = 0; i < c->layout.nvcpus; i++)
 		n.unpinned += c->pins.start[i] < 0;
@@ -289,7 +346,7 @@ static void judge_moves(const struct run *run, const struct expect_value *value,
 	SAY(f->asked, "at most %.0f", f->limit);
 	SAY(f->measured, "%u; %s %u", n.moves,
 	    n.exact ? "the fewest that could do it:" : "this many could do it:", n.fewest);
-	excuse_busy_host(run, 0, run->end_s, f);
+	excuse_moves(run, 0, run->end_s, f);
 	verdict_figure(run->verdict, "moves", n.moves);
 	verdict_figure(run->verdict, "moves_fewest", n.fewest);
 }
@@ -303,7 +360,7 @@ static void judge_pins(const struct run *run, const struct expect_value *value, 
 	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
 	SAY(f->asked, "at most %.0f changes of affinity", f->limit);
 	SAY(f->measured, "%u", n.pins);
-	excuse_busy_host(run, 0, run->end_s, f);
+	excuse_moves(run, 0, run->end_s, f);
 	verdict_figure(run->verdict, "pins", n.pins);
 }
 
@@ -313,18 +370,18 @@ static void judge_pins(const struct run *run, const struct expect_value *value, 
 static double placed_s(const struct run *run, const struct settled *s)
 {
 	const struct cpu_run *c = cpu(run);
-	double deadline_s = s->segment->from_s + c->within_s, found_s = INFINITY;
+	double deadline_s = s->segment->from_s + s->within_s, found_s = INFINITY;
 	double decision_s = DECISION_SHARE * run->scenario->interval_s;
 
 	if (isnan(s->balanced_s))
 		return deadline_s;
-	if (cpu_run_demand_spread(c, s, s->segment->from_s) <= s->limit_demand)
+	if (cpu_run_demand_spread(c, s, s->segment->from_s) <= s->limits.demand)
 		found_s = s->segment->from_s;
 	for (size_t i = 0; i < c->pins.count && isinf(found_s); i++) {
 		double t_s = c->pins.changes[i].t_s;
 
 		if (t_s > s->segment->from_s && t_s < s->segment->to_s &&
-		    cpu_run_demand_spread(c, s, t_s) <= s->limit_demand)
+		    cpu_run_demand_spread(c, s, t_s) <= s->limits.demand)
 			found_s = t_s;
 	}
 	return fmax(fmin(found_s, deadline_s), s->balanced_s) + decision_s;
@@ -346,7 +403,7 @@ static void pins_after_in(const struct run *run, const struct expect_value *valu
 	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
 	SAY(f->asked, "at most %g changes of affinity once balanced", f->limit);
 	SAY(f->measured, "%u after %.1f s", late, f->from_s);
-	excuse_busy_host(run, s->segment->from_s, s->segment->to_s, f);
+	excuse_moves(run, s->segment->from_s, s->segment->to_s, f);
 }
 
 static void judge_pins_after(const struct run *run, const struct expect_value *value,
@@ -460,23 +517,23 @@ static bool excuse_linux(const struct run *run, const struct settled *s, struct 
 static void fairness_of(const struct run *run, const struct expect_value *value,
 			const struct settled *s, const struct group *group, struct finding *f)
 {
-	double least = 0;
-	bool exact;
+	double pct_per_point = 100 * (double)group->guests / group->sum;
+	struct host_load load;
 
-	f->value = 100 * (group->high - group->low) * (double)group->guests / group->sum;
-	f->limit = value->number;
-	if (f->value > f->limit && group->high - group->low > FAIR_POINTS) {
-		least = optimum_fairest(&s->problem, s->limit_demand, f->limit, &exact);
-		f->limit = fmax(f->limit, least + value->number / 3);
-	}
+	f->value = pct_per_point * (group->high - group->low);
+	f->error = pct_per_point * 2 *
+		   hypot(window_guest_error(&s->window, group->lowest),
+			 window_guest_error(&s->window, group->highest));
+	f->limit = fmax(value->number, s->limits.unfairness);
 	SAY(f->asked, "guests of equal demand within %.0f %% of their mean", f->limit);
 	SAY(f->measured, "%.0f %% (%s got %.0f %%, %s %.0f %%)", f->value, group->lowest,
 	    group->low, group->highest, group->high);
-	if (f->value <= f->limit || group->high - group->low <= FAIR_POINTS ||
+	if (f->value - f->error <= f->limit || group->high - group->low <= FAIR_POINTS ||
 	    excuse_linux(run, s, f))
 		return;
 	f->result = RESULT_FAIL;
-	excuse_busy_host(run, s->segment->from_s, s->segment->to_s, f);
+	load = host_load(run, s->segment->from_s, s->segment->to_s);
+	excuse_busy_host(&load, pct_per_point * load.peak, f);
 }
 
 static void fairness_in(const struct run *run, const struct expect_value *value,

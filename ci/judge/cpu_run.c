@@ -9,6 +9,13 @@
 /* A load counts as there if the guest ran, or waited to, for this share of what was asked. */
 #define ATTAINED_SHARE 0.8
 
+/* Figures of a settled stretch are medians over so many samples at least, where it is long enough.
+ */
+#define SETTLED_SAMPLES 5
+
+/* The fairest that can be had may be missed by this part of the limit. */
+#define FAIRNESS_OVER_BEST 3
+
 /* Demands nearer than this need not be told apart. */
 #define ALIKE_PCT 5.0
 
@@ -17,9 +24,13 @@
 #define BALANCE_SAMPLES 3
 #define BALANCE_SHARE	0.8
 
-static double default_within_s(const struct scenario *s)
+/*
+ * Four intervals, or two to see the load and one for each move that is needed: the course's own
+ * sample makes one move at a time. And two samples, to see it done.
+ */
+static double default_within_s(const struct scenario *s, unsigned int fewest)
 {
-	return 4 * s->interval_s + 2 * s->sample_s;
+	return fmax(4, 2 + fewest) * s->interval_s + 2 * s->sample_s;
 }
 
 /* --- demands --- */
@@ -63,6 +74,35 @@ static bool even_by_number(const int *start, size_t n, size_t npcpus)
 }
 
 /*
+ * Where the segment to come is taken to start from: where the vCPUs were once the load before was
+ * balanced (at the run's start: where the scenario pins them), with what others than the program
+ * changed since. What the program moved without need meanwhile makes no move necessary, and what it
+ * moved in advance was one that counts. A vCPU pinned nowhere starts from where it is first pinned.
+ */
+static void start_from(struct cpu_run *c, double to_s)
+{
+	for (size_t i = 0; i < c->pins.count && c->pins.changes[i].t_s <= to_s; i++) {
+		const struct pin_change *change = &c->pins.changes[i];
+		bool first = change->from < 0 && c->home[change->vcpu] < 0;
+
+		if (change->t_s > c->home_s && change->to >= 0 && (first || !change->by_program))
+			c->home[change->vcpu] = change->to;
+	}
+	c->home_s = fmax(c->home_s, to_s);
+}
+
+/* What the segment leaves behind for the next one. */
+static void leave_at(struct cpu_run *c, double t_s)
+{
+	for (size_t i = 0; i < c->layout.nvcpus; i++)
+		c->home[i] = c->pins.start[i];
+	for (size_t i = 0; i < c->pins.count && c->pins.changes[i].t_s <= t_s; i++)
+		if (c->pins.changes[i].to >= 0)
+			c->home[c->pins.changes[i].vcpu] = c->pins.changes[i].to;
+	c->home_s = t_s;
+}
+
+/*
  * First pins are no moves, so whoever piles up free vCPUs before there is any load would have moves
  * of its own making counted as needed. There the start is taken to be the worst that is even by
  * number: the heaviest together.
@@ -94,62 +134,88 @@ static int fill_problem(struct settled *s, const struct cpu_run *c, const struct
 {
 	const struct layout *l = &c->layout;
 	const struct window *w = s->window.count >= SAMPLES_MIN ? &s->window : &s->whole;
-	int *place = calloc(l->nvcpus + 1, sizeof(*place));
 	size_t n = 0;
 
 	s->demand = calloc(l->nvcpus + 1, sizeof(*s->demand));
 	s->start = calloc(l->nvcpus + 1, sizeof(*s->start));
 	s->guest = calloc(l->nvcpus + 1, sizeof(*s->guest));
 	s->vcpu = calloc(l->nvcpus + 1, sizeof(*s->vcpu));
-	if (!place || !s->demand || !s->start || !s->guest || !s->vcpu) {
-		free(place);
+	if (!s->demand || !s->start || !s->guest || !s->vcpu)
 		return -1;
-	}
-	pins_at(&c->pins, l, s->segment->first_s, place);
 	for (size_t i = 0; i < l->nvcpus; i++) {
 		double asked = s->segment->asked_pct[i];
 
 		if (isnan(asked))
 			continue;
 		s->vcpu[n] = i;
-		s->start[n] = place[i];
+		s->start[n] = c->home[i];
 		s->guest[n] = l->guest_of[i];
 		s->demand[n++] = demand_of(w, &run->scenario->guests[l->guest_of[i]], l->vcpu_of[i],
 					   asked, s->saturated);
 	}
-	free(place);
 	s->problem = (struct optimum_problem){.nvcpus = n,
 					      .npcpus = l->npcpus,
 					      .demand = s->demand,
 					      .start = s->start,
 					      .guest = s->guest,
 					      .group = s->segment->group,
-					      .nguests = l->nguests};
+					      .nguests = l->nguests,
+					      .fair_points = FAIR_POINTS};
 	refuse_piles(s, c);
 	return 0;
 }
 
 /* --- what could be had --- */
 
-static int fill_best(struct settled *s, const struct cpu_run *c)
+static int best_usage(struct settled *s, size_t npcpus)
 {
 	int *place = calloc(s->problem.nvcpus + 1, sizeof(*place));
-	double *sums = calloc(c->layout.npcpus + 1, sizeof(*sums));
+	double *sums = calloc(npcpus + 1, sizeof(*sums));
+	bool exact;
 
 	if (!place || !sums) {
 		free(place);
 		free(sums);
 		return -1;
 	}
-	s->best_demand = optimum_spread(&s->problem, 0.5, place, &s->exact);
+	s->best_demand = optimum_spread(&s->problem, 0.5, place, &exact);
 	optimum_sums(&s->problem, place, sums);
-	for (size_t i = 0; i < c->layout.npcpus; i++)
+	for (size_t i = 0; i < npcpus; i++)
 		sums[i] = fmin(100, sums[i]);
-	s->best_spread = spread_of(sums, c->layout.npcpus);
-	s->best_stddev = stddev_of(sums, c->layout.npcpus);
-	s->limit_demand = fmax(c->spread_limit, s->best_demand + SPREAD_OVER_BEST);
+	s->best_spread = spread_of(sums, npcpus);
+	s->best_stddev = stddev_of(sums, npcpus);
 	free(place);
 	free(sums);
+	return 0;
+}
+
+/*
+ * The limits a placement must keep to, each loosened to what one that keeps to those before can
+ * have: so there is one that keeps to all, and the fewest moves are those to such a one.
+ */
+static int fill_best(struct settled *s, const struct cpu_run *c)
+{
+	bool exact;
+
+	if (best_usage(s, c->layout.npcpus))
+		return -1;
+	s->limits = (struct optimum_limits){
+		.demand = fmax(c->spread_limit, s->best_demand + SPREAD_OVER_BEST),
+		.spread = fmax(c->spread_limit, s->best_spread + SPREAD_OVER_BEST),
+		.stddev = fmax(c->stddev_limit, s->best_stddev + STDDEV_OVER_BEST),
+		.unfairness = INFINITY,
+	};
+	s->exact = true;
+	if (!s->segment->loaded)
+		return 0;
+	if (isfinite(c->fairness_limit)) {
+		double least = optimum_fairest(&s->problem, &s->limits, c->fairness_limit, &exact);
+
+		s->limits.unfairness = least <= c->fairness_limit
+					       ? c->fairness_limit
+					       : least + c->fairness_limit / FAIRNESS_OVER_BEST;
+	}
+	s->fewest = optimum_moves_within(&s->problem, &s->limits, NULL, &s->exact);
 	return 0;
 }
 
@@ -224,21 +290,21 @@ bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s)
 	return hidden;
 }
 
-unsigned int cpu_run_fewest(const struct settled *s, bool *exact)
-{
-	*exact = true;
-	return s->segment->loaded ? optimum_moves(&s->problem, s->limit_demand, exact) : 0;
-}
-
 /* --- time to balance --- */
 
-/* Usage is balanced in the window; where it is blind, so are the demands by where they are pinned.
+/*
+ * Usage is balanced in the window; where it is blind, so are the demands by where they are pinned.
+ * Where the places alone are balanced, by what the vCPUs wanted all through the segment, usage that
+ * is not for a few samples is their noise.
  */
 static bool balanced(const struct cpu_run *c, const struct settled *s, const struct window *w)
 {
-	double limit = fmax(c->spread_limit, s->best_spread + SPREAD_OVER_BEST);
-	double low = INFINITY, high = -INFINITY, busiest = 0, demand;
+	double low = INFINITY, high = -INFINITY, busiest = 0;
+	double demand = cpu_run_demand_spread(c, s, window_to_s(w));
+	double before = cpu_run_demand_spread(c, s, window_from_s(w));
 
+	if (s->segment->loaded && before <= s->limits.demand && demand <= s->limits.demand)
+		return true;
 	for (size_t i = 0; i < c->layout.npcpus; i++) {
 		double guests = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_GUESTS);
 
@@ -246,12 +312,11 @@ static bool balanced(const struct cpu_run *c, const struct settled *s, const str
 		high = fmax(high, guests);
 		busiest = fmax(busiest, window_pcpu(w, c->layout.pcpu_ids[i], PCPU_USAGE));
 	}
-	if (high - low > limit)
+	if (high - low > s->limits.spread)
 		return false;
 	if (busiest < SATURATED_PCT)
 		return true;
-	demand = cpu_run_demand_spread(c, s, window_to_s(w));
-	return isnan(demand) || demand <= s->limit_demand;
+	return isnan(demand) || demand <= s->limits.demand;
 }
 
 static double balanced_for_good(const struct cpu_run *c, const struct settled *s)
@@ -365,49 +430,97 @@ static int fill_medians(struct settled *s, const struct cpu_run *c)
 	return 0;
 }
 
+static void forget(struct settled *s)
+{
+	free(s->usage);
+	free(s->guests);
+	free(s->own);
+	free(s->demand);
+	free(s->start);
+	free(s->guest);
+	free(s->vcpu);
+}
+
+/* Everything that is measured after the time allowed for balancing. */
+static int measure(struct settled *s, double within_s, struct cpu_run *c, const struct run *run)
+{
+	forget(s);
+	*s = (struct settled){.segment = s->segment,
+			      .applies = s->applies,
+			      .whole = s->whole,
+			      .within_s = within_s,
+			      .balanced_s = NAN};
+	s->window = window_between(run->trace, s->segment->from_s + within_s, s->segment->to_s);
+	return fill_medians(s, c) || fill_problem(s, c, run) || fill_best(s, c) ? -1 : 0;
+}
+
+/* The time allowed grows with the moves that are needed, as far as enough of the segment is left to
+ * judge. */
+static double grown_within_s(const struct settled *s, double length_s, const struct run *run)
+{
+	double most_s = length_s - SETTLED_SAMPLES * run->scenario->sample_s;
+
+	return fmax(s->within_s, fmin(default_within_s(run->scenario, s->fewest), most_s));
+}
+
 static int settle(struct settled *s, const struct segment *segment, double planned_to_s,
 		  struct cpu_run *c, struct run *run)
 {
-	double need_s = c->within_s + SAMPLES_MIN * run->scenario->sample_s;
+	double length_s = planned_to_s - segment->planned_s, within_s;
+	double base_s = isnan(c->within_s) ? default_within_s(run->scenario, 0) : c->within_s;
 
-	*s = (struct settled){.segment = segment, .balanced_s = NAN};
-	s->applies =
-		(segment->loaded || !c->any_load) && planned_to_s - segment->planned_s >= need_s;
+	s->segment = segment;
 	s->whole = window_between(run->trace, segment->from_s, segment->to_s);
-	s->window = window_between(run->trace, segment->from_s + c->within_s, segment->to_s);
-	if (fill_medians(s, c) || fill_problem(s, c, run) || fill_best(s, c))
+	s->applies = (segment->loaded || !c->any_load) &&
+		     length_s >= base_s + SAMPLES_MIN * run->scenario->sample_s;
+	start_from(c, segment->first_s);
+	if (measure(s, base_s, c, run))
 		return -1;
-	if (!s->applies)
-		return 0;
-	if (s->window.count < SAMPLES_MIN)
+	within_s = grown_within_s(s, length_s, run);
+	if (isnan(c->within_s) && within_s > base_s && measure(s, within_s, c, run))
+		return -1;
+	if (s->applies && s->window.count < SAMPLES_MIN)
 		verdict_cannot_judge(run->verdict,
 				     "only %zu samples between %.1f s, when usage should be "
 				     "balanced, and %.1f s",
-				     s->window.count, segment->from_s + c->within_s, segment->to_s);
-	else
+				     s->window.count, segment->from_s + s->within_s, segment->to_s);
+	else if (s->applies)
 		check_attained(s, c, run);
-	s->balanced_s = balanced_for_good(c, s);
+	if (s->applies)
+		s->balanced_s = balanced_for_good(c, s);
+	if (segment->loaded)
+		leave_at(c, isnan(s->balanced_s)
+				    ? segment->to_s
+				    : fmin(segment->to_s, s->balanced_s + run->scenario->sample_s));
 	return 0;
+}
+
+/* A limit that the scenario leaves out is none, but something must be the aim. */
+static double limit_of(const struct run *run, const char *key, double otherwise)
+{
+	const struct expect_value *value = check_value(run, key);
+
+	return value->none ? otherwise : value->number;
 }
 
 int cpu_run_init(struct cpu_run *c, struct run *run)
 {
 	const struct expect_value *within = check_value(run, "balance_within");
-	const struct expect_value *spread = check_value(run, "spread"),
-				  *stddev = check_value(run, "stddev");
 	bool any = false;
 
-	*c = (struct cpu_run){0};
-	c->within_s =
-		within->given && !within->none ? within->number : default_within_s(run->scenario);
-	c->spread_limit = spread->none ? 10 : spread->number;
-	c->stddev_limit = stddev->none ? 5 : stddev->number;
+	*c = (struct cpu_run){.home_s = -1};
+	c->within_s = within->given && !within->none ? within->number : NAN;
+	c->spread_limit = limit_of(run, "spread", 10);
+	c->stddev_limit = limit_of(run, "stddev", INFINITY);
+	c->fairness_limit = limit_of(run, "fairness", INFINITY);
 	if (layout_init(&c->layout, run) || segments_init(&c->segments, run, &c->layout) ||
 	    pins_init(&c->pins, run, &c->layout))
 		return -1;
 	c->settled = calloc(c->segments.count, sizeof(*c->settled));
-	if (!c->settled)
+	c->home = calloc(c->layout.nvcpus + 1, sizeof(*c->home));
+	if (!c->settled || !c->home)
 		return -1;
+	memcpy(c->home, c->pins.start, c->layout.nvcpus * sizeof(*c->home));
 	for (size_t i = 0; i < c->segments.count; i++)
 		c->any_load |= c->segments.list[i].loaded;
 	for (size_t i = 0; i < c->segments.count; i++) {
@@ -423,24 +536,17 @@ int cpu_run_init(struct cpu_run *c, struct run *run)
 		verdict_cannot_judge(run->verdict,
 				     "no stretch of constant load lasts longer than the %g s "
 				     "allowed for balancing",
-				     c->within_s);
+				     isnan(c->within_s) ? default_within_s(run->scenario, 0)
+							: c->within_s);
 	return 0;
 }
 
 void cpu_run_free(struct cpu_run *c)
 {
-	for (size_t i = 0; c->settled && i < c->segments.count; i++) {
-		struct settled *s = &c->settled[i];
-
-		free(s->usage);
-		free(s->guests);
-		free(s->own);
-		free(s->demand);
-		free(s->start);
-		free(s->guest);
-		free(s->vcpu);
-	}
+	for (size_t i = 0; c->settled && i < c->segments.count; i++)
+		forget(&c->settled[i]);
 	free(c->settled);
+	free(c->home);
 	segments_free(&c->segments);
 	pins_free(&c->pins);
 	layout_free(&c->layout);

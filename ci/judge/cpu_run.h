@@ -21,6 +21,10 @@
 #define SPREAD_OVER_BEST 2.0
 #define STDDEV_OVER_BEST 1.0
 
+/* "Equal CPU time" below this many points of difference, whatever the share: measuring is no finer.
+ */
+#define FAIR_POINTS 5.0
+
 /* Where the host itself takes this much of a pCPU, what guests get there is no fault of the
  * program's. */
 #define HOST_BUSY_PCT 25.0
@@ -33,15 +37,17 @@ struct settled {
 	double *usage, *guests, *own; /* per pCPU: medians over window */
 	bool saturated;
 	double *demand; /* per running vCPU, see problem */
-	int *start;	/* where each was pinned when the segment's first change came */
+	int *start;	/* where each is taken to start from, see cpu_run.c */
 	unsigned int *guest;
 	size_t *vcpu;			 /* index in the layout of each running vCPU */
 	struct optimum_problem problem;	 /* the running vCPUs */
 	double best_demand;		 /* least spread of summed demands */
 	double best_spread, best_stddev; /* of usage, in the placement of least demand spread */
-	double limit_demand; /* a placement whose summed demands spread no more is balanced */
-	bool exact;
-	double balanced_s; /* when usage was balanced for good; NAN: never */
+	struct optimum_limits limits;	 /* a placement that keeps to all of them suits the load */
+	unsigned int fewest; /* moves from start to a placement that suits; 0 without load */
+	bool exact;	     /* fewest is proven */
+	double within_s;     /* time allowed for balancing */
+	double balanced_s;   /* when it was balanced for good; NAN: never */
 };
 
 struct cpu_run {
@@ -49,9 +55,11 @@ struct cpu_run {
 	struct segments segments;
 	struct pins pins;
 	struct settled *settled; /* one per segment */
-	double within_s;	 /* time allowed for balancing */
-	double spread_limit, stddev_limit;
+	double within_s;	 /* as the scenario has it; NAN: by what is needed */
+	double spread_limit, stddev_limit, fairness_limit;
 	bool any_load;
+	int *home;     /* per vCPU: where the segment to come is taken to start from */
+	double home_s; /* changes of affinity up to then are in it */
 };
 
 /* 0; −1 when out of memory. Says where the run is no evidence. */
@@ -74,8 +82,5 @@ double cpu_run_unfairness(const struct cpu_run *c, const struct settled *s);
  * apart.
  */
 bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s);
-
-/* Fewest moves that could have balanced the segment from where it began. */
-unsigned int cpu_run_fewest(const struct settled *s, bool *exact);
 
 #endif

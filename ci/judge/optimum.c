@@ -24,7 +24,9 @@ struct search {
 	int *place;
 	int *best_place;
 	double best; /* spread or unfairness of best_place */
-	double enough, limit, average;
+	double enough, average;
+	struct optimum_limits limits;
+	double *usage; /* room for the sums as usage has them */
 	unsigned int moves_left;
 	bool by_fairness;
 	unsigned long long steps;
@@ -47,6 +49,17 @@ static double spread(const double *sums, size_t n)
 		high = fmax(high, sums[i]);
 	}
 	return high - low;
+}
+
+static double stddev(const double *values, size_t n)
+{
+	double mean = 0, sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mean += values[i] / (double)n;
+	for (size_t i = 0; i < n; i++)
+		sum += (values[i] - mean) * (values[i] - mean);
+	return sqrt(sum / (double)n);
 }
 
 static size_t lowest(const double *sums, size_t n)
@@ -88,17 +101,20 @@ static void search_free(struct search *s)
 	free(s->sums);
 	free(s->place);
 	free(s->best_place);
+	free(s->usage);
 }
 
 static int search_init(struct search *s, const struct optimum_problem *p)
 {
-	*s = (struct search){.p = p, .best = INFINITY};
+	*s = (struct search){
+		.p = p, .best = INFINITY, .limits = {INFINITY, INFINITY, INFINITY, INFINITY}};
 	s->order = calloc(p->nvcpus + 1, sizeof(*s->order));
 	s->remaining = calloc(p->nvcpus + 1, sizeof(*s->remaining));
 	s->sums = calloc(p->npcpus + 1, sizeof(*s->sums));
 	s->place = calloc(p->nvcpus + 1, sizeof(*s->place));
 	s->best_place = calloc(p->nvcpus + 1, sizeof(*s->best_place));
-	if (!s->order || !s->remaining || !s->sums || !s->place || !s->best_place) {
+	s->usage = calloc(p->npcpus + 1, sizeof(*s->usage));
+	if (!s->order || !s->remaining || !s->sums || !s->place || !s->best_place || !s->usage) {
 		search_free(s);
 		return -1;
 	}
@@ -170,12 +186,34 @@ static unsigned int improve(struct search *s)
 
 /* --- spread and fairness: each vCPU in turn on each pCPU --- */
 
+/* Whether the summed demands, and what pCPUs show of them, keep to the limits. */
+static bool sums_suit(struct search *s)
+{
+	size_t n = s->p->npcpus;
+
+	if (spread(s->sums, n) > s->limits.demand + EPSILON)
+		return false;
+	if (isinf(s->limits.spread) && isinf(s->limits.stddev))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		s->usage[i] = fmin(100, s->sums[i]);
+	return spread(s->usage, n) <= s->limits.spread + EPSILON &&
+	       stddev(s->usage, n) <= s->limits.stddev + EPSILON;
+}
+
+static bool suits(struct search *s)
+{
+	return sums_suit(s) &&
+	       (isinf(s->limits.unfairness) ||
+		optimum_unfairness(s->p, s->place) <= s->limits.unfairness + EPSILON);
+}
+
 static void keep_if_better(struct search *s)
 {
 	double value = spread(s->sums, s->p->npcpus);
 
 	if (s->by_fairness) {
-		if (value > s->limit + EPSILON)
+		if (!sums_suit(s))
 			return;
 		value = optimum_unfairness(s->p, s->place);
 	}
@@ -207,7 +245,7 @@ static bool seen_before(const struct search *s, size_t pcpu)
 
 static void search_placements(struct search *s, size_t next)
 {
-	double limit = s->by_fairness ? s->limit + EPSILON : s->best - EPSILON;
+	double limit = s->by_fairness ? s->limits.demand + EPSILON : s->best - EPSILON;
 	size_t vcpu;
 
 	if (s->best <= s->enough || s->steps++ > STEPS_MAX)
@@ -320,14 +358,15 @@ double optimum_unfairness(const struct optimum_problem *p, const int *place)
 			sum += total[g];
 			n++;
 		}
-		if (n > 1 && sum > 0)
+		if (n > 1 && sum > 0 && high - low > p->fair_points)
 			worst = fmax(worst, 100 * (high - low) * (double)n / sum);
 	}
 	free(share);
 	return worst;
 }
 
-double optimum_fairest(const struct optimum_problem *p, double limit, double enough, bool *exact)
+double optimum_fairest(const struct optimum_problem *p, const struct optimum_limits *limits,
+		       double enough, bool *exact)
 {
 	struct search s;
 
@@ -335,7 +374,7 @@ double optimum_fairest(const struct optimum_problem *p, double limit, double eno
 	if (search_init(&s, p))
 		return INFINITY;
 	s.by_fairness = true;
-	s.limit = limit;
+	s.limits = *limits;
 	s.enough = enough;
 	return search_best(&s, NULL, exact);
 }
@@ -346,7 +385,8 @@ double optimum_fairest(const struct optimum_problem *p, double limit, double eno
  * has too little. Only vCPUs not yet decided can go. */
 static unsigned int moves_bound(const struct search *s, size_t next)
 {
-	double most = s->average + s->limit + EPSILON, least = s->average - s->limit - EPSILON;
+	double most = s->average + s->limits.demand + EPSILON,
+	       least = s->average - s->limits.demand - EPSILON;
 	unsigned int out = 0, in = 0;
 	double waiting = 0; /* demand of unpinned vCPUs to come; they fill holes without a move */
 
@@ -369,6 +409,23 @@ static unsigned int moves_bound(const struct search *s, size_t next)
 	return out > in ? out : in;
 }
 
+static bool has_guest_to_itself(const struct optimum_problem *p, size_t vcpu)
+{
+	return (vcpu == 0 || p->guest[vcpu - 1] != p->guest[vcpu]) &&
+	       (vcpu + 1 == p->nvcpus || p->guest[vcpu + 1] != p->guest[vcpu]);
+}
+
+/* Whether it makes no difference for fairness which of the two goes. */
+static bool alike(const struct search *s, size_t a, size_t b)
+{
+	const struct optimum_problem *p = s->p;
+
+	if (isinf(s->limits.unfairness) || p->guest[a] == p->guest[b])
+		return true;
+	return p->group[p->guest[a]] == p->group[p->guest[b]] && has_guest_to_itself(p, a) &&
+	       has_guest_to_itself(p, b);
+}
+
 /* The vCPU before it in order with the same demand and start, or SIZE_MAX: only one order of twins
  * is tried. */
 static size_t twin(const struct search *s, size_t next)
@@ -379,7 +436,8 @@ static size_t twin(const struct search *s, size_t next)
 		return SIZE_MAX;
 	a = s->order[next - 1];
 	b = s->order[next];
-	return s->p->start[a] == s->p->start[b] && s->p->demand[a] - s->p->demand[b] < EPSILON
+	return s->p->start[a] == s->p->start[b] && s->p->demand[a] - s->p->demand[b] < EPSILON &&
+			       alike(s, a, b)
 		       ? a
 		       : SIZE_MAX;
 }
@@ -415,7 +473,7 @@ static bool moves_suffice(struct search *s, size_t next)
 	if (s->steps++ > STEPS_MAX)
 		return false;
 	if (next == s->p->nvcpus)
-		return spread(s->sums, s->p->npcpus) <= s->limit + EPSILON;
+		return suits(s);
 	if (moves_bound(s, next) > s->moves_left)
 		return false;
 	vcpu = s->order[next];
@@ -431,7 +489,8 @@ static bool moves_suffice(struct search *s, size_t next)
 	return false;
 }
 
-/* Moves that repairing the start by hand takes, most loaded to least loaded; or all of them. */
+/* Moves that repairing the start by hand takes, most loaded to least loaded; more than there are
+ * vCPUs where that does not do it. Leaves the repaired placement in place. */
 static unsigned int moves_by_hand(struct search *s)
 {
 	unsigned int moves = 0, step;
@@ -445,40 +504,46 @@ static unsigned int moves_by_hand(struct search *s)
 			s->place[s->order[i]] = (int)to;
 			s->sums[to] += s->p->demand[s->order[i]];
 		}
-	for (size_t i = 0; i < 2 * s->p->nvcpus && spread(s->sums, s->p->npcpus) > s->limit; i++) {
+	for (size_t i = 0; i < 2 * s->p->nvcpus && !suits(s); i++) {
 		step = improve(s);
 		if (!step)
-			return (unsigned int)s->p->nvcpus;
+			return (unsigned int)s->p->nvcpus + 1;
 		moves += step;
 	}
-	return moves < s->p->nvcpus ? moves : (unsigned int)s->p->nvcpus;
+	return suits(s) ? moves : (unsigned int)s->p->nvcpus + 1;
 }
 
-unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *exact)
+unsigned int optimum_moves_within(const struct optimum_problem *p,
+				  const struct optimum_limits *limits, int *place, bool *exact)
 {
 	struct search s;
 	unsigned int most, moves;
+	bool found = false;
 
 	*exact = false;
 	if (search_init(&s, p))
 		return (unsigned int)p->nvcpus;
-	s.limit = limit;
+	s.limits = *limits;
 	most = moves_by_hand(&s);
+	memcpy(s.best_place, s.place, p->nvcpus * sizeof(*s.place));
 	optimum_sums(p, p->start, s.sums);
-	if (p->nvcpus > EXACT_MAX) {
-		search_free(&s);
-		return most;
-	}
-	for (moves = moves_bound(&s, 0); moves < most; moves++) {
+	for (moves = moves_bound(&s, 0); p->nvcpus <= EXACT_MAX && moves < most; moves++) {
 		s.moves_left = moves;
-		if (moves_suffice(&s, 0))
+		found = moves_suffice(&s, 0);
+		if (found || s.steps > STEPS_MAX)
 			break;
-		if (s.steps > STEPS_MAX) {
-			search_free(&s);
-			return most;
-		}
 	}
-	*exact = true;
+	*exact = found || (p->nvcpus <= EXACT_MAX && s.steps <= STEPS_MAX);
+	if (place)
+		memcpy(place, found ? s.place : s.best_place, p->nvcpus * sizeof(*place));
 	search_free(&s);
-	return moves < most ? moves : most;
+	most = most < p->nvcpus ? most : (unsigned int)p->nvcpus;
+	return found ? moves : most;
+}
+
+unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *exact)
+{
+	struct optimum_limits limits = {limit, INFINITY, INFINITY, INFINITY};
+
+	return optimum_moves_within(p, &limits, NULL, exact);
 }

@@ -20,6 +20,15 @@ struct optimum_problem {
 		*guest;	  /* which guest each belongs to, ascending from 0; for fairness only */
 	const int *group; /* per guest: guests of equal demand share a number; −1: in no group */
 	size_t nguests;
+	double fair_points; /* guests whose CPU time differs by no more than this got the same */
+};
+
+/* What a placement must keep to. INFINITY: anything goes. */
+struct optimum_limits {
+	double demand;	   /* most spread of the summed demands */
+	double spread;	   /* and of usage: of the sums, where a full pCPU counts 100 */
+	double stddev;	   /* most population standard deviation of usage */
+	double unfairness; /* most, as optimum_unfairness() has it */
 };
 
 /* Load of each pCPU, percent; sums must hold npcpus. vCPUs at −1 are left out. */
@@ -41,12 +50,22 @@ double optimum_spread(const struct optimum_problem *p, double enough, int *place
 unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *exact);
 
 /*
+ * Fewest moves from start to a placement that keeps to all limits at once, which some placement
+ * must. place (may be NULL) gets one that takes so few, where *exact.
+ */
+unsigned int optimum_moves_within(const struct optimum_problem *p,
+				  const struct optimum_limits *limits, int *place, bool *exact);
+
+/*
  * Unfairness of a placement: over the groups the most that (max − min) ÷ mean, in percent, of its
- * guests' CPU time can be expected to be, where each pCPU shares itself out by need.
+ * guests' CPU time can be expected to be, where each pCPU shares itself out by need; 0 for a group
+ * within fair_points.
  */
 double optimum_unfairness(const struct optimum_problem *p, const int *place);
 
-/* Least unfairness of any placement with spread ≤ limit; stops looking once it is ≤ enough. */
-double optimum_fairest(const struct optimum_problem *p, double limit, double enough, bool *exact);
+/* Least unfairness of any placement that keeps to the other limits; stops looking once it is ≤
+ * enough. */
+double optimum_fairest(const struct optimum_problem *p, const struct optimum_limits *limits,
+		       double enough, bool *exact);
 
 #endif

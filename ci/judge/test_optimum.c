@@ -45,6 +45,20 @@ static unsigned int moves_to(const struct optimum_problem *p, const int *place)
 	return moves;
 }
 
+static double usage_stddev_at(const struct optimum_problem *p, const int *place)
+{
+	double sums[PCPUS], mean = 0, sum = 0;
+
+	optimum_sums(p, place, sums);
+	for (size_t i = 0; i < p->npcpus; i++) {
+		sums[i] = fmin(100, sums[i]);
+		mean += sums[i] / (double)p->npcpus;
+	}
+	for (size_t i = 0; i < p->npcpus; i++)
+		sum += (sums[i] - mean) * (sums[i] - mean);
+	return sqrt(sum / (double)p->npcpus);
+}
+
 struct answers {
 	double spread, fairest;
 	unsigned int moves;
@@ -75,7 +89,8 @@ static void compare(unsigned int seed)
 	unsigned int guest[VCPUS];
 	double demand[VCPUS], slack;
 	int start[VCPUS], group[VCPUS], place[VCPUS];
-	struct optimum_problem p = {VCPUS, PCPUS, demand, start, guest, group, VCPUS};
+	struct optimum_problem p = {VCPUS, PCPUS, demand, start, guest, group, VCPUS, 0};
+	struct optimum_limits limits;
 	struct answers right;
 	bool exact;
 
@@ -96,9 +111,68 @@ static void compare(unsigned int seed)
 		fail_msg("seed %u: the placement does not have the spread", seed);
 	if (optimum_moves(&p, right.spread + slack, &exact) != right.moves || !exact)
 		fail_msg("seed %u: moves are not %u", seed, right.moves);
-	if (fabs(optimum_fairest(&p, right.spread + slack, 0, &exact) - right.fairest) > 1e-6 ||
-	    !exact)
+	limits = (struct optimum_limits){right.spread + slack, INFINITY, INFINITY, INFINITY};
+	if (fabs(optimum_fairest(&p, &limits, 0, &exact) - right.fairest) > 1e-6 || !exact)
 		fail_msg("seed %u: fairest is not %g", seed, right.fairest);
+}
+
+/* Fewest moves to a placement that keeps to every limit; more than there are vCPUs: none does. */
+static unsigned int try_moves_within(const struct optimum_problem *p,
+				     const struct optimum_limits *limits)
+{
+	unsigned int best = VCPUS + 1;
+	int place[VCPUS] = {0};
+
+	do {
+		if (spread_at(p, place) <= limits->demand + 1e-9 &&
+		    usage_stddev_at(p, place) <= limits->stddev + 1e-9 &&
+		    optimum_unfairness(p, place) <= limits->unfairness + 1e-9 &&
+		    moves_to(p, place) < best)
+			best = moves_to(p, place);
+	} while (next_placement(p, place));
+	return best;
+}
+
+/* Limits that one placement keeps to, each for a reason of its own. */
+static void compare_within(unsigned int seed)
+{
+	static const double loads[] = {100, 90, 40, 40, 20, 65, 7};
+	unsigned int guest[VCPUS], right;
+	double demand[VCPUS];
+	int start[VCPUS], group[VCPUS], place[VCPUS];
+	struct optimum_problem p = {VCPUS, PCPUS, demand, start, guest, group, VCPUS, 5};
+	struct optimum_limits limits;
+	bool exact;
+
+	srand(seed);
+	for (int i = 0; i < VCPUS; i++) {
+		int choice = rand() % 4;
+
+		demand[i] = loads[choice];
+		start[i] = rand() % (PCPUS + 1) - 1;
+		guest[i] =
+			seed % 3 && i ? guest[i - 1] + (unsigned int)(rand() % 2) : (unsigned int)i;
+		group[guest[i]] = choice;
+	}
+	p.nguests = guest[VCPUS - 1] + 1;
+	limits.demand = optimum_spread(&p, 0, place, &exact) + 20;
+	limits.spread = INFINITY;
+	limits.stddev = usage_stddev_at(&p, place) + rand() % 3;
+	limits.unfairness = optimum_fairest(&p, &limits, 0, &exact) + rand() % 10;
+	right = try_moves_within(&p, &limits);
+	if (optimum_moves_within(&p, &limits, place, &exact) != right || !exact)
+		fail_msg("seed %u: moves within all limits are not %u", seed, right);
+	if (moves_to(&p, place) != right || spread_at(&p, place) > limits.demand + 1e-9 ||
+	    usage_stddev_at(&p, place) > limits.stddev + 1e-9 ||
+	    optimum_unfairness(&p, place) > limits.unfairness + 1e-9)
+		fail_msg("seed %u: the placement is not within the limits", seed);
+}
+
+static void test_within(void **state)
+{
+	(void)state;
+	for (unsigned int seed = 1; seed <= 300; seed++)
+		compare_within(seed);
 }
 
 static void test_against_everything(void **state)
@@ -168,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_everything),
+		cmocka_unit_test(test_within),
 		cmocka_unit_test(test_course),
 		cmocka_unit_test(test_large),
 	};

@@ -39,6 +39,9 @@ void verdict_add(struct verdict *v, const struct finding *f)
 
 	set_number(object, "value", f->value);
 	set_number(object, "limit", f->limit);
+	set_number(object, "error", f->error);
+	if (isfinite(f->limit))
+		json_object_set_new(object, "bound", json_string(f->least ? "least" : "most"));
 	set_number(object, "from_s", f->from_s);
 	set_number(object, "to_s", f->to_s);
 	json_array_append_new(v->expectations, object);

@@ -25,6 +25,8 @@ struct finding {
 	char asked[FINDING_TEXT];    /* in words, with units */
 	char measured[FINDING_TEXT]; /* in words, with units; or why it was not judged */
 	double value, limit;	     /* the same as numbers where there are such, else NAN */
+	double error;		     /* of the value, which is given the benefit of it; NAN: none */
+	bool least;		     /* the value is to be at least the limit; else at most */
 	double from_s, to_s;	     /* when it was measured; NAN: the whole run */
 	bool fatal; /* where this fails nothing else counts: the program did not live */
 };

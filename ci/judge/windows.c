@@ -60,20 +60,46 @@ struct question {
 	size_t hint; /* where the guest stood in the last sample: mostly it stands there again */
 };
 
-static double window_median(const struct window *w, struct question *q)
+/* The answers of the window's samples, to be freed, and how many there are. */
+static double *window_values(const struct window *w, struct question *q, size_t *n)
 {
-	double *values = malloc((w->count + 1) * sizeof(*values)), result;
-	size_t n = 0;
+	double *values = malloc((w->count + 1) * sizeof(*values));
 
-	if (!values)
-		return NAN;
-	for (size_t i = 0; i < w->count; i++) {
+	*n = 0;
+	for (size_t i = 0; values && i < w->count; i++) {
 		double value = q->answer(&w->trace->samples[w->first + i], q);
 
 		if (!isnan(value))
-			values[n++] = value;
+			values[(*n)++] = value;
 	}
-	result = median(values, n);
+	return values;
+}
+
+static double window_median(const struct window *w, struct question *q)
+{
+	size_t n;
+	double *values = window_values(w, q, &n), result = values ? median(values, n) : NAN;
+
+	free(values);
+	return result;
+}
+
+/* Of a normal distribution: the standard deviation by the median deviation, and the standard error
+ * of a median by that of a mean. */
+#define SIGMA_PER_MAD	1.4826
+#define MEDIAN_PER_MEAN 1.2533
+
+static double window_error(const struct window *w, struct question *q)
+{
+	size_t n;
+	double *values = window_values(w, q, &n), middle, result = NAN;
+
+	if (values && n) {
+		middle = median(values, n);
+		for (size_t i = 0; i < n; i++)
+			values[i] = fabs(values[i] - middle);
+		result = MEDIAN_PER_MEAN * SIGMA_PER_MAD * median(values, n) / sqrt((double)n);
+	}
 	free(values);
 	return result;
 }
@@ -103,6 +129,13 @@ double window_pcpu(const struct window *w, int pcpu, enum pcpu_figure figure)
 	struct question q = {.answer = pcpu_of, .pcpu = pcpu, .figure = figure};
 
 	return window_median(w, &q);
+}
+
+double window_pcpu_error(const struct window *w, int pcpu, enum pcpu_figure figure)
+{
+	struct question q = {.answer = pcpu_of, .pcpu = pcpu, .figure = figure};
+
+	return window_error(w, &q);
 }
 
 static const struct trace_guest *guest_of(const struct trace_sample *sample, struct question *q)
@@ -172,6 +205,13 @@ double window_guest_usage(const struct window *w, const char *guest)
 	struct question q = {.answer = guest_usage_of, .guest = guest};
 
 	return window_median(w, &q);
+}
+
+double window_guest_error(const struct window *w, const char *guest)
+{
+	struct question q = {.answer = guest_usage_of, .guest = guest};
+
+	return window_error(w, &q);
 }
 
 static double program_of(const struct trace_sample *sample, struct question *q)

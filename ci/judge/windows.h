@@ -42,6 +42,13 @@ double window_vcpu_delay(const struct window *w, const char *guest, size_t vcpu)
 /* Median of the sum of a guest's vCPUs' usage; NAN where never seen. */
 double window_guest_usage(const struct window *w, const char *guest);
 
+/*
+ * Standard errors of those medians, by how much the samples vary (1.25 σ ÷ √n, with σ from the
+ * median deviation); NAN where there is no median.
+ */
+double window_pcpu_error(const struct window *w, int pcpu, enum pcpu_figure figure);
+double window_guest_error(const struct window *w, const char *guest);
+
 /* Median of what the program under test used, percent of one pCPU; NAN for no sample. */
 double window_program(const struct window *w);
 

@@ -31,10 +31,10 @@ static void fidgets(const struct view *view)
 	mutant_pin(view, 0, (int)view->tick % view->pcpus);
 }
 
-/* Evenly, once, but only after 18 s. */
+/* Evenly, once, but only after 25 s. */
 static void late(const struct view *view)
 {
-	if (mutant_time_s(view) >= 18 && mutant_time_s(view) < 18 + view->interval_s)
+	if (mutant_time_s(view) >= 25 && mutant_time_s(view) < 25 + view->interval_s)
 		for (int i = mutant_vcpus(view); i-- > 0;)
 			mutant_pin(view, i, i % view->pcpus);
 }
@@ -125,7 +125,7 @@ static const struct mutant mutants[] = {
 	{"lopsided", "gives one vCPU a pCPU and all others another", lopsided},
 	{"thrashes", "moves everything at every tick", thrashes},
 	{"fidgets", "moves one vCPU round for ever", fidgets},
-	{"late", "balances after 18 s", late},
+	{"late", "balances after 25 s", late},
 	{"detours", "balances by way of every other pCPU", detours},
 	{"frees", "lets every vCPU run anywhere", frees},
 	{"counts", "balances numbers, not loads", counts},

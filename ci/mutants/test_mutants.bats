@@ -117,7 +117,7 @@ fails() {
 }
 
 @test "three beside one" {
-	fails cpu-all-on-one lopsided spread stddev demand_spread fairness balance_within moves pins
+	fails cpu-all-on-one lopsided spread stddev demand_spread fairness balance_within
 }
 
 @test "heavy beside heavy, light beside light" {
