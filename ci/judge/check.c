@@ -130,12 +130,28 @@ static const struct trace_event *find_event(const struct trace *trace, const cha
 #define HOLE_SAMPLES 3.0
 #define SEEN_SHARE   0.8
 
-/* Whether a guest is on at the run's start, so that samples without any guest saw nothing. */
-static bool guests_expected(const struct scenario *s)
+/* Guests take this long to come and go: about their starts and stops nothing need be seen. */
+#define COMING_S 10
+
+/* Whether a guest is on all through a stretch, by the scenario, so that samples without any guest
+ * saw nothing. */
+static bool guests_expected(const struct scenario *s, double from_s, double to_s)
 {
-	for (size_t g = 0; g < s->nguests; g++)
-		if (!s->guests[g].nphases || s->guests[g].phases[0].verb != PHASE_START)
+	for (size_t g = 0; g < s->nguests; g++) {
+		const struct scenario_guest *guest = &s->guests[g];
+		bool on = !guest->nphases || guest->phases[0].verb != PHASE_START;
+
+		for (size_t i = 0; i < guest->nphases && guest->phases[i].at_s <= to_s; i++) {
+			const struct phase *phase = &guest->phases[i];
+
+			if (phase->verb == PHASE_STOP)
+				on = false;
+			else if (phase->verb == PHASE_START || phase->verb == PHASE_REBOOT)
+				on = phase->at_s + COMING_S < from_s;
+		}
+		if (on)
 			return true;
+	}
 	return false;
 }
 
@@ -144,14 +160,15 @@ static void check_seen(const struct run *run)
 {
 	const struct trace *trace = run->trace;
 	double sample_s = run->scenario->sample_s, seen_to_s = 0;
-	bool expected = guests_expected(run->scenario);
 	size_t seen = 0;
 
 	for (size_t i = 0; i < trace->nsamples; i++) {
 		const struct trace_sample *sample = &trace->samples[i];
 		double from_s = sample->t_s - sample->elapsed_s;
 
-		if ((expected && !sample->nguests) || sample->t_s > run->end_s + sample_s)
+		if (sample->t_s > run->end_s + sample_s)
+			continue;
+		if (!sample->nguests && guests_expected(run->scenario, from_s, sample->t_s))
 			continue;
 		if (from_s - seen_to_s > HOLE_SAMPLES * sample_s)
 			verdict_cannot_judge(run->verdict,

@@ -57,6 +57,19 @@ __attribute__((format(printf, 2, 3))) static void append(struct finding *f, cons
 	va_end(args);
 }
 
+/* What was found follows from a kill that is a finding of its own. */
+static void blame_kill(const struct run *run, const struct guest_memory *g, struct finding *f)
+{
+	const struct expect_value *oom = check_value(run, "oom");
+
+	if (isnan(g->killed_s) || f->result != RESULT_FAIL)
+		return;
+	append(f, ", %s was killed for want of memory at %.0f s",
+	       isnan(g->load_end_s) ? "where a process" : "since its load", g->killed_s);
+	if (!oom->none)
+		f->because = "oom";
+}
+
 /* --- what every guest keeps unused --- */
 
 struct shortage {
@@ -104,14 +117,18 @@ static struct shortage measure_shortage(const struct run *run, const struct gues
 					double reserve)
 {
 	struct shortage s = {.least_kib = INFINITY};
-	double last_s = 0;
+	double last_s = 0, away_s;
 	bool was_short = false;
 
 	for (size_t i = 0; i < g->ninside; i++) {
 		const struct inside *now = &g->inside[i];
 		bool is_short = now->spare_kib < reserve && !beyond_help(run, g, now->t_s);
-		double gap_s = now->t_s - last_s;
+		double gap_s;
 
+		away_s = memory_away_s(g, last_s, now->t_s);
+		gap_s = now->t_s - last_s - away_s;
+		was_short &= away_s == 0;
+		s.seen_s += away_s;
 		if (now->spare_kib < s.least_kib) {
 			s.least_kib = now->spare_kib;
 			s.least_at_s = now->t_s;
@@ -123,7 +140,9 @@ static struct shortage measure_shortage(const struct run *run, const struct gues
 		was_short = is_short;
 		last_s = now->t_s;
 	}
-	if (was_short && run->end_s - last_s > memory(run)->gap_s) {
+	away_s = memory_away_s(g, last_s, run->end_s);
+	s.seen_s += away_s;
+	if (was_short && away_s == 0 && run->end_s - last_s > memory(run)->gap_s) {
 		s.seen_s += run->end_s - last_s;
 		s.short_s += run->end_s - last_s;
 	}
@@ -166,6 +185,88 @@ static void judge_unused(const struct run *run, const struct expect_value *value
 	else
 		SAY(f->measured, "%s: %.1f %%, least %.0f MiB at %.0f s", worst->guest->name,
 		    f->value, worst_shortage.least_kib / MIB, worst_shortage.least_at_s);
+	f->least = true;
+	if (worst)
+		blame_kill(run, worst, f);
+}
+
+/* --- what the host had left meanwhile --- */
+
+/* More than this beyond its reserve, of all it has, and the host could have helped. */
+static double host_plenty_kib(const struct run *run, double share_pct)
+{
+	double total = 0;
+
+	for (size_t i = 0; i < run->trace->nsamples; i++)
+		total = fmax(total, (double)run->trace->samples[i].host_total_kib);
+	return host_reserve_kib(run) + share_pct / 100 * total;
+}
+
+/* Whether the host could have helped the guest then. */
+static bool wasted(const struct run *run, const struct guest_memory *g, double t_s,
+		   double plenty_kib)
+{
+	return memory_host_at(run, t_s) > plenty_kib &&
+	       memory_actual_at(g, t_s) < (1 - SAME_SHARE) * (double)g->guest->maximum_kib;
+}
+
+/* How long the guest was short while the host had plenty, s; *at_s is when that began. */
+static double short_in_plenty_s(const struct run *run, const struct guest_memory *g,
+				double plenty_kib, double *at_s)
+{
+	const struct expect_value *unused = check_value(run, "unused");
+	double sum = 0;
+
+	for (size_t i = 1; !unused->none && i < g->ninside; i++) {
+		const struct inside *now = &g->inside[i];
+		double gap_s = now->t_s - g->inside[i - 1].t_s;
+
+		if (now->spare_kib >= (double)unused->kib ||
+		    memory_away_s(g, g->inside[i - 1].t_s, now->t_s) > 0 ||
+		    !wasted(run, g, now->t_s, plenty_kib))
+			continue;
+		if (sum == 0)
+			*at_s = now->t_s;
+		sum += gap_s;
+	}
+	return sum;
+}
+
+/* Memory that lies idle on the host is no use to a guest that dies for want of it. */
+static void judge_waste(const struct run *run, const struct expect_value *value, struct finding *f)
+{
+	const struct expect_value *unused = check_value(run, "unused");
+	double plenty = host_plenty_kib(run, value->number);
+	double tolerated_s = unused->none ? 0 : (1 - unused->number / 100) * run->end_s;
+
+	f->limit = plenty / MIB;
+	f->value = 0;
+	SAY(f->asked, "no guest is killed or kept short while the host has %.0f MiB available",
+	    f->limit);
+	SAY(f->measured, "none was");
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+		double at_s = NAN, short_s = short_in_plenty_s(run, g, plenty, &at_s), left;
+		bool killed = g->kills > 0 && wasted(run, g, g->killed_s, plenty);
+
+		if (!killed && short_s <= tolerated_s)
+			continue;
+		at_s = killed ? g->killed_s : at_s;
+		left = memory_host_at(run, at_s) / MIB;
+		if (left <= f->value)
+			continue;
+		f->result = RESULT_FAIL;
+		f->value = left;
+		f->from_s = f->to_s = at_s;
+		if (killed)
+			SAY(f->measured, "%s killed at %.0f s: the host had %.1f GB left",
+			    g->guest->name, at_s, left * MIB * MIB / 1e9);
+		else
+			SAY(f->measured,
+			    "%s short for %.0f s from %.0f s: the host had %.1f GB left",
+			    g->guest->name, short_s, at_s, left * MIB * MIB / 1e9);
+		f->because = !killed ? "unused" : check_value(run, "oom")->none ? NULL : "oom";
+	}
 }
 
 /* --- what settled guests hold beyond their need --- */
@@ -229,7 +330,7 @@ static void judge_host_reserve(const struct run *run, const struct expect_value 
 	double least = INFINITY, first = NAN;
 
 	f->limit = (double)value->kib / MIB;
-	SAY(f->asked, "the host always has %.0f MiB available", f->limit);
+	f->least = true;
 	for (size_t i = 0; i < run->trace->nsamples; i++) {
 		const struct trace_sample *sample = &run->trace->samples[i];
 
@@ -243,17 +344,20 @@ static void judge_host_reserve(const struct run *run, const struct expect_value 
 		f->from_s = f->to_s = sample->t_s;
 	}
 	f->value = least / MIB;
+	SAY(f->asked, "the host always has %.0f MiB available", f->limit);
 	if (isinf(least)) {
 		f->value = NAN;
 		f->result = RESULT_UNJUDGED;
 		SAY(f->measured, "the trace does not tell the host's memory");
 		return;
 	}
-	f->result = f->value >= f->limit ? RESULT_PASS
-		    : first < f->limit	 ? RESULT_UNJUDGED
-					 : RESULT_FAIL;
-	SAY(f->measured, "least %.0f MiB%s", f->value,
-	    first < f->limit ? "; but it had too little from the start" : "");
+	if (first < f->limit) {
+		/* No program can keep what is not there; but it need not take of it. */
+		SAY(f->asked, "the host has no less than the %.0f MiB it began with", first);
+		f->limit = (1 - SAME_SHARE) * first;
+	}
+	f->result = f->value >= f->limit ? RESULT_PASS : RESULT_FAIL;
+	SAY(f->measured, "least %.0f MiB", f->value);
 	verdict_figure(run->verdict, "least_host_mib", f->value);
 }
 
@@ -279,6 +383,7 @@ static void judge_floor(const struct run *run, const struct expect_value *value,
 		SAY(f->measured, "the trace tells no guest's size");
 		return;
 	}
+	f->least = true;
 	f->result = f->value < (1 - SAME_SHARE) * f->limit ? RESULT_FAIL : RESULT_PASS;
 	SAY(f->measured, "lowest: %s with %.0f MiB", lowest, f->value);
 }
@@ -305,7 +410,7 @@ static double release_at(const struct guest_memory *g, size_t k, double interval
 
 	for (size_t i = k; i-- > 0;) {
 		double gap_s = g->actual[k].t_s - g->actual[i].t_s,
-		       step = g->actual[i].kib - g->actual[k].kib;
+		       step = g->actual[i].own_kib - g->actual[k].own_kib;
 
 		/* The size at a point holds until the next: one from before the window counts too.
 		 */
@@ -399,42 +504,40 @@ static double late_s(const struct run *run, const struct guest_memory *g, double
 	return late;
 }
 
-/* Whether the guest never was short until then: then it is its load that was slow. */
-static bool had_room(const struct run *run, const struct guest_memory *g, double by_s)
-{
-	double reserve = (double)check_value(run, "unused")->kib;
-
-	for (size_t i = 0; i < g->ninside && g->inside[i].t_s <= by_s; i++)
-		if (g->inside[i].spare_kib < reserve || g->inside[i].oom_kills > 0)
-			return false;
-	return true;
-}
-
-/* One guest's answer, added to the finding. */
+/* One guest's answer, added to the finding, whose value is the least that any of them got to. */
 static void reach_one(const struct run *run, const struct expect_value *value,
 		      const struct guest_memory *g, struct finding *f)
 {
-	bool load = load_asked(g->guest, (double)value->kib, value->number);
+	double asked = (double)value->kib, reserve = (double)check_value(run, "unused")->kib;
+	bool load = load_asked(g->guest, asked, value->number);
 	double by_s = value->number + late_s(run, g, value->number), most;
-	double t_s = reached_s(g, load, (double)value->kib, by_s, &most);
+	double t_s = reached_s(g, load, asked, by_s, &most);
+	struct finding one = {.result = RESULT_FAIL};
 
-	f->value = fmax(f->value, t_s); /* fmax prefers what is not NAN */
 	append(f, "%s%s ", f->measured[0] ? ", " : "", g->guest->name);
 	if (t_s <= by_s) {
+		f->value = fmin(f->value, asked / MIB); /* fmin prefers what is not NAN */
+		f->to_s = fmax(f->to_s, t_s);
 		append(f, "at %.0f s", t_s);
 		return;
 	}
+	f->value = fmin(f->value, most / MIB);
+	f->to_s = by_s;
 	if (isnan(most))
 		append(f, "does not tell");
 	else
 		append(f, "only %.0f MiB by then", most / MIB);
 	if (isnan(most) || by_s > run->end_s + run->scenario->sample_s) {
 		f->result = f->result == RESULT_FAIL ? RESULT_FAIL : RESULT_UNJUDGED;
-	} else if (load && had_room(run, g, by_s)) {
+	} else if (load && memory_had_room(g, reserve, 0, by_s)) {
 		append(f, ", though it had room");
 		f->result = f->result == RESULT_FAIL ? RESULT_FAIL : RESULT_UNJUDGED;
 	} else {
 		f->result = RESULT_FAIL;
+		if (g->killed_s <= by_s)
+			blame_kill(run, g, &one);
+		append(f, "%s", one.measured);
+		f->because = one.because ? one.because : f->because;
 	}
 }
 
@@ -446,9 +549,9 @@ static bool concerns(const struct run *run, const struct expect_value *value,
 
 static void judge_reach(const struct run *run, const struct expect_value *value, struct finding *f)
 {
-	f->limit = value->number;
-	SAY(f->asked, "guests %s reach %.0f MiB by %g s", value->guests, (double)value->kib / MIB,
-	    value->number);
+	f->limit = (double)value->kib / MIB;
+	f->least = true;
+	SAY(f->asked, "guests %s reach %.0f MiB by %g s", value->guests, f->limit, value->number);
 	for (size_t i = 0; i < memory(run)->nguests; i++)
 		if (concerns(run, value, &memory(run)->guests[i]))
 			reach_one(run, value, &memory(run)->guests[i], f);
@@ -468,6 +571,8 @@ static void judge_given_back(const struct run *run, const struct expect_value *v
 
 		if (!concerns(run, value, g))
 			continue;
+		if (memory_away_s(g, by_s, by_s + 1) > 0)
+			size = 0; /* what is off holds nothing */
 		append(f, "%s%s %.0f MiB", f->measured[0] ? ", " : "", g->guest->name, size);
 		f->value = fmax(f->value, size); /* fmax prefers what is not NAN */
 		if (value->number > run->end_s + run->scenario->sample_s)
@@ -479,55 +584,37 @@ static void judge_given_back(const struct run *run, const struct expect_value *v
 
 /* --- the rest --- */
 
-/* Kills that one guest tells of itself, and when it first did. */
-static double kills_inside(const struct guest_memory *g, double *first_s)
-{
-	double kills = 0;
-
-	for (size_t i = 0; i < g->ninside; i++) {
-		if (g->inside[i].oom_kills > 0 && kills == 0)
-			*first_s = g->inside[i].t_s;
-		kills = fmax(kills, g->inside[i].oom_kills);
-	}
-	return kills;
-}
-
-/* The trace's events and the guests' own counters are the same kills, seen twice: the larger count
- * is taken, since a guest may stop answering. */
 static void judge_oom(const struct run *run, const struct expect_value *value, struct finding *f)
 {
-	const char *where = "";
+	const struct guest_memory *first = NULL;
+	int loads = 0;
 
 	f->limit = value->number;
 	f->value = 0;
 	SAY(f->asked, "at most %g processes killed for want of memory", value->number);
-	for (size_t g = 0; g < memory(run)->nguests; g++) {
-		const struct guest_memory *guest = &memory(run)->guests[g];
-		double first_s = NAN, inside = kills_inside(guest, &first_s), told = 0;
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
 
-		for (size_t i = 0; i < run->trace->nevents; i++) {
-			const struct trace_event *event = &run->trace->events[i];
-
-			if (strcmp(event->event, "oom") != 0 || event->t_s > run->end_s ||
-			    strcmp(check_text(event, "guest"), guest->guest->name) != 0)
-				continue;
-			told++;
-			first_s = fmin(first_s, event->t_s); /* fmin prefers what is not NAN */
-		}
-		if (fmax(inside, told) == 0)
-			continue;
-		f->value += fmax(inside, told);
-		if (!where[0] || first_s < f->from_s) {
-			where = guest->guest->name;
-			f->from_s = f->to_s = first_s;
-		}
+		f->value += g->kills;
+		if (g->kills > 0 && (!first || g->killed_s < first->killed_s))
+			first = g;
 	}
 	f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
-	if (f->value > 0)
-		SAY(f->measured, "%.0f, first in %s at %.0f s", f->value, where, f->from_s);
-	else
-		SAY(f->measured, "none");
 	verdict_figure(run->verdict, "oom_kills", f->value);
+	if (!first) {
+		SAY(f->measured, "none");
+		return;
+	}
+	f->from_s = f->to_s = first->killed_s;
+	SAY(f->measured, "%.0f, first in %s at %.0f s", f->value, first->guest->name, f->from_s);
+	for (size_t i = 0; i < memory(run)->nguests; i++) {
+		const struct guest_memory *g = &memory(run)->guests[i];
+
+		if (isnan(g->load_end_s))
+			continue;
+		append(f, "%s %s at %.0f s", loads++ ? "," : "; loads ended:", g->guest->name,
+		       g->load_end_s);
+	}
 }
 
 static double actual_after(const struct run *run, const char *guest, double from_s)
@@ -580,7 +667,9 @@ const struct expect_spec check_specs[] = {
 	{"program_alive", EXPECT_YES_NO, "yes", check_program_alive},
 	{"guests_run", EXPECT_YES_NO, "yes", check_guests_run},
 	{"program_cpu", EXPECT_NUMBER, "10", check_program_cpu},
+	{"oom", EXPECT_COUNT, "0", judge_oom}, /* first: much else follows from it */
 	{"unused", EXPECT_SIZE_SHARE, "100M 95%", judge_unused},
+	{"waste", EXPECT_NUMBER, "10", judge_waste},
 	{"reach", EXPECT_SIZE_BY, NULL, judge_reach},
 	{"given_back", EXPECT_SIZE_BY, NULL, judge_given_back},
 	{"near_target", EXPECT_SIZE, "200M", judge_near_target},
@@ -588,7 +677,6 @@ const struct expect_spec check_specs[] = {
 	{"release_step", EXPECT_SIZE, "200M", judge_release_step},
 	{"floor", EXPECT_SIZE, "200M", judge_floor},
 	{"host_reserve", EXPECT_SIZE, "200M", judge_host_reserve},
-	{"oom", EXPECT_COUNT, "0", judge_oom},
 };
 const size_t check_nspecs = sizeof(check_specs) / sizeof(*check_specs);
 

@@ -19,6 +19,10 @@
 /* What a guest's kernel and daemons take of its memory. */
 #define KERNEL_KIB (90.0 * 1024)
 
+/* A boot begins with the maximum, and its driver brings it to its size this much later, when it
+ * can be looked into. */
+#define BOOT_S 5.0
+
 struct play {
 	const struct fake *fake;
 	struct scenario scenario;
@@ -28,6 +32,8 @@ struct play {
 	int place[VCPUS_MAX]; /* −1: anywhere */
 	double share[VCPUS_MAX], want[VCPUS_MAX];
 	double actual_kib[VCPUS_MAX];
+	bool off[VCPUS_MAX];	    /* per guest */
+	double booted_s[VCPUS_MAX]; /* when it was last started or rebooted; 0: before the run */
 	unsigned int noise;
 };
 
@@ -78,8 +84,11 @@ static double memory_load_at(const struct play *p, const struct scenario_guest *
 				      ? (double)phase->rate_kib_s * (until_s - phase->at_s)
 				      : INFINITY;
 
-		kib = (double)phase->kib > kib ? fmin((double)phase->kib, kib + step)
-					       : fmax((double)phase->kib, kib - step);
+		if (phase->verb != PHASE_MEMORY)
+			kib = 0; /* it was off, or began anew */
+		else
+			kib = (double)phase->kib > kib ? fmin((double)phase->kib, kib + step)
+						       : fmax((double)phase->kib, kib - step);
 	}
 	return guest->number == p->fake->lazy_guest ? kib / 10 : kib;
 }
@@ -196,7 +205,7 @@ static void write_sample(struct play *p, double t_s)
 	struct trace_vcpu vcpus[VCPUS_MAX];
 	struct trace_guest guests[VCPUS_MAX];
 	struct trace_pcpu pcpus[PCPUS_MAX];
-	size_t next = 0;
+	size_t next = 0, nguests = 0;
 
 	if (t_s >= 8 && t_s <= 10)
 		own[0] += p->fake->program_peak_pct;
@@ -208,8 +217,12 @@ static void write_sample(struct play *p, double t_s)
 	for (size_t g = 0; g < p->scenario.nguests; g++) {
 		const struct scenario_guest *guest = &p->scenario.guests[g];
 
-		guests[g] = (struct trace_guest){(char *)guest->name, guest->vcpus, &vcpus[next],
-						 memory_of(p, g)};
+		if (p->off[g]) {
+			next += guest->vcpus;
+			continue;
+		}
+		guests[nguests++] = (struct trace_guest){(char *)guest->name, guest->vcpus,
+							 &vcpus[next], memory_of(p, g)};
 		host_kib -= p->actual_kib[g] - (double)guest->memory_kib;
 		for (size_t v = 0; v < guest->vcpus; v++, next++) {
 			fill_vcpu(p, next, &vcpus[next], affinity[next]);
@@ -222,9 +235,7 @@ static void write_sample(struct play *p, double t_s)
 		.elapsed_s = p->scenario.sample_s,
 		.npcpus = p->fake->pcpus,
 		.pcpus = pcpus,
-		.nguests = within(t_s, p->fake->blind_from_s, p->fake->blind_to_s)
-				   ? 0
-				   : p->scenario.nguests,
+		.nguests = within(t_s, p->fake->blind_from_s, p->fake->blind_to_s) ? 0 : nguests,
 		.guests = guests,
 		.host_total_kib = 16 << 20,
 		.host_free_kib = (int64_t)host_kib,
@@ -245,6 +256,8 @@ static void write_inside(struct play *p, double t_s)
 		double room = fmax(0, p->actual_kib[g] - KERNEL_KIB);
 		int kills = guest->number == p->fake->oom_guest && t_s > 20;
 
+		if (p->off[g] || (p->booted_s[g] > 0 && t_s < p->booted_s[g] + BOOT_S))
+			continue;
 		load = fmin(load, room);
 		event(p, t_s, "inside",
 		      json_pack("{ss si si si si}", "guest", guest->name, "free_kib",
@@ -255,15 +268,19 @@ static void write_inside(struct play *p, double t_s)
 
 /* --- events between samples --- */
 
+static void set_size(struct play *p, size_t g, double t_s, double kib)
+{
+	p->actual_kib[g] = kib;
+	event(p, t_s, "balloon",
+	      json_pack("{ss si}", "guest", p->scenario.guests[g].name, "actual_kib", (int)kib));
+}
+
 static void do_deed(struct play *p, const struct deed *deed)
 {
 	char affinity[16];
 
 	if (p->scenario.kind == SCENARIO_MEMORY) {
-		p->actual_kib[deed->who] = 1024.0 * deed->mib;
-		event(p, deed->t_s, "balloon",
-		      json_pack("{ss si}", "guest", p->scenario.guests[deed->who].name,
-				"actual_kib", (int)p->actual_kib[deed->who]));
+		set_size(p, deed->who, deed->t_s, 1024.0 * deed->mib);
 		return;
 	}
 	p->place[deed->who] = deed->pcpu;
@@ -287,6 +304,35 @@ static void write_loads(struct play *p, double from_s, double to_s)
 						"phase", phase_format(phase, text, sizeof(text)),
 						"skew_s", 0.05));
 		}
+}
+
+/* A guest's starts, stops and reboots; a boot takes it to the maximum, its driver back from there.
+ */
+static void write_lives(struct play *p, double from_s, double to_s)
+{
+	for (size_t g = 0; g < p->scenario.nguests; g++) {
+		const struct scenario_guest *guest = &p->scenario.guests[g];
+
+		for (size_t i = 0; i < guest->nphases; i++) {
+			const struct phase *phase = &guest->phases[i];
+			bool stops = phase->verb == PHASE_STOP;
+
+			if (phase->at_s < from_s || phase->at_s >= to_s ||
+			    (!stops && phase->verb != PHASE_START && phase->verb != PHASE_REBOOT))
+				continue;
+			event(p, phase->at_s, "guest",
+			      json_pack("{ss ss}", "guest", guest->name, "state",
+					stops			      ? "stopped"
+					: phase->verb == PHASE_REBOOT ? "rebooted"
+								      : "started"));
+			p->off[g] = stops;
+			p->booted_s[g] = stops ? 0 : phase->at_s;
+			if (!stops)
+				set_size(p, g, phase->at_s + 0.1, (double)guest->maximum_kib);
+		}
+		if (within(p->booted_s[g] + BOOT_S, from_s, to_s))
+			set_size(p, g, p->booted_s[g] + BOOT_S, (double)guest->memory_kib);
+	}
 }
 
 static void write_pauses(struct play *p, double from_s, double to_s)
@@ -327,6 +373,8 @@ static void set_stage(struct play *p)
 		const struct scenario_guest *guest = &p->scenario.guests[g];
 
 		p->actual_kib[g] = (double)guest->memory_kib;
+		p->booted_s[g] = -BOOT_S;
+		p->off[g] = guest->nphases && guest->phases[0].verb == PHASE_START;
 		for (size_t v = 0; v < guest->vcpus; v++) {
 			assert_true(p->nvcpus < VCPUS_MAX);
 			p->guest_of[p->nvcpus] = guest;
@@ -355,6 +403,7 @@ void fake_trace(const struct fake *fake, const char *path)
 		event(&p, 0, "program_start", json_pack("{si}", "pid", 1));
 	end_s = fake->ends_at_s > 0 ? fake->ends_at_s : p.scenario.length_s;
 	for (double t_s = p.scenario.sample_s; t_s <= end_s + 1e-6; t_s += p.scenario.sample_s) {
+		write_lives(&p, t_s - p.scenario.sample_s, t_s);
 		write_loads(&p, t_s - p.scenario.sample_s, t_s);
 		for (; deed && deed->t_s >= 0 && deed->t_s < t_s; deed++)
 			do_deed(&p, deed);

@@ -19,7 +19,14 @@ struct inside {
 struct actual {
 	double t_s;
 	double kib;
-	size_t order; /* as read */
+	double own_kib; /* the same, but no more than a boot's own target while that is on its way
+			 */
+	size_t order;	/* as read */
+};
+
+/* A stretch without the guest: it is off, or boots and cannot be looked into yet. */
+struct away {
+	double from_s, to_s;
 };
 
 struct guest_memory {
@@ -28,6 +35,11 @@ struct guest_memory {
 	size_t ninside;
 	struct actual *actual; /* by t_s; from samples and balloon events */
 	size_t nactual;
+	struct away *away; /* by from_s */
+	size_t naway;
+	double killed_s; /* when a process of its was first killed for want of memory; NAN: never */
+	double kills;	 /* how many were */
+	double load_end_s; /* when its load was first among them; NAN: never */
 };
 
 struct memory_run {
@@ -45,6 +57,15 @@ double memory_actual_at(const struct guest_memory *g, double t_s);
 
 /* Host memory available at a time, KiB; NAN where not known. */
 double memory_host_at(const struct run *run, double t_s);
+
+/* How much of the time between two the guest was off or booting, s. */
+double memory_away_s(const struct guest_memory *g, double from_s, double to_s);
+
+/*
+ * Whether the guest had that much to spare from one time to another: by every look inside, between
+ * looks by what the balloon took since the last one, and nothing was killed for want of memory.
+ */
+bool memory_had_room(const struct guest_memory *g, double reserve_kib, double from_s, double to_s);
 
 /* The least that was usable in the guest between two times, KiB; NAN where nothing was seen. */
 double memory_least_usable(const struct guest_memory *g, double from_s, double to_s);

@@ -10,9 +10,10 @@
 
 #include <cmocka.h>
 
-#define ONE  "testdata/mem-one-short.scenario"
-#define IDLE "testdata/mem-idle.scenario"
-#define SAME "testdata/mem-similar.scenario"
+#define ONE   "testdata/mem-one-short.scenario"
+#define IDLE  "testdata/mem-idle.scenario"
+#define SAME  "testdata/mem-similar.scenario"
+#define LIVES "testdata/mem-lives.scenario"
 
 #define SIZE(time, guest, size)                                                                    \
 	{                                                                                          \
@@ -32,7 +33,8 @@ static const struct row rows[] = {
 	{"idle guests shrink", RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS)),
 	 RESULT_PASS, " ", NULL},
 
-	{"nothing done", RUN(ONE, 2), RESULT_FAIL, " unused reach given_back near_target ", NULL},
+	{"nothing done", RUN(ONE, 2), RESULT_FAIL, " unused waste reach given_back near_target ",
+	 NULL},
 	{"the idle guest is forgotten", RUN(ONE, 2, .deeds = DEEDS(GROWS, GIVES_BACK)), RESULT_FAIL,
 	 " near_target ", NULL},
 	{"never given back", RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS)), RESULT_FAIL,
@@ -46,10 +48,10 @@ static const struct row rows[] = {
 			    SIZE(50.2, 0, 350))),
 	 RESULT_FAIL, " release_step ", NULL},
 	{"served late", RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, SIZE(38.2, 0, 800), GIVES_BACK)),
-	 RESULT_FAIL, " unused reach ", NULL},
+	 RESULT_FAIL, " unused waste reach ", NULL},
 	{"starved",
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS, SIZE(10.2, 1, 180))),
-	 RESULT_FAIL, " unused floor ", NULL},
+	 RESULT_FAIL, " unused waste floor ", NULL},
 	{"starved until it answers no more",
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS, SIZE(47, 1, 180)),
 	     .mute_from_s = 49),
@@ -58,7 +60,31 @@ static const struct row rows[] = {
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 2000), SIZE(4.2, 1, 2000)), .host_mib = 3000),
 	 RESULT_FAIL, " near_target host_reserve ", NULL},
 	{"kills", RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS, GIVES_BACK), .oom_guest = 1),
+	 RESULT_FAIL, " oom waste ", NULL},
+	/* A load that is not there because it was killed is a finding, no failure of the lab. */
+	{"the load lags since it was killed",
+	 RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS, GIVES_BACK), .oom_guest = 1,
+	     .lazy_guest = 1),
+	 RESULT_FAIL, " oom waste reach ", NULL},
+	{"the load lags in a guest squeezed between two looks",
+	 RUN(ONE, 2,
+	     .deeds =
+		     DEEDS(IDLE_SHRINKS, GROWS, SIZE(18.1, 0, 210), SIZE(18.9, 0, 800), GIVES_BACK),
+	     .lazy_guest = 1),
+	 RESULT_FAIL, " reach release_step ", NULL},
+	{"kills while the host has nothing",
+	 RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS, GIVES_BACK), .oom_guest = 1,
+	     .host_mib = 1700),
 	 RESULT_FAIL, " oom ", NULL},
+
+	/* Guests that come and go. */
+	{"one starts, one reboots, one stops", RUN(LIVES, 2), RESULT_PASS, " ", NULL},
+	{"takes from one that has just booted", RUN(LIVES, 2, .deeds = DEEDS(SIZE(28.5, 0, 230))),
+	 RESULT_FAIL, " release_step ", NULL},
+	{"starves one that was started",
+	 RUN(LIVES, 2, .deeds = DEEDS(SIZE(30.5, 0, 350), SIZE(34.5, 0, 260), SIZE(38.5, 0, 180))),
+	 RESULT_FAIL, " unused waste floor ", NULL},
+
 	{"unlike at the end", RUN(SAME, 2, .deeds = DEEDS(SIZE(4.2, 0, 350))), RESULT_FAIL,
 	 " similar ", NULL},
 	{"alike at the end", RUN(SAME, 2), RESULT_PASS, " ", NULL},
@@ -71,12 +97,12 @@ static const struct row rows[] = {
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS), .program_cpu_pct = 30),
 	 RESULT_FAIL, " program_cpu ", NULL},
 
-	{"breaks off", RUN(ONE, 2, .ends_at_s = 40), RESULT_UNJUDGED, " unused reach ",
+	{"breaks off", RUN(ONE, 2, .ends_at_s = 40), RESULT_UNJUDGED, " unused waste reach ",
 	 "not complete"},
 	{"nothing known from inside", RUN(IDLE, 2, .no_inside = true), RESULT_UNJUDGED, " ",
 	 "from inside"},
 	{"the load never began", RUN(ONE, 2, .no_load_events = true), RESULT_UNJUDGED,
-	 " unused reach given_back near_target ", "never began"},
+	 " unused waste reach given_back near_target ", "never began"},
 	{"the load lags in a guest with room",
 	 RUN(ONE, 2, .deeds = DEEDS(IDLE_SHRINKS, GROWS, GIVES_BACK), .lazy_guest = 1),
 	 RESULT_UNJUDGED, " ", "though it had room"},
@@ -93,7 +119,7 @@ static const struct row rows[] = {
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(3, 1, 1200), SIZE(3.5, 0, 180)), .host_mib = 558),
 	 RESULT_FAIL, " unused near_target floor ", NULL},
 	{"all guests paused", RUN(ONE, 2, .paused_from_s = 6), RESULT_FAIL,
-	 " guests_run unused reach given_back near_target ", NULL},
+	 " guests_run unused waste reach given_back near_target ", NULL},
 	{"no samples for a while",
 	 RUN(IDLE, 2, .deeds = DEEDS(SIZE(4.2, 0, 350), IDLE_SHRINKS), .gap_from_s = 20,
 	     .gap_to_s = 40),

@@ -44,6 +44,8 @@ void verdict_add(struct verdict *v, const struct finding *f)
 		json_object_set_new(object, "bound", json_string(f->least ? "least" : "most"));
 	set_number(object, "from_s", f->from_s);
 	set_number(object, "to_s", f->to_s);
+	if (f->because && f->result == RESULT_FAIL)
+		json_object_set_new(object, "because", json_string(f->because));
 	json_array_append_new(v->expectations, object);
 
 	v->failed |= f->result == RESULT_FAIL;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define VERDICT_VERSION 1
-#define FINDING_TEXT	320
+#define FINDING_TEXT	1024
 
 enum result {
 	RESULT_PASS,
@@ -27,6 +27,7 @@ struct finding {
 	double value, limit;	     /* the same as numbers where there are such, else NAN */
 	double error;		     /* of the value, which is given the benefit of it; NAN: none */
 	bool least;		     /* the value is to be at least the limit; else at most */
+	const char *because;	     /* the expectation whose failure this follows from; NULL */
 	double from_s, to_s;	     /* when it was measured; NAN: the whole run */
 	bool fatal; /* where this fails nothing else counts: the program did not live */
 };

@@ -58,6 +58,15 @@ static void kills(const struct view *view)
 		mutant_set_memory(view->guests[0], clamp(used(&m) / 2, 200 * MIB, m.maximum));
 }
 
+/* Squeezes the first guest for a moment, in which its load dies. */
+static void pinches(const struct view *view)
+{
+	if (view->tick == 4 && view->nguests)
+		mutant_set_memory(view->guests[0], 205 * MIB);
+	if (view->tick == 5 && view->nguests)
+		mutant_set_memory(view->guests[0], 700 * MIB);
+}
+
 /* Serves everybody, takes nothing back. */
 static void hoards(const struct view *view)
 {
@@ -97,6 +106,7 @@ static const struct mutant mutants[] = {
 	{"starves", "leaves guests too little", starves},
 	{"crushes", "takes guests below the floor", crushes},
 	{"kills", "takes from a guest what it uses", kills},
+	{"pinches", "squeezes one guest for a moment", pinches},
 	{"hoards", "takes nothing back", hoards},
 	{"eats", "gives every guest its maximum", eats},
 	{"favours", "gives one guest more than the others", favours},

@@ -2,6 +2,14 @@
 /* Schedulers that do one thing wrong. */
 #include "mutant.h"
 
+/* Each vCPU to its place at once, before there is any load: no more moves than are needed. */
+static void foresees(const struct view *view)
+{
+	if (view->tick == 0)
+		for (int i = mutant_vcpus(view); i-- > 0;)
+			mutant_pin(view, i, i / 2 % view->pcpus);
+}
+
 /* Everything on the first pCPU. */
 static void piles(const struct view *view)
 {
@@ -121,6 +129,7 @@ static void repeats(const struct view *view)
 
 static const struct mutant mutants[] = {
 	MUTANTS_OF_BOTH,
+	{"foresees", "places two on each pCPU before there is any load", foresees},
 	{"piles", "puts everything on the first pCPU", piles},
 	{"lopsided", "gives one vCPU a pCPU and all others another", lopsided},
 	{"thrashes", "moves everything at every tick", thrashes},

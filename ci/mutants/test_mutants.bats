@@ -182,19 +182,33 @@ fails() {
 # --- coordinators ---
 
 @test "doing nothing for a growing guest" {
-	fails mem-one nothing reach given_back oom
+	fails mem-one nothing reach given_back oom waste
 }
 
 @test "too little for everybody" {
-	fails mem-one starves unused reach oom
+	fails mem-one starves unused reach oom waste
 }
 
 @test "below the floor" {
-	fails mem-alike crushes unused floor release_step
+	fails mem-alike crushes unused waste floor release_step
 }
 
 @test "taking what is used" {
-	fails mem-one kills unused reach given_back oom
+	fails mem-one kills unused reach given_back oom waste
+}
+
+@test "a load that is killed between two looks is judged, the kill first" {
+	judge mem-all "$CI/build/mutant_coordinator" pinches 2
+	[ "$judged" -eq 1 ]
+	[[ $(awk '$1 == "fail" {print $2; exit}' <<<"$verdict") == oom ]]
+	grep -q 'fail *waste *aos_vm[1-4] killed at .* the host had .* GB left' <<<"$verdict"
+	grep -q 'fail *reach .*since its load was killed for want of memory' <<<"$verdict"
+}
+
+@test "moves made before the load are the moves that were needed" {
+	judge cpu-all-on-one "$CI/build/mutant_scheduler" foresees 2
+	[ "$judged" -eq 0 ]
+	grep -q 'moves *6; the fewest that could do it: 6' <<<"$verdict"
 }
 
 @test "taking nothing back" {
@@ -214,7 +228,7 @@ fails() {
 }
 
 @test "switching the statistics off changes nothing: the guests are asked themselves" {
-	fails mem-one deafens reach given_back oom
+	fails mem-one deafens reach given_back oom waste
 }
 
 # --- the tests themselves ---
