@@ -141,8 +141,8 @@ static void describe_pcpus(const double *values, size_t n, char *buf, size_t len
 /* A figure over all pCPUs' usage, and what of it may be chance. */
 struct usage_figure {
 	double (*of)(const double *, size_t);
-	double best, over_best; /* what the loads allow, and how far from it is good enough */
-	double per_point;	/* how much of it one pCPU's error of a point makes, at most */
+	double best, limit; /* what the loads allow, and what is good enough */
+	double per_point;   /* how much of it one pCPU's error of a point makes, at most */
 };
 
 /* Twice the standard error of the difference between the two pCPUs that are measured worst. */
@@ -168,15 +168,15 @@ static void judge_usage(const struct run *run, const struct settled *s, struct f
 			double asked, const struct usage_figure *figure)
 {
 	size_t n = cpu(run)->layout.npcpus;
-	double all = figure->of(s->usage, n), good = figure->best + figure->over_best;
+	double all = figure->of(s->usage, n);
 	struct host_load load;
 	char usage[96];
 
 	f->value = figure->of(s->guests, n);
-	f->limit = fmax(asked, good);
+	f->limit = figure->limit;
 	f->error = figure->per_point * usage_error(run, s);
 	describe_pcpus(s->guests, n, usage, sizeof(usage));
-	if (good > asked)
+	if (f->limit > asked)
 		SAY(f->asked, "at most %.1f points: the best these loads allow is %.1f", f->limit,
 		    figure->best);
 	else
@@ -200,7 +200,7 @@ static void judge_usage(const struct run *run, const struct settled *s, struct f
 static void spread_in(const struct run *run, const struct expect_value *value,
 		      const struct settled *s, struct finding *f)
 {
-	struct usage_figure spread = {spread_of, s->best_spread, SPREAD_OVER_BEST, 1};
+	struct usage_figure spread = {spread_of, s->limits.best_spread, s->limits.within.spread, 1};
 
 	judge_usage(run, s, f, value->number, &spread);
 }
@@ -208,7 +208,8 @@ static void spread_in(const struct run *run, const struct expect_value *value,
 static void stddev_in(const struct run *run, const struct expect_value *value,
 		      const struct settled *s, struct finding *f)
 {
-	struct usage_figure stddev = {stddev_of, s->best_stddev, STDDEV_OVER_BEST, 0.5};
+	struct usage_figure stddev = {stddev_of, s->limits.best_stddev, s->limits.within.stddev,
+				      0.5};
 
 	judge_usage(run, s, f, value->number, &stddev);
 }
@@ -232,7 +233,9 @@ static void demand_spread_in(const struct run *run, const struct expect_value *v
 {
 	struct host_load load;
 
-	f->limit = fmax(value->number, s->best_demand + SPREAD_OVER_BEST);
+	(void)value;
+
+	f->limit = s->limits.within.demand;
 	SAY(f->asked, "at most %.0f points between the loads that the pCPUs are given", f->limit);
 	f->value = cpu_run_demand_spread(cpu(run), s, s->segment->to_s);
 	if (!s->saturated) {
@@ -242,8 +245,10 @@ static void demand_spread_in(const struct run *run, const struct expect_value *v
 		f->result = RESULT_SKIPPED;
 		SAY(f->measured, "not every vCPU is pinned to one pCPU");
 	} else {
-		f->result = f->value > f->limit ? RESULT_FAIL : RESULT_PASS;
-		SAY(f->measured, "%.0f points, best possible %.0f", f->value, s->best_demand);
+		f->error = s->demand_error;
+		f->result = f->value - f->error > f->limit ? RESULT_FAIL : RESULT_PASS;
+		SAY(f->measured, "%.0f points, best possible %.0f", f->value,
+		    s->limits.best_demand);
 		load = host_load(run, s->segment->from_s, s->segment->to_s);
 		excuse_busy_host(&load, load.peak, f);
 	}
@@ -280,7 +285,7 @@ static void balance_in(const struct run *run, const struct expect_value *value,
 	}
 	/* Late where usage kept away from balance by no more than what the host took. */
 	load = host_load(run, s->segment->from_s, s->segment->to_s);
-	if (spread_of(s->guests, cpu(run)->layout.npcpus) - s->limits.spread <= load.peak)
+	if (spread_of(s->guests, cpu(run)->layout.npcpus) - s->limits.within.spread <= load.peak)
 		excuse_busy_host(&load, INFINITY, f);
 }
 
@@ -302,7 +307,7 @@ static bool is_move(const struct pin_change *change)
 }
 
 struct counted {
-	unsigned int moves, pins, fewest, changes, hidden, unpinned;
+	unsigned int moves, pins, fewest, changes, crowded, hidden, unpinned;
 	bool exact;
 };
 
@@ -316,10 +321,11 @@ static struct counted count_pins(const struct run *run)
 		n.moves += is_move(&c->pins.changes[i]);
 	}
 	for (size_t i = 0; i < c->segments.count; i++) {
-		n.fewest += c->settled[i].fewest;
+		n.fewest += c->settled[i].limits.fewest;
 		n.changes += c->segments.list[i].changed;
+		n.crowded += c->settled[i].crowded;
 		n.hidden += cpu_run_hidden(c, &c->settled[i]);
-		n.exact &= c->settled[i].exact;
+		n.exact &= c->settled[i].limits.exact;
 	}
 	for (size_t i = 0; i < c->layout.nvcpus; i++)
 		n.unpinned += c->pins.start[i] < 0;
@@ -331,7 +337,8 @@ static double moves_allowed(const struct run *run, const struct counted *n)
 	const struct expect_value *value = check_value(run, "moves");
 
 	if (!value->given || value->none)
-		return n->fewest + n->changes + n->hidden * (double)cpu(run)->layout.npcpus;
+		return n->fewest + n->changes + n->crowded +
+		       n->hidden * (double)cpu(run)->layout.npcpus;
 	return value->fewest ? n->fewest : value->number;
 }
 
@@ -373,15 +380,16 @@ static double placed_s(const struct run *run, const struct settled *s)
 	double deadline_s = s->segment->from_s + s->within_s, found_s = INFINITY;
 	double decision_s = DECISION_SHARE * run->scenario->interval_s;
 
-	if (isnan(s->balanced_s))
+	if (isnan(s->balanced_s) || s->crowded)
 		return deadline_s;
-	if (cpu_run_demand_spread(c, s, s->segment->from_s) <= s->limits.demand)
+	if (cpu_run_demand_spread(c, s, s->segment->from_s) <=
+	    s->limits.within.demand + s->demand_error)
 		found_s = s->segment->from_s;
 	for (size_t i = 0; i < c->pins.count && isinf(found_s); i++) {
 		double t_s = c->pins.changes[i].t_s;
 
 		if (t_s > s->segment->from_s && t_s < s->segment->to_s &&
-		    cpu_run_demand_spread(c, s, t_s) <= s->limits.demand)
+		    cpu_run_demand_spread(c, s, t_s) <= s->limits.within.demand + s->demand_error)
 			found_s = t_s;
 	}
 	return fmax(fmin(found_s, deadline_s), s->balanced_s) + decision_s;
@@ -524,7 +532,7 @@ static void fairness_of(const struct run *run, const struct expect_value *value,
 	f->error = pct_per_point * 2 *
 		   hypot(window_guest_error(&s->window, group->lowest),
 			 window_guest_error(&s->window, group->highest));
-	f->limit = fmax(value->number, s->limits.unfairness);
+	f->limit = fmax(value->number, s->limits.within.unfairness);
 	SAY(f->asked, "guests of equal demand within %.0f %% of their mean", f->limit);
 	SAY(f->measured, "%.0f %% (%s got %.0f %%, %s %.0f %%)", f->value, group->lowest,
 	    group->low, group->highest, group->high);

@@ -20,7 +20,8 @@ struct row {
 		.scenario = path, .pcpus = n, __VA_ARGS__                                          \
 	}
 
-/* The scenarios' paths are relative to ci/: goes there, from where the test program is (build/judge). */
+/* The scenarios' paths are relative to ci/: goes there, from where the test program is
+ * (build/judge). */
 void check_rows_home(const char *argv0);
 
 /* Judges a made-up run; *v is to be freed. Fails the test where that cannot be done. */

@@ -13,9 +13,6 @@
  */
 #define SETTLED_SAMPLES 5
 
-/* The fairest that can be had may be missed by this part of the limit. */
-#define FAIRNESS_OVER_BEST 3
-
 /* Demands nearer than this need not be told apart. */
 #define ALIKE_PCT 5.0
 
@@ -31,6 +28,14 @@
 static double default_within_s(const struct scenario *s, unsigned int fewest)
 {
 	return fmax(4, 2 + fewest) * s->interval_s + 2 * s->sample_s;
+}
+
+/* Only there the scenario says how pCPUs share cores. */
+static bool is_simulated(const struct run *run)
+{
+	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
+
+	return world && !strcmp(world, "sim");
 }
 
 /* --- demands --- */
@@ -167,55 +172,51 @@ static int fill_problem(struct settled *s, const struct cpu_run *c, const struct
 
 /* --- what could be had --- */
 
-static int best_usage(struct settled *s, size_t npcpus)
-{
-	int *place = calloc(s->problem.nvcpus + 1, sizeof(*place));
-	double *sums = calloc(npcpus + 1, sizeof(*sums));
-	bool exact;
-
-	if (!place || !sums) {
-		free(place);
-		free(sums);
-		return -1;
-	}
-	s->best_demand = optimum_spread(&s->problem, 0.5, place, &exact);
-	optimum_sums(&s->problem, place, sums);
-	for (size_t i = 0; i < npcpus; i++)
-		sums[i] = fmin(100, sums[i]);
-	s->best_spread = spread_of(sums, npcpus);
-	s->best_stddev = stddev_of(sums, npcpus);
-	free(place);
-	free(sums);
-	return 0;
-}
-
-/*
- * The limits a placement must keep to, each loosened to what one that keeps to those before can
- * have: so there is one that keeps to all, and the fewest moves are those to such a one.
- */
 static int fill_best(struct settled *s, const struct cpu_run *c)
 {
-	bool exact;
+	struct optimum_limits asked = c->asked;
 
-	if (best_usage(s, c->layout.npcpus))
-		return -1;
-	s->limits = (struct optimum_limits){
-		.demand = fmax(c->spread_limit, s->best_demand + SPREAD_OVER_BEST),
-		.spread = fmax(c->spread_limit, s->best_spread + SPREAD_OVER_BEST),
-		.stddev = fmax(c->stddev_limit, s->best_stddev + STDDEV_OVER_BEST),
-		.unfairness = INFINITY,
-	};
-	s->exact = true;
+	/* Each demand is known to a point; two pCPUs' sums of them differ by chance as much as all
+	 * that are on the two. */
+	s->demand_error = sqrt(2.0 * (double)s->problem.nvcpus / (double)s->problem.npcpus);
+
 	if (!s->segment->loaded)
-		return 0;
-	if (isfinite(c->fairness_limit)) {
-		double least = optimum_fairest(&s->problem, &s->limits, c->fairness_limit, &exact);
+		asked.unfairness = INFINITY;
+	return limits_find(&s->limits, &s->problem, &asked, s->segment->loaded, NULL);
+}
 
-		s->limits.unfairness = least <= c->fairness_limit
-					       ? c->fairness_limit
-					       : least + c->fairness_limit / FAIRNESS_OVER_BEST;
+/* A thread this busy slows its sibling down; one this idle does not. */
+#define THREAD_BUSY_PCT 20.0
+#define THREAD_IDLE_PCT 5.0
+
+/*
+ * Cores on which two busy threads start, as far as there are idle cores to part them to. That usage
+ * is balanced both ways, but each thread of a core that is busy twice is slower: whoever parts them
+ * makes as many moves more, and it is none of the needless ones. Siblings have neighbouring
+ * numbers.
+ */
+static int count_crowded(struct settled *s, const struct cpu_run *c, const struct run *run)
+{
+	size_t threads = run->scenario->host.threads_per_core, crowded = 0, idle = 0;
+	double *sums = calloc(c->layout.npcpus + 1, sizeof(*sums));
+
+	if (!sums)
+		return -1;
+	optimum_sums(&s->problem, s->start, sums);
+	for (size_t first = 0; first < c->layout.npcpus;) {
+		int core = c->layout.pcpu_ids[first] / (int)threads;
+		size_t busy = 0, at_rest = 0, i = first;
+
+		for (; i < c->layout.npcpus && c->layout.pcpu_ids[i] / (int)threads == core; i++) {
+			busy += sums[i] >= THREAD_BUSY_PCT;
+			at_rest += sums[i] <= THREAD_IDLE_PCT;
+		}
+		crowded += busy > 1 ? busy - 1 : 0;
+		idle += at_rest == i - first;
+		first = i;
 	}
-	s->fewest = optimum_moves_within(&s->problem, &s->limits, NULL, &s->exact);
+	s->crowded = (unsigned int)(crowded < idle ? crowded : idle);
+	free(sums);
 	return 0;
 }
 
@@ -299,11 +300,13 @@ bool cpu_run_hidden(const struct cpu_run *c, const struct settled *s)
  */
 static bool balanced(const struct cpu_run *c, const struct settled *s, const struct window *w)
 {
+	double most = s->limits.within.demand + s->demand_error;
 	double low = INFINITY, high = -INFINITY, busiest = 0;
 	double demand = cpu_run_demand_spread(c, s, window_to_s(w));
 	double before = cpu_run_demand_spread(c, s, window_from_s(w));
 
-	if (s->segment->loaded && before <= s->limits.demand && demand <= s->limits.demand)
+	if (s->segment->loaded && before <= s->limits.within.demand &&
+	    demand <= s->limits.within.demand)
 		return true;
 	for (size_t i = 0; i < c->layout.npcpus; i++) {
 		double guests = window_pcpu(w, c->layout.pcpu_ids[i], PCPU_GUESTS);
@@ -312,11 +315,11 @@ static bool balanced(const struct cpu_run *c, const struct settled *s, const str
 		high = fmax(high, guests);
 		busiest = fmax(busiest, window_pcpu(w, c->layout.pcpu_ids[i], PCPU_USAGE));
 	}
-	if (high - low > s->limits.spread)
+	if (high - low > s->limits.within.spread)
 		return false;
 	if (busiest < SATURATED_PCT)
 		return true;
-	return isnan(demand) || demand <= s->limits.demand;
+	return isnan(demand) || demand <= most;
 }
 
 static double balanced_for_good(const struct cpu_run *c, const struct settled *s)
@@ -451,7 +454,9 @@ static int measure(struct settled *s, double within_s, struct cpu_run *c, const 
 			      .within_s = within_s,
 			      .balanced_s = NAN};
 	s->window = window_between(run->trace, s->segment->from_s + within_s, s->segment->to_s);
-	return fill_medians(s, c) || fill_problem(s, c, run) || fill_best(s, c) ? -1 : 0;
+	if (fill_medians(s, c) || fill_problem(s, c, run) || fill_best(s, c))
+		return -1;
+	return is_simulated(run) ? count_crowded(s, c, run) : 0;
 }
 
 /* The time allowed grows with the moves that are needed, as far as enough of the segment is left to
@@ -460,7 +465,7 @@ static double grown_within_s(const struct settled *s, double length_s, const str
 {
 	double most_s = length_s - SETTLED_SAMPLES * run->scenario->sample_s;
 
-	return fmax(s->within_s, fmin(default_within_s(run->scenario, s->fewest), most_s));
+	return fmax(s->within_s, fmin(default_within_s(run->scenario, s->limits.fewest), most_s));
 }
 
 static int settle(struct settled *s, const struct segment *segment, double planned_to_s,
@@ -510,9 +515,9 @@ int cpu_run_init(struct cpu_run *c, struct run *run)
 
 	*c = (struct cpu_run){.home_s = -1};
 	c->within_s = within->given && !within->none ? within->number : NAN;
-	c->spread_limit = limit_of(run, "spread", 10);
-	c->stddev_limit = limit_of(run, "stddev", INFINITY);
-	c->fairness_limit = limit_of(run, "fairness", INFINITY);
+	c->asked.demand = c->asked.spread = limit_of(run, "spread", 10);
+	c->asked.stddev = limit_of(run, "stddev", INFINITY);
+	c->asked.unfairness = limit_of(run, "fairness", INFINITY);
 	if (layout_init(&c->layout, run) || segments_init(&c->segments, run, &c->layout) ||
 	    pins_init(&c->pins, run, &c->layout))
 		return -1;

@@ -4,7 +4,7 @@
 #ifndef BALLAST_CPU_RUN_H
 #define BALLAST_CPU_RUN_H
 
-#include "optimum.h"
+#include "limits.h"
 #include "segments.h"
 #include "windows.h"
 
@@ -16,10 +16,6 @@
 
 /* A vCPU that waits less than this runs as much as it wants. */
 #define WAITS_PCT 5.0
-
-/* "Within … points of the best the demands allow." */
-#define SPREAD_OVER_BEST 2.0
-#define STDDEV_OVER_BEST 1.0
 
 /* "Equal CPU time" below this many points of difference, whatever the share: measuring is no finer.
  */
@@ -39,15 +35,13 @@ struct settled {
 	double *demand; /* per running vCPU, see problem */
 	int *start;	/* where each is taken to start from, see cpu_run.c */
 	unsigned int *guest;
-	size_t *vcpu;			 /* index in the layout of each running vCPU */
-	struct optimum_problem problem;	 /* the running vCPUs */
-	double best_demand;		 /* least spread of summed demands */
-	double best_spread, best_stddev; /* of usage, in the placement of least demand spread */
-	struct optimum_limits limits;	 /* a placement that keeps to all of them suits the load */
-	unsigned int fewest; /* moves from start to a placement that suits; 0 without load */
-	bool exact;	     /* fewest is proven */
-	double within_s;     /* time allowed for balancing */
-	double balanced_s;   /* when it was balanced for good; NAN: never */
+	size_t *vcpu;			/* index in the layout of each running vCPU */
+	struct optimum_problem problem; /* the running vCPUs */
+	double demand_error;		/* what of a spread of summed demands may be chance */
+	struct limits limits;		/* a placement within them suits the load */
+	unsigned int crowded; /* cores where two busy threads start, as far as others are idle */
+	double within_s;      /* time allowed for balancing */
+	double balanced_s;    /* when it was balanced for good; NAN: never */
 };
 
 struct cpu_run {
@@ -56,7 +50,7 @@ struct cpu_run {
 	struct pins pins;
 	struct settled *settled; /* one per segment */
 	double within_s;	 /* as the scenario has it; NAN: by what is needed */
-	double spread_limit, stddev_limit, fairness_limit;
+	struct optimum_limits asked;
 	bool any_load;
 	int *home;     /* per vCPU: where the segment to come is taken to start from */
 	double home_s; /* changes of affinity up to then are in it */

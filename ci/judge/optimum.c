@@ -366,7 +366,7 @@ double optimum_unfairness(const struct optimum_problem *p, const int *place)
 }
 
 double optimum_fairest(const struct optimum_problem *p, const struct optimum_limits *limits,
-		       double enough, bool *exact)
+		       double enough, int *place, bool *exact)
 {
 	struct search s;
 
@@ -376,7 +376,7 @@ double optimum_fairest(const struct optimum_problem *p, const struct optimum_lim
 	s.by_fairness = true;
 	s.limits = *limits;
 	s.enough = enough;
-	return search_best(&s, NULL, exact);
+	return search_best(&s, place, exact);
 }
 
 /* --- moves: each vCPU stays or goes, with fewer and fewer moves left --- */
@@ -513,8 +513,65 @@ static unsigned int moves_by_hand(struct search *s)
 	return suits(s) ? moves : (unsigned int)s->p->nvcpus + 1;
 }
 
+/* Gives the placement's pCPUs, which are all alike, the numbers under which most vCPUs stay. */
+static void rename_pcpus(const struct optimum_problem *p, int *place, size_t *stay, int *name)
+{
+	size_t m = p->npcpus;
+
+	memset(stay, 0, m * m * sizeof(*stay));
+	for (size_t i = 0; i < p->nvcpus; i++)
+		if (p->start[i] >= 0)
+			stay[(size_t)place[i] * m + (size_t)p->start[i]]++;
+	for (size_t i = 0; i < 2 * m; i++)
+		name[i] = -1; /* the second half: by whom a number is taken */
+	for (size_t named = 0; named < m; named++) {
+		size_t best = SIZE_MAX;
+
+		for (size_t k = 0; k < m * m; k++)
+			if (name[k / m] < 0 && name[m + k % m] < 0 &&
+			    (best == SIZE_MAX || stay[k] > stay[best]))
+				best = k;
+		name[best / m] = (int)(best % m);
+		name[m + best % m] = (int)(best / m);
+	}
+	for (size_t i = 0; i < p->nvcpus; i++)
+		place[i] = name[place[i]];
+}
+
+static unsigned int count_moves(const struct optimum_problem *p, const int *place)
+{
+	unsigned int moves = 0;
+
+	for (size_t i = 0; i < p->nvcpus; i++)
+		moves += p->start[i] >= 0 && p->start[i] != place[i];
+	return moves;
+}
+
+/* Takes the known placement where it needs fewer moves than the one found by hand. */
+static unsigned int moves_to_known(struct search *s, const int *known, unsigned int most)
+{
+	const struct optimum_problem *p = s->p;
+	size_t *stay = malloc(p->npcpus * p->npcpus * sizeof(*stay));
+	int *name = malloc(2 * p->npcpus * sizeof(*name));
+	unsigned int moves;
+
+	if (stay && name) {
+		memcpy(s->place, known, p->nvcpus * sizeof(*s->place));
+		rename_pcpus(p, s->place, stay, name);
+		moves = count_moves(p, s->place);
+		if (moves < most) {
+			memcpy(s->best_place, s->place, p->nvcpus * sizeof(*s->place));
+			most = moves;
+		}
+	}
+	free(stay);
+	free(name);
+	return most;
+}
+
 unsigned int optimum_moves_within(const struct optimum_problem *p,
-				  const struct optimum_limits *limits, int *place, bool *exact)
+				  const struct optimum_limits *limits, const int *known, int *place,
+				  bool *exact)
 {
 	struct search s;
 	unsigned int most, moves;
@@ -526,6 +583,8 @@ unsigned int optimum_moves_within(const struct optimum_problem *p,
 	s.limits = *limits;
 	most = moves_by_hand(&s);
 	memcpy(s.best_place, s.place, p->nvcpus * sizeof(*s.place));
+	if (known)
+		most = moves_to_known(&s, known, most);
 	optimum_sums(p, p->start, s.sums);
 	for (moves = moves_bound(&s, 0); p->nvcpus <= EXACT_MAX && moves < most; moves++) {
 		s.moves_left = moves;
@@ -545,5 +604,5 @@ unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *
 {
 	struct optimum_limits limits = {limit, INFINITY, INFINITY, INFINITY};
 
-	return optimum_moves_within(p, &limits, NULL, exact);
+	return optimum_moves_within(p, &limits, NULL, NULL, exact);
 }

@@ -51,10 +51,12 @@ unsigned int optimum_moves(const struct optimum_problem *p, double limit, bool *
 
 /*
  * Fewest moves from start to a placement that keeps to all limits at once, which some placement
- * must. place (may be NULL) gets one that takes so few, where *exact.
+ * must. known (may be NULL) is one that does, found before: it, with its pCPUs renamed to suit the
+ * start, is made do with where a search is cut off. place (may be NULL) gets the placement.
  */
 unsigned int optimum_moves_within(const struct optimum_problem *p,
-				  const struct optimum_limits *limits, int *place, bool *exact);
+				  const struct optimum_limits *limits, const int *known, int *place,
+				  bool *exact);
 
 /*
  * Unfairness of a placement: over the groups the most that (max − min) ÷ mean, in percent, of its
@@ -64,8 +66,8 @@ unsigned int optimum_moves_within(const struct optimum_problem *p,
 double optimum_unfairness(const struct optimum_problem *p, const int *place);
 
 /* Least unfairness of any placement that keeps to the other limits; stops looking once it is ≤
- * enough. */
+ * enough. place (may be NULL) gets the placement; INFINITY: none was found. */
 double optimum_fairest(const struct optimum_problem *p, const struct optimum_limits *limits,
-		       double enough, bool *exact);
+		       double enough, int *place, bool *exact);
 
 #endif

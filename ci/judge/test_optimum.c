@@ -112,7 +112,7 @@ static void compare(unsigned int seed)
 	if (optimum_moves(&p, right.spread + slack, &exact) != right.moves || !exact)
 		fail_msg("seed %u: moves are not %u", seed, right.moves);
 	limits = (struct optimum_limits){right.spread + slack, INFINITY, INFINITY, INFINITY};
-	if (fabs(optimum_fairest(&p, &limits, 0, &exact) - right.fairest) > 1e-6 || !exact)
+	if (fabs(optimum_fairest(&p, &limits, 0, NULL, &exact) - right.fairest) > 1e-6 || !exact)
 		fail_msg("seed %u: fairest is not %g", seed, right.fairest);
 }
 
@@ -139,7 +139,7 @@ static void compare_within(unsigned int seed)
 	static const double loads[] = {100, 90, 40, 40, 20, 65, 7};
 	unsigned int guest[VCPUS], right;
 	double demand[VCPUS];
-	int start[VCPUS], group[VCPUS], place[VCPUS];
+	int start[VCPUS], group[VCPUS], place[VCPUS], known[VCPUS];
 	struct optimum_problem p = {VCPUS, PCPUS, demand, start, guest, group, VCPUS, 5};
 	struct optimum_limits limits;
 	bool exact;
@@ -158,9 +158,9 @@ static void compare_within(unsigned int seed)
 	limits.demand = optimum_spread(&p, 0, place, &exact) + 20;
 	limits.spread = INFINITY;
 	limits.stddev = usage_stddev_at(&p, place) + rand() % 3;
-	limits.unfairness = optimum_fairest(&p, &limits, 0, &exact) + rand() % 10;
+	limits.unfairness = optimum_fairest(&p, &limits, 0, known, &exact) + rand() % 10;
 	right = try_moves_within(&p, &limits);
-	if (optimum_moves_within(&p, &limits, place, &exact) != right || !exact)
+	if (optimum_moves_within(&p, &limits, known, place, &exact) != right || !exact)
 		fail_msg("seed %u: moves within all limits are not %u", seed, right);
 	if (moves_to(&p, place) != right || spread_at(&p, place) > limits.demand + 1e-9 ||
 	    usage_stddev_at(&p, place) > limits.stddev + 1e-9 ||

@@ -84,6 +84,10 @@ static double window_median(const struct window *w, struct question *q)
 	return result;
 }
 
+/* Loads wander over a second or two, so that neighbouring samples tell half of what they seem to.
+ */
+#define TELLING_PART 0.5
+
 /* Of a normal distribution: the standard deviation by the median deviation, and the standard error
  * of a median by that of a mean. */
 #define SIGMA_PER_MAD	1.4826
@@ -98,7 +102,8 @@ static double window_error(const struct window *w, struct question *q)
 		middle = median(values, n);
 		for (size_t i = 0; i < n; i++)
 			values[i] = fabs(values[i] - middle);
-		result = MEDIAN_PER_MEAN * SIGMA_PER_MAD * median(values, n) / sqrt((double)n);
+		result = MEDIAN_PER_MEAN * SIGMA_PER_MAD * median(values, n) /
+			 sqrt(TELLING_PART * (double)n);
 	}
 	free(values);
 	return result;

@@ -43,8 +43,8 @@ double window_vcpu_delay(const struct window *w, const char *guest, size_t vcpu)
 double window_guest_usage(const struct window *w, const char *guest);
 
 /*
- * Standard errors of those medians, by how much the samples vary (1.25 σ ÷ √n, with σ from the
- * median deviation); NAN where there is no median.
+ * Standard errors of those medians, by how much the samples vary (1.25 σ ÷ √(n ÷ 2), with σ from
+ * the median deviation, where neighbours are alike); NAN where there is no median.
  */
 double window_pcpu_error(const struct window *w, int pcpu, enum pcpu_figure figure);
 double window_guest_error(const struct window *w, const char *guest);
