@@ -10,6 +10,7 @@
 #include "session.h"
 #include "state.h"
 #include "tick.h"
+#include "trouble.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,9 +27,9 @@ struct scheduler {
 	struct cpu_plan plan;
 	enum report_outcome *outcomes; /* of the plan's pins */
 	struct saved earlier;	       /* what a run before us left */
-	char state_path[RUN_PATH_MAX + 32];
+	char state_path[RUN_PATH_MAX + 64];
 	struct report_totals totals;
-	bool metrics_failing, state_failing, sample_failing, output_failing;
+	struct trouble metrics_trouble, state_trouble, sample_trouble, output_trouble;
 	bool empty; /* no guest runs that we manage */
 };
 
@@ -41,14 +42,12 @@ static int sample(struct scheduler *s)
 		return -1;
 	}
 	if (host_sample(s->host, s->session.conn, &s->sample)) {
-		/* A connection that is just going down says so at each tick. */
-		if (!s->sample_failing)
-			log_warn("reading the guests: %s", session_error());
-		s->sample_failing = true;
+		/* A connection that is just going down fails at each tick. */
+		trouble_begin(&s->sample_trouble, "reading the guests: %s", session_error());
 		s->totals.lost++;
 		return -1;
 	}
-	s->sample_failing = false;
+	trouble_end(&s->sample_trouble, "the guests can be read again");
 	s->empty = host_is_empty(s->host);
 	return 0;
 }
@@ -58,19 +57,17 @@ static void save(struct scheduler *s)
 {
 	char error[STATE_ERROR_MAX] = "out of memory";
 	struct saved saved;
-	bool failed;
 
 	for (size_t i = 0; i < s->plan.npins; i++)
 		host_announce(s->host, &s->sample, &s->plan.pins[i]);
 	if (!host_unsaved(s->host))
 		return;
-	failed = host_save(s->host, &saved) ||
-		 state_write(s->state_path, s->args.uri, &saved, error);
-	if (failed && !s->state_failing)
-		log_warn("%s; going on without a state file", error);
-	s->state_failing = failed;
-	if (!failed)
+	if (host_save(s->host, &saved) || state_write(s->state_path, s->args.uri, &saved, error)) {
+		trouble_begin(&s->state_trouble, "%s; going on without a state file", error);
+	} else {
+		trouble_end(&s->state_trouble, "%s is written again", s->state_path);
 		host_saved(s->host);
+	}
 	state_free(&saved);
 }
 
@@ -116,17 +113,6 @@ static void measure(struct report_totals *totals)
 	totals->resident_most = (double)used.ru_maxrss * 1024;
 }
 
-/* Whoever reads a log is to know that it has a hole. */
-static void check_output(struct scheduler *s)
-{
-	bool failed = fflush(stdout) != 0 || ferror(stdout);
-
-	if (failed && !s->output_failing)
-		log_warn("standard output: %s; what was to be said is lost", strerror(errno));
-	s->output_failing = failed;
-	clearerr(stdout);
-}
-
 static void report(struct scheduler *s)
 {
 	const struct report report = {
@@ -144,17 +130,15 @@ static void report(struct scheduler *s)
 		report_lines(&report);
 	else if (s->plan.verdict != CPU_FIRST)
 		report_table(&report);
-	check_output(s);
+	trouble_check_output(&s->output_trouble);
 	if (!s->args.metrics)
 		return;
 	measure(&s->totals);
-	if (report_metrics(s->args.metrics, &report, &s->totals) == 0) {
-		s->metrics_failing = false;
-		return;
-	}
-	if (!s->metrics_failing)
-		log_warn("%s: %s; going on without metrics", s->args.metrics, strerror(errno));
-	s->metrics_failing = true;
+	if (report_metrics(s->args.metrics, &report, &s->totals))
+		trouble_begin(&s->metrics_trouble, "%s: %s; going on without metrics",
+			      s->args.metrics, strerror(errno));
+	else
+		trouble_end(&s->metrics_trouble, "%s is written again", s->args.metrics);
 }
 
 static void tick(struct scheduler *s)
@@ -190,13 +174,14 @@ static void run(struct scheduler *s)
 
 /* --- before and after --- */
 
-/* What an earlier run left. */
-static void read_state(struct scheduler *s)
+/* What an earlier run left. One instance per host; what only looks may run beside it. */
+static void open_state(struct scheduler *s)
 {
 	char error[STATE_ERROR_MAX];
 
-	if (state_read(s->state_path, &s->earlier, error))
-		die(EXIT_USAGE, "%s", error);
+	statefile_open(PROGRAM, s->args.dry_run, s->state_path);
+	if (state_read(s->state_path, &s->earlier, error) && !s->args.dry_run)
+		statefile_set_aside(s->state_path, error);
 	if (!s->earlier.uri || !strcmp(s->earlier.uri, s->args.uri))
 		return;
 	/* Whoever only looks at another hypervisor has nothing to do with it. */
@@ -207,19 +192,6 @@ static void read_state(struct scheduler *s)
 		    "%s has affinities of %s: '" PROGRAM
 		    " --connect %s --restore' puts them back, or remove it",
 		    s->state_path, s->earlier.uri, s->earlier.uri);
-}
-
-/* One instance per host; what only looks may run beside it. */
-static void open_state(struct scheduler *s)
-{
-	char folder[RUN_PATH_MAX], error[RUN_ERROR_MAX];
-
-	if (s->args.dry_run ? run_folder_name(folder, error) : run_folder(folder, error))
-		die(EXIT_USAGE, "%s", error);
-	if (!s->args.dry_run && run_lock(folder, PROGRAM, error))
-		die(EXIT_FAIL, "%s", error);
-	snprintf(s->state_path, sizeof(s->state_path), "%s/" PROGRAM ".state", folder);
-	read_state(s);
 }
 
 /* A file that cannot be written is said at the start, not at the first tick. */

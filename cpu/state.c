@@ -2,7 +2,6 @@
 /* The state file: JSON. */
 #include "state.h"
 
-#include "runfile.h"
 #include "units.h"
 
 #include <errno.h>
@@ -82,46 +81,40 @@ static int read_vcpu(const json_t *item, struct saved *saved)
 
 int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX])
 {
-	json_error_t where;
 	json_t *root, *vcpus, *item;
 	const char *uri;
 	size_t i;
+	int result = 0;
 
 	*saved = (struct saved){0};
-	if (access(path, F_OK) && errno == ENOENT)
-		return 0;
-	root = json_load_file(path, 0, &where);
-	if (!root) {
-		snprintf(error, STATE_ERROR_MAX, "%.200s:%d: %s", path, where.line, where.text);
+	if (statefile_read(path, STATE_VERSION, "vcpus", &root, error))
 		return -1;
-	}
+	if (!root)
+		return 0;
 	vcpus = json_object_get(root, "vcpus");
 	uri = json_string_value(json_object_get(root, "uri"));
-	if (json_integer_value(json_object_get(root, "version")) != STATE_VERSION ||
-	    !json_is_array(vcpus) || json_array_size(vcpus) > VCPUS_MOST)
-		goto wrong;
+	if (json_array_size(vcpus) > VCPUS_MOST)
+		result = -1;
 	json_array_foreach(vcpus, i, item)
 	{
-		if (read_vcpu(item, saved))
-			goto wrong;
+		if (result || read_vcpu(item, saved)) {
+			result = statefile_refuse(path, STATE_VERSION, error);
+			break;
+		}
 	}
-	saved->uri = uri ? strdup(uri) : NULL;
+	if (result)
+		state_free(saved);
+	else
+		saved->uri = uri ? strdup(uri) : NULL;
 	json_decref(root);
-	return 0;
-wrong:
-	snprintf(error, STATE_ERROR_MAX, "%.300s: not a state file of version %d; remove it", path,
-		 STATE_VERSION);
-	json_decref(root);
-	state_free(saved);
-	return -1;
+	return result;
 }
 
 int state_write(const char *path, const char *uri, const struct saved *saved,
 		char error[STATE_ERROR_MAX])
 {
-	json_t *vcpus = json_array(), *root;
-	char *text, uuid[UUID_TEXT_LEN];
-	int result = -1;
+	json_t *vcpus = json_array();
+	char uuid[UUID_TEXT_LEN];
 
 	for (size_t i = 0; i < saved->n; i++) {
 		const struct saved_vcpu *v = &saved->vcpus[i];
@@ -131,16 +124,11 @@ int state_write(const char *path, const char *uri, const struct saved *saved,
 					 "id", (json_int_t)v->id, "vcpu", (json_int_t)v->number,
 					 "affinity", v->affinity));
 	}
-	root = json_pack("{s:i, s:s, s:o}", "version", STATE_VERSION, "uri", uri, "vcpus", vcpus);
-	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	errno = ENOMEM;
-	if (!saved->n)
-		result = unlink(path) && errno != ENOENT ? -1 : 0;
-	else if (text)
-		result = file_replace(path, text, strlen(text));
-	if (result)
-		snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
-	free(text);
-	json_decref(root);
-	return result;
+	if (saved->n)
+		return statefile_write(path, STATE_VERSION, uri, "vcpus", vcpus, error);
+	json_decref(vcpus);
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
+	return -1;
 }

@@ -5,11 +5,10 @@
 #ifndef BALLAST_CPU_STATE_H
 #define BALLAST_CPU_STATE_H
 
+#include "statefile.h"
 #include "uuid.h"
 
 #include <stddef.h>
-
-#define STATE_ERROR_MAX 512
 
 struct saved_vcpu {
 	unsigned char uuid[UUID_LEN];

@@ -52,9 +52,22 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "/nowhere/log" --replay /nowhere/log
 	: >"$BATS_TEST_TMPDIR/empty"
 	refused "no tick" --replay "$BATS_TEST_TMPDIR/empty"
-	echo '{"version":1,"vcpus":[{"uuid":"what"}]}' >"$BATS_TEST_TMPDIR/vcpu_scheduler.state"
-	refused "vcpu_scheduler.state" -c test:///default 2
 	RUNTIME_DIRECTORY=/nowhere/run refused "/nowhere/run" -c test:///default 2
+}
+
+@test "a state file that cannot be used is set aside, and the run starts anew" {
+	local state=$BATS_TEST_TMPDIR/vcpu_scheduler.state text
+	for text in '' '{' '[]' '{"version":1,"vcpus":[{"uuid":"what"}]}' '{"version":9,"vcpus":[]}'; do
+		printf '%s' "$text" >"$state"
+		run --separate-stderr ./vcpu_scheduler -c test:///default --once --dry-run 0.1
+		[ "$status" -eq 0 ]
+		[ "$(cat "$state")" = "$text" ] # who only looks moves nothing
+		run --separate-stderr ./vcpu_scheduler -c test:///default --once 0.1
+		[ "$status" -eq 0 ]
+		[ "${#stderr_lines[@]}" -eq 1 ]
+		[[ "$stderr" == *"$state"*"set aside as $state.set-aside, starting anew" ]]
+		[ "$(cat "$state.set-aside")" = "$text" ]
+	done
 }
 
 @test "--once needs no interval" {
@@ -93,7 +106,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 
 @test "a log that cannot be written is said once" {
 	./vcpu_scheduler -c test:///default --once --json 0.1 >/dev/full 2>"$BATS_TEST_TMPDIR/err"
-	[ "$(cat "$BATS_TEST_TMPDIR/err")" = "vcpu_scheduler: standard output: No space left on device; what was to be said is lost" ]
+	[ "$(cat "$BATS_TEST_TMPDIR/err")" = "vcpu_scheduler: standard output: No space left on device; reports are lost" ]
 }
 
 @test "an unreachable hypervisor is named" {

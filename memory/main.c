@@ -10,6 +10,7 @@
 #include "session.h"
 #include "state.h"
 #include "tick.h"
+#include "trouble.h"
 #include "units.h"
 
 #include <errno.h>
@@ -34,9 +35,9 @@ struct coordinator {
 	size_t nresumes;
 	struct saved saved;		    /* of an earlier life */
 	struct saved written;		    /* what the state file holds now */
-	char state_path[RUN_PATH_MAX + 32]; /* empty: none is kept */
+	char state_path[RUN_PATH_MAX + 64]; /* empty: none is kept */
 	struct report_totals totals;
-	bool metrics_failing, state_failing, sample_failing;
+	struct trouble metrics_trouble, state_trouble, sample_trouble, output_trouble;
 	bool empty; /* no guest runs that is ours to steer */
 };
 
@@ -103,16 +104,14 @@ static void report(struct coordinator *c, size_t failed)
 	}
 	c->totals.ticks++;
 	c->nresumes = 0;
+	trouble_check_output(&c->output_trouble);
 	if (!c->args.metrics)
 		return;
-	if (report_metrics(c->args.metrics, &c->sample, &c->plan, &c->totals, name_of, c->host)) {
-		if (!c->metrics_failing)
-			log_warn("%s: %s; going on without metrics", c->args.metrics,
-				 strerror(errno));
-		c->metrics_failing = true;
-	} else {
-		c->metrics_failing = false;
-	}
+	if (report_metrics(c->args.metrics, &c->sample, &c->plan, &c->totals, name_of, c->host))
+		trouble_begin(&c->metrics_trouble, "%s: %s; going on without metrics",
+			      c->args.metrics, strerror(errno));
+	else
+		trouble_end(&c->metrics_trouble, "%s is written again", c->args.metrics);
 }
 
 /* --- what outlives a run --- */
@@ -170,14 +169,12 @@ static void save(struct coordinator *c)
 		state_free(&now);
 		return;
 	}
-	if (state_write(c->state_path, &now, error)) {
-		if (!c->state_failing)
-			log_warn("%s; going on without a state file", error);
-		c->state_failing = true;
+	if (state_write(c->state_path, c->args.uri, &now, error)) {
+		trouble_begin(&c->state_trouble, "%s; going on without a state file", error);
 		state_free(&now);
 		return;
 	}
-	c->state_failing = false;
+	trouble_end(&c->state_trouble, "%s is written again", c->state_path);
 	state_free(&c->written);
 	c->written = now;
 }
@@ -185,17 +182,19 @@ static void save(struct coordinator *c)
 /* One instance per host; what looks but does not touch may run beside it. */
 static void open_state(struct coordinator *c)
 {
-	char folder[RUN_PATH_MAX], error[RUN_ERROR_MAX];
+	char error[STATE_ERROR_MAX];
 
 	if (c->args.dry_run)
 		return;
-	if (run_folder(folder, error))
-		die(EXIT_FAIL, "%s", error);
-	if (run_lock(folder, PROGRAM, error))
-		die(EXIT_FAIL, "%s", error);
-	snprintf(c->state_path, sizeof(c->state_path), "%s/" PROGRAM ".state", folder);
-	if (state_read(c->state_path, &c->saved, error))
-		log_warn("%s; starting anew", error);
+	statefile_open(PROGRAM, false, c->state_path);
+	if (state_read(c->state_path, &c->saved, error)) {
+		statefile_set_aside(c->state_path, error);
+	} else if (c->saved.uri && strcmp(c->saved.uri, c->args.uri) != 0) {
+		snprintf(error, sizeof(error), "%.200s: of another hypervisor, %.200s",
+			 c->state_path, c->saved.uri);
+		statefile_set_aside(c->state_path, error);
+		state_free(&c->saved);
+	}
 	host_remember(c->host, &c->saved);
 }
 
@@ -253,13 +252,11 @@ static void tick(struct coordinator *c)
 	if (!session_ready(&c->session))
 		return;
 	if (host_sample(c->host, c->session.conn, &c->sample)) {
-		/* A connection that is just going down says so at each tick. */
-		if (!c->sample_failing)
-			log_warn("reading the guests: %s", session_error());
-		c->sample_failing = true;
+		/* A connection that is just going down fails at each tick. */
+		trouble_begin(&c->sample_trouble, "reading the guests: %s", session_error());
 		return;
 	}
-	c->sample_failing = false;
+	trouble_end(&c->sample_trouble, "the guests can be read again");
 	check_sizes(c);
 	if ((c->totals.ticks == 0 && resume(c)) ||
 	    mem_plan(c->state, &c->args.policy, &c->sample, &c->plan) || apply(c)) {

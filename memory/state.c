@@ -2,15 +2,11 @@
 /* The state file. */
 #include "state.h"
 
-#include "runfile.h"
 #include "uuid.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define STATE_VERSION 1
 
@@ -43,50 +39,42 @@ static int read_guest(const json_t *object, struct saved_guest *guest)
 
 int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX])
 {
-	json_error_t where;
 	json_t *root, *guests, *item;
-	int64_t version = 0;
+	const char *uri;
 	size_t i;
+	int result = 0;
 
 	*saved = (struct saved){0};
-	if (access(path, F_OK) && errno == ENOENT)
-		return 0;
-	root = json_load_file(path, 0, &where);
-	if (!root) {
-		snprintf(error, STATE_ERROR_MAX, "%.200s:%d: %s", path, where.line, where.text);
+	if (statefile_read(path, STATE_VERSION, "guests", &root, error))
 		return -1;
-	}
+	if (!root)
+		return 0;
 	guests = json_object_get(root, "guests");
-	if (read_number(root, "version", STATE_VERSION, STATE_VERSION, &version) ||
-	    !json_is_array(guests))
-		goto wrong;
+	uri = json_string_value(json_object_get(root, "uri"));
 	saved->guests = calloc(json_array_size(guests) + 1, sizeof(*saved->guests));
-	if (!saved->guests)
-		goto wrong;
 	json_array_foreach(guests, i, item)
 	{
-		if (read_guest(item, &saved->guests[saved->n++]))
-			goto wrong;
+		if (!saved->guests || read_guest(item, &saved->guests[saved->n++])) {
+			result = statefile_refuse(path, STATE_VERSION, error);
+			break;
+		}
 	}
+	if (result)
+		state_free(saved);
+	else
+		saved->uri = uri ? strdup(uri) : NULL;
 	json_decref(root);
-	return 0;
-wrong:
-	snprintf(error, STATE_ERROR_MAX, "%.300s: not a state file of version %d", path,
-		 STATE_VERSION);
-	json_decref(root);
-	state_free(saved);
-	return -1;
+	return result;
 }
 
-int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX])
+int state_write(const char *path, const char *uri, const struct saved *saved,
+		char error[STATE_ERROR_MAX])
 {
-	json_t *guests = json_array(), *root;
-	char *text;
-	int result = -1;
+	json_t *guests = json_array();
+	char uuid[UUID_TEXT_LEN];
 
 	for (size_t i = 0; i < saved->n; i++) {
 		const struct saved_guest *g = &saved->guests[i];
-		char uuid[UUID_TEXT_LEN];
 
 		json_array_append_new(guests,
 				      json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "uuid",
@@ -96,16 +84,7 @@ int state_write(const char *path, const struct saved *saved, char error[STATE_ER
 						"original_kib", (json_int_t)g->original_kib,
 						"period_s", (json_int_t)g->period_s));
 	}
-	root = json_pack("{s:i, s:o}", "version", STATE_VERSION, "guests", guests);
-	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	errno = ENOMEM;
-	if (text)
-		result = file_replace(path, text, strlen(text));
-	if (result)
-		snprintf(error, STATE_ERROR_MAX, "%.300s: %s", path, strerror(errno));
-	free(text);
-	json_decref(root);
-	return result;
+	return statefile_write(path, STATE_VERSION, uri, "guests", guests, error);
 }
 
 const struct saved_guest *state_find(const struct saved *saved, const unsigned char *uuid,
@@ -121,5 +100,6 @@ const struct saved_guest *state_find(const struct saved *saved, const unsigned c
 void state_free(struct saved *saved)
 {
 	free(saved->guests);
+	free(saved->uri);
 	*saved = (struct saved){0};
 }

@@ -5,8 +5,7 @@
 #define BALLAST_MEMORY_STATE_H
 
 #include "plan.h"
-
-#define STATE_ERROR_MAX 512
+#include "statefile.h"
 
 struct saved_guest {
 	unsigned char uuid[MEM_UUID_LEN];
@@ -18,6 +17,7 @@ struct saved_guest {
 };
 
 struct saved {
+	char *uri; /* of the hypervisor, as it was asked for; NULL where the file does not say */
 	size_t n;
 	struct saved_guest *guests;
 };
@@ -27,7 +27,8 @@ struct saved {
 int state_read(const char *path, struct saved *saved, char error[STATE_ERROR_MAX]);
 
 /* Replaces the file as a whole. 0, −1 with one line in error. */
-int state_write(const char *path, const struct saved *saved, char error[STATE_ERROR_MAX]);
+int state_write(const char *path, const char *uri, const struct saved *saved,
+		char error[STATE_ERROR_MAX]);
 
 /* That guest in that life, or NULL. */
 const struct saved_guest *state_find(const struct saved *saved, const unsigned char *uuid,

@@ -113,13 +113,22 @@ host_with() {
 	[ ! -e "$BATS_TEST_TMPDIR/memory_coordinator.state" ]
 }
 
-@test "a corrupt state file is named and left" {
-	for text in '' '{' '[]' '{"version":1,"guests":[{}]}' '{"version":9,"guests":[]}'; do
-		printf '%s' "$text" >"$BATS_TEST_TMPDIR/memory_coordinator.state"
+@test "a state file that cannot be used is set aside, and the run starts anew" {
+	local state=$BATS_TEST_TMPDIR/memory_coordinator.state text
+	for text in '' '{' '[]' '{"version":1,"guests":[{}]}' '{"version":9,"guests":[]}' \
+		'{"version":1,"uri":"qemu:///system","guests":[]}'; do
+		printf '%s' "$text" >"$state"
 		run --separate-stderr ./memory_coordinator -c test:///default --once 1
 		[ "$status" -eq 0 ]
-		[[ "$stderr" == *"memory_coordinator.state"*"starting anew" ]]
+		[ "${#stderr_lines[@]}" -eq 1 ]
+		[[ "$stderr" == *"$state"*"set aside as $state.set-aside, starting anew" ]]
+		[ "$(cat "$state.set-aside")" = "$text" ]
 	done
+}
+
+@test "a log that cannot be written is told once" {
+	./memory_coordinator -c test:///default --once --json 0.1 >/dev/full 2>"$BATS_TEST_TMPDIR/err"
+	[ "$(cat "$BATS_TEST_TMPDIR/err")" = "memory_coordinator: standard output: No space left on device; reports are lost" ]
 }
 
 @test "metrics that cannot be written and logs that are none are refused in one line" {

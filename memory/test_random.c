@@ -425,7 +425,7 @@ static void damaged_state_files_are_refused_or_read(void **unused)
 	size_t len;
 
 	(void)unused;
-	assert_int_equal(state_write(path, &saved, error), 0);
+	assert_int_equal(state_write(path, "qemu:///system", &saved, error), 0);
 	assert_int_equal(state_read(path, &read, error), 0);
 	assert_int_equal(read.n, 2);
 	assert_memory_equal(read.guests, guests, sizeof(guests));
