@@ -2,6 +2,7 @@
 /* Reads and checks scenario files, with inih. */
 #include "scenario_parse.h"
 
+#include "text.h"
 #include "timeline.h"
 #include "units.h"
 
@@ -71,7 +72,10 @@ static int read_text(char **out, const char *value)
 {
 	free(*out);
 	*out = strdup(value);
-	return *out ? 0 : -1;
+	if (!*out)
+		return -1;
+	text_clean(*out, strlen(*out));
+	return 0;
 }
 
 static int read_duration(const char *value, double min_s, double max_s, double *out_s)
@@ -390,6 +394,7 @@ static void set_name(struct scenario *s)
 	if (len > strlen(SUFFIX) && !strcmp(base + len - strlen(SUFFIX), SUFFIX))
 		len -= strlen(SUFFIX);
 	snprintf(s->name, sizeof(s->name), "%.*s", (int)len, base);
+	text_clean(s->name, strlen(s->name));
 }
 
 int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Quantities and the ticker: a row per form, a row per way of getting it wrong. */
+#include "text.h"
 #include "tick.h"
 #include "units.h"
 
@@ -10,6 +11,41 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+/* Well-formed text stays, each other byte is a question mark. */
+static void test_text(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{"plain\tand\n", "plain\tand\n"},
+		{"\xc3\xbc\xc3\x9f \xe2\x80\xa6 \xf0\x9f\x98\x80",
+		 "\xc3\xbc\xc3\x9f \xe2\x80\xa6 \xf0\x9f\x98\x80"},
+		{"Latin-1: gr\xfc\xdf", "Latin-1: gr??"},
+		{"cut \xe2\x80", "cut ??"},
+		{"cut \xc3", "cut ?"},
+		{"alone \x80", "alone ?"},
+		{"too long \xc0\xaf \xe0\x80\xaf", "too long ?? ???"},
+		{"half a pair \xed\xa0\x80", "half a pair ???"},
+		{"beyond \xf4\x90\x80\x80", "beyond ????"},
+		{"bell \a escape \x1b[0m delete \x7f", "bell ? escape ?[0m delete ?"},
+	};
+	char nul[] = "a\0b";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[64];
+		json_t *json = text_json(rows[i].from);
+
+		snprintf(text, sizeof(text), "%s", rows[i].from);
+		text_clean(text, strlen(text));
+		assert_string_equal(text, rows[i].to);
+		assert_string_equal(json_string_value(json), rows[i].to);
+		json_decref(json);
+	}
+	text_clean(nul, 3);
+	assert_string_equal(nul, "a?b");
+}
 
 static void test_numbers(void **state)
 {
@@ -146,10 +182,15 @@ static void test_ticker_keeps_its_phase(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_seconds), cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_rates),	cmocka_unit_test(test_percents),
-		cmocka_unit_test(test_cpumaps), cmocka_unit_test(test_ticker_keeps_its_phase),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_percents),
+		cmocka_unit_test(test_cpumaps),
+		cmocka_unit_test(test_ticker_keeps_its_phase),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

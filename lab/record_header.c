@@ -4,6 +4,7 @@
 
 #include "labguest.h"
 #include "log.h"
+#include "text.h"
 
 #include <libvirt/virterror.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ json_t *record_header(struct recorder *r, char *const *program)
 	for (size_t i = 0; i < r->npcpus; i++)
 		json_array_append_new(pcpus, json_integer(r->pcpus[i]));
 	for (; *program; program++)
-		json_array_append_new(argv, json_string(*program));
+		json_array_append_new(argv, text_json(*program));
 	uname(&host);
 	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	/* What of these is not known is 0; nothing is judged by them. */

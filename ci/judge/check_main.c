@@ -2,6 +2,7 @@
 /* check_cpu and check_memory: a scenario and a trace in, a verdict out. */
 #include "check.h"
 #include "log.h"
+#include "text.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -28,10 +29,10 @@ static json_t *verdict_header(const struct scenario *s, const struct trace *trac
 {
 	static const char *const copied[] = {"world",	"seed", "started",
 					     "program", "host", "versions"};
-	json_t *header = json_pack("{si ss ss ss ss sf}", "version", VERDICT_VERSION, "scenario",
+	json_t *header = json_pack("{si ss ss ss so sf}", "version", VERDICT_VERSION, "scenario",
 				   s->name, "title", s->title ? s->title : "", "kind",
-				   s->kind == SCENARIO_CPU ? "cpu" : "memory", "trace", path,
-				   "length_s", s->length_s);
+				   s->kind == SCENARIO_CPU ? "cpu" : "memory", "trace",
+				   text_json(path), "length_s", s->length_s);
 
 	for (size_t i = 0; i < sizeof(copied) / sizeof(*copied); i++) {
 		json_t *value = json_object_get(trace->header, copied[i]);

@@ -64,6 +64,17 @@ one_line() {
 	[[ $output == *cpu-balanced*cpu-idle* ]]
 }
 
+@test "a title, a path and a name that are no text cost nothing" {
+	local odd=$BATS_TEST_TMPDIR/gr$'\xfc\xdf'.scenario
+	sed $'s/^title = .*/title = gr\xfc\xdf/' "$balanced" >"$odd"
+	"$ci/build/fake" "$odd" "$trace"$'\xff' nothing
+	run "$ci/build/check_cpu" "$odd" "$trace"$'\xff'
+	[ "$status" -eq 0 ]
+	grep -qF '"scenario": "gr??"' <<<"$output"
+	grep -qF '"title": "gr??"' <<<"$output"
+	grep -qF 'trace?"' <<<"$output"
+}
+
 @test "a truncated trace" {
 	fake nothing
 	head -c -20 "$trace" >"$trace.cut"

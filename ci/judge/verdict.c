@@ -3,6 +3,7 @@
 #include "verdict.h"
 
 #include "log.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -34,8 +35,8 @@ static void set_number(json_t *object, const char *key, double value)
 void verdict_add(struct verdict *v, const struct finding *f)
 {
 	json_t *object =
-		json_pack("{ss ss ss ss}", "name", f->name, "result", result_name(f->result),
-			  "asked", f->asked, "measured", f->measured);
+		json_pack("{ss ss so so}", "name", f->name, "result", result_name(f->result),
+			  "asked", text_json(f->asked), "measured", text_json(f->measured));
 
 	set_number(object, "value", f->value);
 	set_number(object, "limit", f->limit);
@@ -85,7 +86,7 @@ json_t *verdict_document(const struct verdict *v, json_t *header)
 {
 	json_object_set_new(header, "result", json_string(result_name(v->result)));
 	if (v->reason[0])
-		json_object_set_new(header, "reason", json_string(v->reason));
+		json_object_set_new(header, "reason", text_json(v->reason));
 	json_object_set(header, "expectations", v->expectations);
 	json_object_set(header, "figures", v->figures);
 	return header;

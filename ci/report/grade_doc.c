@@ -2,7 +2,9 @@
 /* Puts a grade together: verdicts in, points out. */
 #include "grade_doc.h"
 
+#include "text.h"
 #include "judge/verdict.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +29,7 @@ double doc_number(const json_t *object, const char *key)
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
-	json_t *value = json_string(text);
-
-	/* What compilers and programs print need not be UTF-8. */
-	json_object_set_new(object, key, value ? value : json_string("(not UTF-8)"));
+	json_object_set_new(object, key, text_json(text));
 }
 
 /* The beginning of a file, or with tail its last line that is not empty; "" if it cannot be read.
@@ -53,6 +52,7 @@ static void read_some(const char *path, bool tail, char *buf, size_t len)
 	} else {
 		n = fread(buf, 1, len - 1, file);
 		buf[n] = '\0';
+		text_clean(buf, n);
 	}
 	fclose(file);
 }

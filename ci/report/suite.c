@@ -3,6 +3,7 @@
 #include "suite.h"
 
 #include "inifile.h"
+#include "text.h"
 #include "units.h"
 
 #include <errno.h>
@@ -88,6 +89,8 @@ static int set_text(char **out, const char *value)
 {
 	free(*out);
 	*out = strdup(value);
+	if (*out)
+		text_clean(*out, strlen(*out));
 	return *out != NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "world/play.h"
 #include "program.h"
 #include "preload/shared.h"
+#include "text.h"
 #include "units.h"
 
 #include <errno.h>
@@ -192,8 +193,8 @@ static void describe_program(struct run *r)
 	char *text;
 
 	for (char **argument = r->program; *argument; argument++) {
-		if (json_array_append_new(arguments, json_string(*argument)))
-			die(EXIT_USAGE, "an argument of %s is not UTF-8", r->program[0]);
+		if (json_array_append_new(arguments, text_json(*argument)))
+			die(EXIT_LAB, "out of memory");
 	}
 	text = json_dumps(arguments, JSON_COMPACT);
 	if (!text || strlen(text) >= sizeof(r->shared->program))
