@@ -3,6 +3,7 @@
 #include "trace.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -42,13 +43,19 @@ static void write_text(const char *text)
 static struct trace_sample some_sample(double t_s)
 {
 	static struct trace_pcpu pcpus[] = {{0, 99.5, 97.25}, {3, 0.001, -1}};
-	static char two[] = "0-1,3", name[] = "vm \"1\"";
+	static const char two[] = "0-1,3", name[] = "vm \"1\"";
 	static struct trace_vcpu vcpus[] = {{50.125, 12.5, 3, two}, {0, -1, -1, NULL}};
 	static struct trace_guest guests[] = {
 		{name, 2, vcpus, {524288, 100, 200, 300, 400, 0, 0, 7, 1.5}}};
 
 	return (struct trace_sample){t_s,      1.002,	2,	 pcpus, 1,   guests,
 				     16000000, 8000000, 9000000, 0.25,	4096};
+}
+
+static void write_event(struct trace_writer *w, double t_s, struct trace_event event)
+{
+	event.t_s = t_s;
+	assert_int_equal(trace_write_event(w, &event), 0);
 }
 
 static void test_round_trip(void **state)
@@ -63,9 +70,12 @@ static void test_round_trip(void **state)
 	assert_int_equal(trace_create(&w, path), 0);
 	assert_int_equal(trace_write_header(&w, json_pack("{s:s}", "world", "sim")), 0);
 	assert_int_equal(trace_write_sample(&w, &sample), 0);
-	assert_int_equal(trace_write_event(&w, 1.5, "pin", json_pack("{s:s}", "guest", "vm1")), 0);
+	write_event(&w, 1.5,
+		    (struct trace_event){.kind = TRACE_PIN,
+					 .guest = "vm1",
+					 .pin = {3, "0-1", TRACE_BY_SCENARIO}});
 	assert_int_equal(trace_write_sample(&w, &earlier), 0);
-	assert_int_equal(trace_write_event(&w, 0.5, "end", NULL), 0);
+	write_event(&w, 0.5, (struct trace_event){.kind = TRACE_END});
 	assert_int_equal(trace_close(&w), 0);
 
 	if (trace_read(&trace, path, error))
@@ -75,7 +85,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(trace.nevents, 2);
 	assert_true(trace.samples[0].t_s == 1 && trace.samples[1].t_s == 2.001);
 	assert_true(trace.samples[1].elapsed_s == 1.002);
-	assert_string_equal(trace.events[0].event, "end");
+	assert_int_equal(trace.events[0].kind, TRACE_END);
+	assert_string_equal(trace.events[1].guest, "vm1");
+	assert_int_equal(trace.events[1].pin.vcpu, 3);
+	assert_int_equal(trace.events[1].pin.by, TRACE_BY_SCENARIO);
 	assert_true(trace.samples[1].pcpus[0].usage_pct == 99.5 &&
 		    trace.samples[1].pcpus[1].guests_pct == -1);
 	guest = trace_find_guest(&trace.samples[1], "vm \"1\"");
@@ -123,14 +136,17 @@ static void test_truncated(void **state)
 	struct trace trace;
 
 	(void)state;
-	write_text("{\"type\":\"header\",\"version\":1}\n"
-		   "{\"type\":\"event\",\"t_s\":1,\"event\":\"x\"}\n{\"type\":\"event\",\"t_s\":2,"
-		   "\"ev");
+	write_text(
+		"{\"type\":\"header\",\"version\":1}\n"
+		"{\"type\":\"event\",\"t_s\":1,\"event\":\"end\"}\n{\"type\":\"event\",\"t_s\":2,"
+		"\"ev");
 	assert_int_equal(trace_read(&trace, path, error), 0);
 	assert_true(trace.truncated);
 	assert_int_equal(trace.nevents, 1);
 	trace_free(&trace);
 }
+
+#define EVENT(rest) "{\"type\":\"header\",\"version\":1}\n{\"type\":\"event\"" rest "}\n"
 
 static void test_bad_files(void **state)
 {
@@ -139,20 +155,33 @@ static void test_bad_files(void **state)
 	} rows[] = {
 		{"", "has no header"},
 		{"hello\n", ":1: not JSON"},
-		{"{\"type\":\"event\",\"t_s\":1,\"event\":\"x\"}\n", ":1: not a trace"},
+		{"{\"type\":\"event\",\"t_s\":1,\"event\":\"end\"}\n", ":1: not a trace"},
 		{"{\"type\":\"header\",\"version\":9}\n", ":1: trace version 9"},
 		{"{\"type\":\"header\",\"version\":1}\n{}\n", ":2: the line has no type"},
 		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"song\"}\n",
 		 ":2: unknown type \"song\""},
 		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"sample\"}\n",
 		 ":2: the sample lacks"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"event\"}\n",
-		 ":2: the event lacks"},
+		{EVENT(""), ":2: the event lacks"},
+		{EVENT(",\"t_s\":1,\"event\":\"song\""), ":2: unknown event \"song\""},
+		{EVENT(",\"t_s\":1,\"event\":\"balloon\",\"guest\":\"a\""),
+		 ":2: the event balloon lacks actual_kib"},
+		{EVENT(",\"t_s\":1,\"event\":\"balloon\",\"guest\":\"a\",\"actual_kib\":\"1\""),
+		 ":2: the event balloon: actual_kib is of the wrong type"},
+		{EVENT(",\"t_s\":1,\"event\":\"guest\",\"guest\":\"a\",\"state\":\"asleep\""),
+		 ":2: the event guest: state is of the wrong type"},
+		{EVENT(",\"t_s\":1,\"event\":\"end\",\"actual\":1"),
+		 ":2: the event end has no field \"actual\""},
+		{EVENT(",\"t_s\":1,\"event\":\"program_exit\",\"asked\":true"),
+		 ":2: the event program_exit should have one of status and signal"},
 		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"header\",\"version\":1}\n",
 		 ":2: a second header"},
 		{"{\"type\":\"header\",\"version\":1}\n"
 		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"guests\":[{}]}\n",
 		 ":2: a guest"},
+		{"{\"type\":\"header\",\"version\":1}\n"
+		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"pcpus\":[{\"usage\":1}]}\n",
+		 ":2: a pCPU has no field \"usage\""},
 	};
 
 	(void)state;
@@ -211,7 +240,9 @@ static void test_many_writers(void **state)
 		if (trace_append(&w, path))
 			_exit(1);
 		for (int j = 0; j < lines; j++)
-			trace_write_event(&w, j, "x", json_pack("{s:i}", "writer", i));
+			trace_write_event(&w, &(struct trace_event){.t_s = j,
+								    .kind = TRACE_PROGRAM_START,
+								    .program_start = {i}});
 		_exit(0);
 	}
 	for (int i = 0; i < writers; i++) {
@@ -225,14 +256,188 @@ static void test_many_writers(void **state)
 	trace_free(&trace);
 }
 
-int main(void)
+/* Every field of every kind: what is known comes back, what is not stays unknown. */
+static void test_fields(void **state)
+{
+	static const char *const text = "caf\303\251 \"1\"";
+	char error[TRACE_ERROR_MAX];
+	struct trace_event written[TRACE_EVENT_KINDS];
+	struct trace_writer w;
+	struct trace trace;
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(trace_create(&w, path), 0);
+	assert_int_equal(trace_write_header(&w, NULL), 0);
+	for (unsigned int kind = 0; kind < TRACE_EVENT_KINDS; kind++) {
+		const struct trace_field *fields = trace_kinds[kind].fields;
+		bool either = false;
+
+		written[kind] = trace_event((enum trace_event_kind)kind, NULL);
+		written[kind].t_s = kind;
+		for (const struct trace_field *f = fields; f->name; f++) {
+			void *member = (char *)&written[kind] + f->offset;
+			int64_t number = f - fields + 7;
+
+			if (f->need == TRACE_EITHER && either)
+				continue;
+			either = either || f->need == TRACE_EITHER;
+			if (f->type == TRACE_TEXT)
+				*(const char **)member = text;
+			else if (f->type == TRACE_INTEGER)
+				*(int64_t *)member = number;
+			else if (f->type == TRACE_NUMBER)
+				*(double *)member = (double)number + 0.5;
+			else if (f->type == TRACE_FLAG || f->type == TRACE_WORD)
+				*(int *)member = 1;
+		}
+		assert_int_equal(trace_write_event(&w, &written[kind]), 0);
+	}
+	trace_close(&w);
+	if (trace_read(&trace, path, error))
+		fail_msg("%s", error);
+	assert_int_equal(trace.nevents, TRACE_EVENT_KINDS - 1); /* output is not kept */
+	for (unsigned int kind = 0; kind < TRACE_EVENT_KINDS; kind++) {
+		const struct trace_event *read = &trace.events[at];
+
+		if (kind == TRACE_PROGRAM_OUTPUT)
+			continue;
+		at++;
+		assert_int_equal(read->kind, kind);
+		for (const struct trace_field *f = trace_kinds[kind].fields; f->name; f++) {
+			const void *a = (const char *)&written[kind] + f->offset;
+			const void *b = (const char *)read + f->offset;
+
+			if (f->type == TRACE_TEXT)
+				assert_string_equal(*(const char *const *)b, text);
+			else if (f->type == TRACE_INTEGER || f->type == TRACE_NUMBER)
+				assert_memory_equal(a, b, 8);
+			else if (f->type != TRACE_JSON)
+				assert_memory_equal(a, b, sizeof(int));
+		}
+	}
+	trace_free(&trace);
+}
+
+/* An event that lacks what its kind must have is never written. */
+static void test_refused(void **state)
+{
+	struct trace_writer w;
+
+	(void)state;
+	assert_int_equal(trace_create(&w, path), 0);
+	for (unsigned int kind = 0; kind < TRACE_EVENT_KINDS; kind++) {
+		struct trace_event event = trace_event((enum trace_event_kind)kind, NULL);
+
+		errno = 0;
+		assert_int_equal(trace_write_event(&w, &event), kind == TRACE_END ? 0 : -1);
+		assert_int_equal(errno, kind == TRACE_END ? 0 : EINVAL);
+	}
+	trace_close(&w);
+}
+
+/* Whatever a program prints is a line of a trace that can be read. */
+static void test_output(void **state)
+{
+	static const char line[] = "a\0b\377\"\n\033";
+	char error[TRACE_ERROR_MAX], text[256];
+	struct trace_writer w;
+	struct trace trace;
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(trace_create(&w, path), 0);
+	assert_int_equal(trace_write_header(&w, NULL), 0);
+	assert_int_equal(trace_write_output(&w, 1, TRACE_STDERR, line, sizeof(line) - 1), 0);
+	trace_close(&w);
+	assert_int_equal(trace_read(&trace, path, error), 0);
+	trace_free(&trace);
+	file = fopen(path, "re");
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	assert_string_equal(text, "{\"type\":\"event\",\"t_s\":1,\"event\":\"program_output\","
+				  "\"stream\":\"stderr\",\"line\":\"a?b?\\\"\\n\\u001B\"}\n");
+}
+
+/* --- trace(5) --- */
+
+static const char *const type_names[] = {
+	[TRACE_TEXT] = "text",	   [TRACE_WORD] = "a word", [TRACE_INTEGER] = "integer",
+	[TRACE_NUMBER] = "number", [TRACE_FLAG] = "flag",   [TRACE_JSON] = "any JSON",
+};
+
+static void put_words(FILE *out, const struct trace_field *f)
+{
+	const char *before = " (";
+
+	for (int i = 1; f->type == TRACE_WORD && f->words[i]; i++) {
+		fprintf(out, "%s%s", before, f->words[i]);
+		before = ", ";
+	}
+	fputs(f->type == TRACE_WORD ? ")" : "", out);
+}
+
+/* The part of trace(5) that lists the events, in mdoc. */
+static void put_events(FILE *out)
+{
+	fputs(".Bl -tag -width Ds\n", out);
+	for (unsigned int kind = 0; kind < TRACE_EVENT_KINDS; kind++) {
+		const struct trace_kind *k = &trace_kinds[kind];
+
+		fprintf(out, ".It Cm %s\n%c%s.\n", k->name, toupper(k->meaning[0]), k->meaning + 1);
+		if (!k->fields->name)
+			continue;
+		fputs(".Bl -tag -width available_kib -compact\n", out);
+		for (const struct trace_field *f = k->fields; f->name; f++) {
+			fprintf(out, ".It Cm %s\n", f->name);
+			fprintf(out, "%s%s", type_names[f->type],
+				f->need == TRACE_OPTIONAL ? ", where known"
+				: f->need == TRACE_EITHER ? ", or the other"
+							  : "");
+			put_words(out, f);
+			fprintf(out, "%s%s\n", f->meaning ? ": " : "",
+				f->meaning ? f->meaning : "");
+		}
+		fputs(".El\n", out);
+	}
+	fputs(".El\n", out);
+}
+
+/* The manual has the table's kinds, fields, types and words, to the letter. */
+static void test_manual(void **state)
+{
+	char *manual = NULL, *list = NULL;
+	size_t len = 0, size = 0;
+	FILE *file = fopen("trace.5", "re"), *out = open_memstream(&list, &len);
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(getdelim(&manual, &size, '\0', file) > 0);
+	fclose(file);
+	put_events(out);
+	fclose(out);
+	if (!strstr(manual, list))
+		fail_msg("trace.5 lacks what build/test_trace --manual prints");
+	free(manual);
+	free(list);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_garbage),	     cmocka_unit_test(test_endless_line),
-		cmocka_unit_test(test_many_writers),
+		cmocka_unit_test(test_many_writers), cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_output),
+		cmocka_unit_test(test_manual),
 	};
+
+	if (argc == 2 && !strcmp(argv[1], "--manual")) {
+		put_events(stdout);
+		return 0;
+	}
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
 }

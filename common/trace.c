@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes traces. Samples are formatted by hand: a run of 1,000 guests writes a million of them. */
+/* Writes traces, formatted by hand: a run of 1,000 guests has a million figures. */
 #include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,19 +89,50 @@ static int put_decimal(struct trace_writer *w, double value)
 	return put(w, fraction);
 }
 
-static int put_string(struct trace_writer *w, const char *text)
+/* Bytes that are not UTF-8 become question marks: JSON has nothing else. */
+static json_t *string_of(const char *text)
 {
 	json_t *string = json_string(text);
-	char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-	int status = put(w, quoted ? quoted : "\"\"");
+	char *copy;
 
+	if (string)
+		return string;
+	copy = strdup(text);
+	for (char *c = copy; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	string = copy ? json_string(copy) : NULL;
+	free(copy);
+	return string;
+}
+
+/* Names and CPU lists, most of what is written, need no care. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text >= 0x7f || *text == '"' ||
+		    *text == '\\')
+			return false;
+	return true;
+}
+
+static int put_string(struct trace_writer *w, const char *text)
+{
+	json_t *string;
+	char *quoted;
+	int status;
+
+	if (is_plain(text))
+		return put(w, "\"") || put(w, text) || put(w, "\"") ? -1 : 0;
+	string = string_of(text);
+	quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+	status = quoted ? put(w, quoted) : -1;
 	free(quoted);
 	json_decref(string);
 	return status;
 }
 
-/* `,"key":value`; where nothing stands before it, without the comma. Negative figures are unknown
- * and left out. */
+/* `,"key":`; where nothing stands before it, without the comma. */
 static int put_key(struct trace_writer *w, const char *key)
 {
 	char before = w->len ? w->line[w->len - 1] : '{';
@@ -112,70 +142,116 @@ static int put_key(struct trace_writer *w, const char *key)
 	return put(w, "\"") || put(w, key) || put(w, "\":") ? -1 : 0;
 }
 
-static int put_known(struct trace_writer *w, const char *key, double value)
+/* --- fields --- */
+
+static int put_json(struct trace_writer *w, const json_t *value)
 {
-	return value < 0 ? 0 : put_key(w, key) || put_decimal(w, value) ? -1 : 0;
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+	int status = text ? put(w, text) : -1;
+
+	free(text);
+	return status;
 }
 
-static int put_known_integer(struct trace_writer *w, const char *key, int64_t value)
+/* Whether the field is told. */
+static bool is_known(const struct trace_field *f, const void *member)
 {
-	return value < 0 ? 0 : put_key(w, key) || put_integer(w, value) ? -1 : 0;
+	switch (f->type) {
+	case TRACE_TEXT:
+		return *(const char *const *)member;
+	case TRACE_WORD:
+		return *(const int *)member > 0;
+	case TRACE_INTEGER:
+		return *(const int64_t *)member >= 0;
+	case TRACE_ID:
+	case TRACE_FLAG:
+		return *(const int *)member >= 0;
+	case TRACE_NUMBER:
+		return isfinite(*(const double *)member);
+	case TRACE_FIGURE:
+		return *(const double *)member >= 0;
+	case TRACE_JSON:
+		break;
+	}
+	return *(const json_t *const *)member;
 }
 
-/* --- samples --- */
-
-static int put_pcpu(struct trace_writer *w, const struct trace_pcpu *pcpu)
+static int put_member(struct trace_writer *w, const struct trace_field *f, const void *member)
 {
-	return put(w, "{") || put_known_integer(w, "id", pcpu->id) ||
-			       put_known(w, "usage_pct", pcpu->usage_pct) ||
-			       put_known(w, "guests_pct", pcpu->guests_pct) || put(w, "}")
-		       ? -1
-		       : 0;
+	switch (f->type) {
+	case TRACE_TEXT:
+		return put_string(w, *(const char *const *)member);
+	case TRACE_WORD:
+		return put_string(w, f->words[*(const int *)member]);
+	case TRACE_INTEGER:
+		return put_integer(w, *(const int64_t *)member);
+	case TRACE_ID:
+		return put_integer(w, *(const int *)member);
+	case TRACE_NUMBER:
+	case TRACE_FIGURE:
+		return put_decimal(w, *(const double *)member);
+	case TRACE_FLAG:
+		return put(w, *(const int *)member ? "true" : "false");
+	case TRACE_JSON:
+		break;
+	}
+	return put_json(w, *(const json_t *const *)member);
 }
 
-static int put_vcpu(struct trace_writer *w, const struct trace_vcpu *vcpu)
+/* The fields that are known. −1 with EINVAL where one that must be is not. */
+static int put_fields(struct trace_writer *w, const struct trace_field *fields, const void *base)
 {
-	if (put(w, "{") || put_known(w, "usage_pct", vcpu->usage_pct) ||
-	    put_known(w, "delay_pct", vcpu->delay_pct) || put_known_integer(w, "pcpu", vcpu->pcpu))
+	int either = 0, told = 0;
+
+	for (const struct trace_field *f = fields; f->name; f++) {
+		const void *member = (const char *)base + f->offset;
+		bool known = is_known(f, member);
+
+		either += f->need == TRACE_EITHER;
+		told += f->need == TRACE_EITHER && known;
+		if (!known && f->need == TRACE_REQUIRED) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (known && (put_key(w, f->name) || put_member(w, f, member)))
+			return -1;
+	}
+	if (either && told != 1) {
+		errno = EINVAL;
 		return -1;
-	if (vcpu->affinity && (put_key(w, "affinity") || put_string(w, vcpu->affinity)))
-		return -1;
-	return put(w, "}");
+	}
+	return 0;
 }
 
-static int put_memory(struct trace_writer *w, const struct trace_memory *m)
+/* `{…}` */
+static int put_object(struct trace_writer *w, const struct trace_field *fields, const void *base)
 {
-	return put(w, "{") || put_known_integer(w, "actual_kib", m->actual_kib) ||
-			       put_known_integer(w, "unused_kib", m->unused_kib) ||
-			       put_known_integer(w, "usable_kib", m->usable_kib) ||
-			       put_known_integer(w, "available_kib", m->available_kib) ||
-			       put_known_integer(w, "rss_kib", m->rss_kib) ||
-			       put_known_integer(w, "swap_in_kib", m->swap_in_kib) ||
-			       put_known_integer(w, "swap_out_kib", m->swap_out_kib) ||
-			       put_known_integer(w, "major_faults", m->major_faults) ||
-			       put_known(w, "age_s", m->age_s) || put(w, "}")
-		       ? -1
-		       : 0;
+	return put(w, "{") || put_fields(w, fields, base) || put(w, "}") ? -1 : 0;
 }
+
+/* --- lines --- */
 
 static int put_guest(struct trace_writer *w, const struct trace_guest *guest)
 {
 	if (put(w, "{\"name\":") || put_string(w, guest->name) || put(w, ",\"vcpus\":["))
 		return -1;
 	for (size_t i = 0; i < guest->nvcpus; i++) {
-		if ((i && put(w, ",")) || put_vcpu(w, &guest->vcpus[i]))
+		if ((i && put(w, ",")) || put_object(w, trace_vcpu_fields, &guest->vcpus[i]))
 			return -1;
 	}
-	return put(w, "],\"memory\":") || put_memory(w, &guest->memory) || put(w, "}") ? -1 : 0;
+	return put(w, "],\"memory\":") || put_object(w, trace_memory_fields, &guest->memory) ||
+			       put(w, "}")
+		       ? -1
+		       : 0;
 }
 
 static int put_sample(struct trace_writer *w, const struct trace_sample *s)
 {
 	if (put(w, "{\"type\":\"sample\"") || put_key(w, "t_s") || put_decimal(w, s->t_s) ||
-	    put_known(w, "elapsed_s", s->elapsed_s) || put(w, ",\"pcpus\":["))
+	    put_key(w, "elapsed_s") || put_decimal(w, s->elapsed_s) || put(w, ",\"pcpus\":["))
 		return -1;
 	for (size_t i = 0; i < s->npcpus; i++) {
-		if ((i && put(w, ",")) || put_pcpu(w, &s->pcpus[i]))
+		if ((i && put(w, ",")) || put_object(w, trace_pcpu_fields, &s->pcpus[i]))
 			return -1;
 	}
 	if (put(w, "],\"guests\":["))
@@ -184,15 +260,23 @@ static int put_sample(struct trace_writer *w, const struct trace_sample *s)
 		if ((i && put(w, ",")) || put_guest(w, &s->guests[i]))
 			return -1;
 	}
-	if (put(w, "],\"host\":{") || put_known_integer(w, "total_kib", s->host_total_kib) ||
-	    put_known_integer(w, "free_kib", s->host_free_kib) ||
-	    put_known_integer(w, "available_kib", s->host_available_kib) || put(w, "}"))
+	if (put(w, "],\"host\":") || put_object(w, trace_host_fields, s))
 		return -1;
 	if (s->program_cpu_pct >= 0 &&
-	    (put(w, ",\"program\":{") || put_known(w, "cpu_pct", s->program_cpu_pct) ||
-	     put_known_integer(w, "rss_kib", s->program_rss_kib) || put(w, "}")))
+	    (put(w, ",\"program\":") || put_object(w, trace_program_fields, s)))
 		return -1;
 	return put(w, "}");
+}
+
+static int put_event(struct trace_writer *w, const struct trace_event *event)
+{
+	const struct trace_kind *kind = &trace_kinds[event->kind];
+
+	return put(w, "{\"type\":\"event\",\"t_s\":") || put_decimal(w, event->t_s) ||
+			       put_key(w, "event") || put_string(w, kind->name) ||
+			       put_fields(w, kind->fields, event) || put(w, "}")
+		       ? -1
+		       : 0;
 }
 
 /* --- files --- */
@@ -244,20 +328,13 @@ static int write_json(struct trace_writer *w, json_t *object)
 	return status;
 }
 
-/* The keys every line begins with, then those of data; takes over the reference. */
-static json_t *with_data(json_t *line, json_t *data)
-{
-	if (data && line)
-		json_object_update_missing(line, data);
-	json_decref(data);
-	return line;
-}
-
 int trace_write_header(struct trace_writer *w, json_t *header)
 {
-	json_t *line = with_data(
-		json_pack("{s:s, s:i}", "type", "header", "version", TRACE_VERSION), header);
+	json_t *line = json_pack("{s:s, s:i}", "type", "header", "version", TRACE_VERSION);
 
+	if (header && line)
+		json_object_update_missing(line, header);
+	json_decref(header);
 	return line ? write_json(w, line) : -1;
 }
 
@@ -267,14 +344,29 @@ int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample
 	return put_sample(w, sample) || write_line(w) ? -1 : 0;
 }
 
-int trace_write_event(struct trace_writer *w, double t_s, const char *event, json_t *data)
+int trace_write_event(struct trace_writer *w, const struct trace_event *event)
 {
-	double rounded_s = (double)llround(t_s * 1000) / 1000;
-	json_t *line =
-		json_pack("{s:s, s:f, s:s}", "type", "event", "t_s", rounded_s, "event", event);
+	w->len = 0;
+	return put_event(w, event) || write_line(w) ? -1 : 0;
+}
 
-	line = with_data(line, data);
-	return line ? write_json(w, line) : -1;
+int trace_write_output(struct trace_writer *w, double t_s, enum trace_stream stream,
+		       const char *line, size_t len)
+{
+	struct trace_event event = {.t_s = t_s, .kind = TRACE_PROGRAM_OUTPUT};
+	char *text = malloc(len + 1);
+	int status;
+
+	if (!text)
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		text[i] = line[i] ? line[i] : '?';
+	text[len] = '\0';
+	event.program_output.stream = stream;
+	event.program_output.line = text;
+	status = trace_write_event(w, &event);
+	free(text);
+	return status;
 }
 
 int trace_close(struct trace_writer *w)

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces: what was seen while a scenario ran, as JSON Lines. The format is described in trace(5),
- * beside this file. Written by the worlds, read by the checkers. Every line is written with one
- * write(2) to a file opened for appending, so several processes may write one trace.
+ * Traces: what was seen while a scenario ran, as JSON Lines. This header is their whole vocabulary:
+ * a header, samples (what the host looked like at a moment) and events (what happened). Both worlds
+ * write them with trace.c, everything that judges reads them with trace_read.c; trace_kinds.c lists
+ * each event's fields once for both, and for trace(5). Every line is written with one write(2) to a
+ * file opened for appending, so several processes may write one trace.
  */
 #ifndef BALLAST_TRACE_H
 #define BALLAST_TRACE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TRACE_VERSION	1
 #define TRACE_ERROR_MAX 256
 
-/* Memory figures of a guest, libvirt's names; −1: not known. */
+/* --- samples: a figure that is not known is −1, and left out of the line --- */
+
+/* Memory figures of a guest, libvirt's names. */
 struct trace_memory {
 	int64_t actual_kib;    /* balloon size */
 	int64_t unused_kib;    /* guest MemFree */
@@ -28,14 +33,14 @@ struct trace_memory {
 };
 
 struct trace_vcpu {
-	double usage_pct; /* of one pCPU, over elapsed_s */
-	double delay_pct; /* runnable but waiting; −1: not known */
-	int pcpu;	  /* where it ran last; −1: not known */
-	char *affinity;	  /* CPU list */
+	double usage_pct;     /* of one pCPU, over elapsed_s */
+	double delay_pct;     /* runnable but waiting; −1: not known */
+	int pcpu;	      /* where it ran last; −1: not known */
+	const char *affinity; /* CPU list; NULL: not known */
 };
 
 struct trace_guest {
-	char *name;
+	const char *name;
 	size_t nvcpus;
 	struct trace_vcpu *vcpus;
 	struct trace_memory memory;
@@ -62,12 +67,193 @@ struct trace_sample {
 	int64_t program_rss_kib; /* −1: not running */
 };
 
-/* Everything that is not a sample. `event` says what, `data` is the whole object as read. */
-struct trace_event {
-	double t_s;
-	const char *event;
-	json_t *data;
+/* --- events: what each kind means and which fields it has, see trace_kinds.c --- */
+
+enum trace_event_kind {
+	TRACE_PROGRAM_START,
+	TRACE_PROGRAM_OUTPUT,
+	TRACE_PROGRAM_EXIT,
+	TRACE_PIN,
+	TRACE_BALLOON,
+	TRACE_SETMEM,
+	TRACE_LOAD,
+	TRACE_LOAD_REPORT,
+	TRACE_INSIDE,
+	TRACE_OOM,
+	TRACE_GUEST,
+	TRACE_LIMIT,
+	TRACE_CALL,
+	TRACE_FAULT,
+	TRACE_RECORDER,
+	TRACE_WARNING,
+	TRACE_END,
+	TRACE_EVENT_KINDS
 };
+
+/* Words that an event's field may have; 0 stands for none. */
+enum trace_stream { TRACE_STDOUT = 1, TRACE_STDERR };
+enum trace_by { TRACE_BY_PROGRAM = 1, TRACE_BY_SCENARIO };
+enum trace_life {
+	TRACE_STARTED = 1,
+	TRACE_STOPPED,
+	TRACE_REBOOTED,
+	TRACE_PAUSED,
+	TRACE_RESUMED,
+	TRACE_CRASHED,
+};
+enum trace_load_state {
+	TRACE_LOAD_GROWING = 1,
+	TRACE_LOAD_HOLDING,
+	TRACE_LOAD_SHRINKING,
+	TRACE_LOAD_OOM,
+	TRACE_LOAD_KILLED,
+	TRACE_LOAD_FAILED,
+	TRACE_LOAD_ENDED,
+};
+enum trace_outcome { TRACE_DONE = 1, TRACE_ERROR, TRACE_REFUSED, TRACE_UNANSWERED };
+
+/*
+ * One event: `kind` says which member of the union holds its fields, whose names are those in the
+ * file. What is not known of them: text NULL, a word 0, an integer −1, a number NAN, a flag −1.
+ */
+struct trace_event {
+	double t_s; /* since the trace's start */
+	enum trace_event_kind kind;
+	const char *guest; /* whom it is about; NULL: no guest */
+	union {
+		struct {
+			int64_t pid;
+		} program_start;
+		struct {
+			enum trace_stream stream;
+			const char *line;
+		} program_output;
+		struct {
+			int64_t status, signal; /* one of them */
+			int asked;
+		} program_exit;
+		struct {
+			int64_t vcpu;
+			const char *affinity; /* CPU list */
+			enum trace_by by;
+		} pin;
+		struct {
+			int64_t actual_kib;
+		} balloon;
+		struct {
+			int64_t kib;
+			enum trace_by by;
+		} setmem;
+		struct {
+			int64_t number; /* of the phase among its guest's, from 1 */
+			const char *phase;
+			double skew_s;
+		} load;
+		struct {
+			int64_t number;
+			const char *phase;
+			double from_s, to_s;
+			double asked_pct, attained_pct, waited_pct, given_up_pct, backlog_s;
+			double host_pct;
+			int64_t asked_kib, attained_kib, peak_kib;
+			double starved_s;
+			enum trace_load_state state;
+		} load_report;
+		struct {
+			int64_t free_kib, available_kib, total_kib, load_kib;
+			int64_t oom_kill;
+		} inside;
+		struct {
+			int64_t kills, kib;
+		} oom;
+		struct {
+			enum trace_life state;
+		} life; /* TRACE_GUEST */
+		struct {
+			const char *what;
+			int64_t value;
+		} limit;
+		struct {
+			const char *function;
+			enum trace_outcome outcome;
+			double duration_s;
+			const char *error;
+			int noop;
+			const json_t *arguments, *result;
+		} call;
+		struct {
+			const char *what;
+			int64_t pcpu;
+			int online;
+		} fault;
+		struct {
+			double cpu_pct;
+			int64_t rss_kib;
+		} recorder;
+		struct {
+			const char *text;
+		} warning;
+	};
+};
+
+/* An event of that kind of which nothing is known yet: what its writer begins with. guest may be
+ * NULL. */
+struct trace_event trace_event(enum trace_event_kind kind, const char *guest);
+
+/* program_exit of a program that ended with that status of wait(2). */
+struct trace_event trace_exit(int wait_status, bool asked);
+
+/* The member that a field is, and what it is where it is not known. */
+enum trace_type {
+	TRACE_TEXT,    /* const char *: NULL */
+	TRACE_WORD,    /* an enum, one of the field's words: 0 */
+	TRACE_INTEGER, /* int64_t: −1 */
+	TRACE_ID,      /* int: −1 */
+	TRACE_NUMBER,  /* double: NAN */
+	TRACE_FIGURE,  /* double, never negative: −1 */
+	TRACE_FLAG,    /* int, 0 or 1: −1 */
+	TRACE_JSON,    /* const json_t *, anything: NULL */
+};
+
+enum trace_need {
+	TRACE_OPTIONAL, /* left out where it is not known */
+	TRACE_REQUIRED,
+	TRACE_EITHER, /* of the event's fields with this need exactly one is there */
+};
+
+struct trace_field {
+	const char *name; /* with its unit: _pct of one pCPU, _kib, _s */
+	enum trace_type type;
+	enum trace_need need;
+	size_t offset;		  /* in its struct */
+	const char *const *words; /* of TRACE_WORD, by value; [0] is NULL, as is the one behind the
+				     last */
+	const char *meaning;	  /* NULL: the name tells */
+};
+
+struct trace_kind {
+	const char *name;
+	const char *meaning;
+	const struct trace_field *fields; /* ends with one without a name */
+};
+
+/* By enum trace_event_kind. */
+extern const struct trace_kind trace_kinds[TRACE_EVENT_KINDS];
+
+/* Of the parts of a sample. */
+extern const struct trace_field trace_pcpu_fields[];
+extern const struct trace_field trace_vcpu_fields[];
+extern const struct trace_field trace_memory_fields[];
+extern const struct trace_field trace_host_fields[];	/* in struct trace_sample */
+extern const struct trace_field trace_program_fields[]; /* in struct trace_sample */
+
+/* Makes each field's member one that is not known. */
+void trace_forget(const struct trace_field *fields, void *base);
+
+/* The word's value, 0 where the list has no such word or word is NULL. */
+int trace_word(const char *const *words, const char *word);
+extern const char *const trace_life_words[];
+extern const char *const trace_load_state_words[];
 
 /* --- writing --- */
 
@@ -87,28 +273,43 @@ int trace_write_header(struct trace_writer *w, json_t *header);
 
 int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample);
 
-/* data: an object or NULL; takes over the reference. "type", "t_s" and "event" are added. */
-int trace_write_event(struct trace_writer *w, double t_s, const char *event, json_t *data);
+/* 0; −1 with errno: EINVAL where a required field is not known. */
+int trace_write_event(struct trace_writer *w, const struct trace_event *event);
+
+/* A line that the program printed, of any bytes: what is not UTF-8 becomes question marks. */
+int trace_write_output(struct trace_writer *w, double t_s, enum trace_stream stream,
+		       const char *line, size_t len);
 
 int trace_close(struct trace_writer *w);
 
 /* --- reading --- */
 
+/* Keeps the texts of what was read, each once. */
+struct pool;
+
 struct trace {
 	json_t *header;
 	struct trace_sample *samples; /* by t_s */
-	size_t nsamples;
+	size_t nsamples, samples_size;
 	struct trace_event *events; /* by t_s, equal times in file order */
-	size_t nevents;
-	int truncated; /* the last line was cut off and is left out */
+	size_t nevents, events_size;
+	struct pool *texts;
+	bool truncated; /* the last line was cut off and is left out */
 };
 
-/* Reads a whole trace. 0; −1 with one line in error naming file, line and what is wrong. */
+/*
+ * Reads what is judged of a trace: the header, the samples and the events, without the program's
+ * output and without calls' arguments and results. 0; −1 with one line in error that names file,
+ * line and what is wrong; a line with a field that no event of its kind has is wrong, too.
+ */
 int trace_read(struct trace *trace, const char *path, char error[TRACE_ERROR_MAX]);
 
 void trace_free(struct trace *trace);
 
 /* The sample's guest of that name, or NULL. */
 const struct trace_guest *trace_find_guest(const struct trace_sample *sample, const char *name);
+
+/* The first event of that kind, or NULL. */
+const struct trace_event *trace_find_event(const struct trace *trace, enum trace_event_kind kind);
 
 #endif

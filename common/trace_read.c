@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads traces back, all of it into memory. */
+/* Reads traces back, line by line: of what is kept, texts stand in memory once, figures as numbers.
+ */
 #include "trace.h"
+
+#include "array.h"
+#include "pool.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -42,141 +47,206 @@ static int fail(struct reader *r, const char *format, ...)
 	return -1;
 }
 
-static double get_number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
+/* --- fields --- */
 
-	return json_is_number(value) ? json_number_value(value) : -1;
+/* A value as the field's member. −1: it is of another type. */
+static int take_number(const struct trace_field *f, const json_t *value, void *member)
+{
+	double number = json_number_value(value);
+
+	if (!json_is_number(value) || fabs(number) >= 9e18)
+		return -1;
+	if (f->type == TRACE_NUMBER || f->type == TRACE_FIGURE)
+		*(double *)member = number;
+	else if (f->type == TRACE_INTEGER)
+		*(int64_t *)member = (int64_t)number;
+	else if (fabs(number) > INT_MAX)
+		return -1;
+	else
+		*(int *)member = (int)number;
+	return 0;
 }
 
-static int64_t get_integer(const json_t *object, const char *key)
+static int take_value(struct reader *r, const struct trace_field *f, const json_t *value,
+		      void *member)
 {
-	const json_t *value = json_object_get(object, key);
-
-	/* What no integer holds is not known, as what is no number. */
-	return json_is_number(value) && fabs(json_number_value(value)) < 9e18
-		       ? (int64_t)json_number_value(value)
-		       : -1;
+	switch (f->type) {
+	case TRACE_TEXT:
+		if (!json_is_string(value))
+			return -1;
+		*(const char **)member = pool_text(r->trace->texts, json_string_value(value));
+		return *(const char **)member ? 0 : -1;
+	case TRACE_WORD:
+		*(int *)member = trace_word(f->words, json_string_value(value));
+		return *(int *)member ? 0 : -1;
+	case TRACE_FLAG:
+		*(int *)member = json_is_true(value);
+		return json_is_boolean(value) ? 0 : -1;
+	case TRACE_JSON:
+		return 0; /* nothing is judged by it */
+	case TRACE_INTEGER:
+	case TRACE_ID:
+	case TRACE_NUMBER:
+	case TRACE_FIGURE:
+		break;
+	}
+	return take_number(f, value, member);
 }
 
-/* --- one sample --- */
-
-static void read_pcpu(struct trace_pcpu *pcpu, const json_t *object)
+/* Whether some field, or the start of each line, has that name. */
+static bool is_field(const struct trace_field *fields, const char *key)
 {
-	pcpu->id = (int)get_integer(object, "id");
-	pcpu->usage_pct = get_number(object, "usage_pct");
-	pcpu->guests_pct = get_number(object, "guests_pct");
+	for (const struct trace_field *f = fields; f->name; f++)
+		if (!strcmp(f->name, key))
+			return true;
+	return false;
 }
 
-static void read_vcpu(struct trace_vcpu *vcpu, const json_t *object)
+/* Reads an object's fields; besides them it may have the keys in `others`, and nothing else. */
+static int read_fields(struct reader *r, const char *what, const struct trace_field *fields,
+		       json_t *object, const char *const *others, void *base)
 {
-	const char *affinity = json_string_value(json_object_get(object, "affinity"));
+	int either = 0, told = 0;
+	const char *key;
+	json_t *value;
 
-	vcpu->usage_pct = get_number(object, "usage_pct");
-	vcpu->delay_pct = get_number(object, "delay_pct");
-	vcpu->pcpu = (int)get_integer(object, "pcpu");
-	vcpu->affinity = affinity ? strdup(affinity) : NULL;
+	trace_forget(fields, base);
+	for (const struct trace_field *f = fields; f->name; f++) {
+		value = json_object_get(object, f->name);
+		either += f->need == TRACE_EITHER;
+		told += f->need == TRACE_EITHER && value;
+		if (!value && f->need == TRACE_REQUIRED)
+			return fail(r, "%s lacks %s", what, f->name);
+		if (value && take_value(r, f, value, (char *)base + f->offset))
+			return fail(r, "%s: %s is of the wrong type", what, f->name);
+	}
+	if (either && told != 1)
+		return fail(r, "%s should have one of status and signal", what);
+	json_object_foreach(object, key, value)
+	{
+		size_t i = 0;
+
+		while (others[i] && strcmp(others[i], key) != 0)
+			i++;
+		if (!others[i] && !is_field(fields, key))
+			return fail(r, "%s has no field \"%.40s\"", what, key);
+	}
+	return 0;
 }
 
-static void read_memory(struct trace_memory *m, const json_t *object)
+static const char *const no_others[] = {NULL};
+
+/* --- samples --- */
+
+/* What a sample points to, in one block: pCPUs, guests and all their vCPUs. */
+static int make_room(struct trace_sample *s, const json_t *pcpus, const json_t *guests)
 {
-	m->actual_kib = get_integer(object, "actual_kib");
-	m->unused_kib = get_integer(object, "unused_kib");
-	m->usable_kib = get_integer(object, "usable_kib");
-	m->available_kib = get_integer(object, "available_kib");
-	m->rss_kib = get_integer(object, "rss_kib");
-	m->swap_in_kib = get_integer(object, "swap_in_kib");
-	m->swap_out_kib = get_integer(object, "swap_out_kib");
-	m->major_faults = get_integer(object, "major_faults");
-	m->age_s = get_number(object, "age_s");
+	size_t nvcpus = 0, index, most = json_array_size(guests);
+	const json_t *guest;
+	struct trace_vcpu *vcpus;
+
+	json_array_foreach(guests, index, guest) nvcpus +=
+		json_array_size(json_object_get(guest, "vcpus"));
+	s->npcpus = json_array_size(pcpus);
+	s->guests = calloc(1, most * sizeof(*s->guests) + nvcpus * sizeof(*vcpus) +
+				      s->npcpus * sizeof(*s->pcpus) + 1);
+	if (!s->guests)
+		return -1;
+	vcpus = (struct trace_vcpu *)(s->guests + most);
+	s->pcpus = (struct trace_pcpu *)(vcpus + nvcpus);
+	json_array_foreach(guests, index, guest)
+	{
+		s->guests[index].vcpus = vcpus;
+		s->guests[index].nvcpus = json_array_size(json_object_get(guest, "vcpus"));
+		vcpus += s->guests[index].nvcpus;
+	}
+	return 0;
 }
 
 static int read_guest(struct reader *r, struct trace_guest *guest, const json_t *object)
 {
 	const char *name = json_string_value(json_object_get(object, "name"));
-	const json_t *vcpus = json_object_get(object, "vcpus");
+	json_t *vcpus = json_object_get(object, "vcpus");
 
 	if (!name)
 		return fail(r, "a guest of the sample has no name");
-	guest->name = strdup(name);
-	read_memory(&guest->memory, json_object_get(object, "memory"));
-	guest->vcpus = calloc(json_array_size(vcpus) + 1, sizeof(*guest->vcpus));
-	if (!guest->name || !guest->vcpus)
+	guest->name = pool_text(r->trace->texts, name);
+	if (!guest->name)
 		return fail(r, "out of memory");
-	guest->nvcpus = json_array_size(vcpus);
 	for (size_t i = 0; i < guest->nvcpus; i++)
-		read_vcpu(&guest->vcpus[i], json_array_get(vcpus, i));
-	return 0;
-}
-
-static int read_sample(struct reader *r, struct trace_sample *s, const json_t *object)
-{
-	const json_t *pcpus = json_object_get(object, "pcpus");
-	const json_t *guests = json_object_get(object, "guests");
-	const json_t *host = json_object_get(object, "host");
-	const json_t *program = json_object_get(object, "program");
-
-	s->t_s = get_number(object, "t_s");
-	s->elapsed_s = get_number(object, "elapsed_s");
-	if (s->t_s < 0 || s->elapsed_s <= 0)
-		return fail(r, "the sample lacks t_s or elapsed_s");
-	s->host_total_kib = get_integer(host, "total_kib");
-	s->host_free_kib = get_integer(host, "free_kib");
-	s->host_available_kib = get_integer(host, "available_kib");
-	s->program_cpu_pct = get_number(program, "cpu_pct");
-	s->program_rss_kib = get_integer(program, "rss_kib");
-	s->pcpus = calloc(json_array_size(pcpus) + 1, sizeof(*s->pcpus));
-	s->guests = calloc(json_array_size(guests) + 1, sizeof(*s->guests));
-	if (!s->pcpus || !s->guests)
-		return fail(r, "out of memory");
-	s->npcpus = json_array_size(pcpus);
-	for (size_t i = 0; i < s->npcpus; i++)
-		read_pcpu(&s->pcpus[i], json_array_get(pcpus, i));
-	for (size_t i = 0; i < json_array_size(guests); i++) {
-		s->nguests++; /* counted first, so that what a failure leaves is freed */
-		if (read_guest(r, &s->guests[i], json_array_get(guests, i)))
+		if (read_fields(r, "a vCPU", trace_vcpu_fields, json_array_get(vcpus, i), no_others,
+				&guest->vcpus[i]))
 			return -1;
-	}
-	return 0;
+	return read_fields(r, "a guest's memory", trace_memory_fields,
+			   json_object_get(object, "memory"), no_others, &guest->memory);
 }
 
-/* --- lines --- */
-
-/* Room for one more element behind count of them. */
-static void *grow(void *array, size_t count, size_t size)
+static int read_sample(struct reader *r, struct trace_sample *s, json_t *object)
 {
-	if (count & (count - 1))
-		return array;
-	return realloc(array, (count ? count * 2 : 1) * size);
+	static const char *const keys[] = {"type",   "t_s",  "elapsed_s", "pcpus",
+					   "guests", "host", "program",	  NULL};
+	static const struct trace_field none[] = {{0}};
+	json_t *pcpus = json_object_get(object, "pcpus");
+	json_t *guests = json_object_get(object, "guests");
+
+	if (read_fields(r, "the sample", none, object, keys, s))
+		return -1;
+	s->t_s = json_number_value(json_object_get(object, "t_s"));
+	s->elapsed_s = json_number_value(json_object_get(object, "elapsed_s"));
+	if (!json_is_number(json_object_get(object, "t_s")) || s->t_s < 0 || s->elapsed_s <= 0)
+		return fail(r, "the sample lacks t_s or elapsed_s");
+	if (make_room(s, pcpus, guests))
+		return fail(r, "out of memory");
+	for (size_t i = 0; i < s->npcpus; i++)
+		if (read_fields(r, "a pCPU", trace_pcpu_fields, json_array_get(pcpus, i), no_others,
+				&s->pcpus[i]))
+			return -1;
+	for (s->nguests = 0; s->nguests < json_array_size(guests); s->nguests++)
+		if (read_guest(r, &s->guests[s->nguests], json_array_get(guests, s->nguests)))
+			return -1;
+	if (read_fields(r, "the host", trace_host_fields, json_object_get(object, "host"),
+			no_others, s))
+		return -1;
+	return read_fields(r, "the program", trace_program_fields,
+			   json_object_get(object, "program"), no_others, s);
 }
 
-static int add_sample(struct reader *r, const json_t *object)
+static int add_sample(struct reader *r, json_t *object)
 {
 	struct trace *trace = r->trace;
-	struct trace_sample *bigger = grow(trace->samples, trace->nsamples, sizeof(*bigger));
+	struct trace_sample *sample =
+		array_add(&trace->samples, &trace->nsamples, &trace->samples_size, sizeof(*sample));
 
-	if (!bigger)
-		return fail(r, "out of memory");
-	trace->samples = bigger;
-	memset(&bigger[trace->nsamples], 0, sizeof(*bigger));
-	return read_sample(r, &bigger[trace->nsamples++], object);
+	return sample ? read_sample(r, sample, object) : fail(r, "out of memory");
 }
+
+/* --- events --- */
 
 static int add_event(struct reader *r, json_t *object)
 {
+	static const char *const keys[] = {"type", "t_s", "event", NULL};
 	struct trace *trace = r->trace;
-	struct trace_event *bigger = grow(trace->events, trace->nevents, sizeof(*bigger));
-	const char *event = json_string_value(json_object_get(object, "event"));
+	const char *name = json_string_value(json_object_get(object, "event"));
 	const json_t *t_s = json_object_get(object, "t_s");
+	struct trace_event *event;
+	unsigned int kind = 0;
+	char what[64];
 
-	if (!bigger)
-		return fail(r, "out of memory");
-	trace->events = bigger;
-	if (!event || !json_is_number(t_s))
+	if (!name || !json_is_number(t_s))
 		return fail(r, "the event lacks event or t_s");
-	bigger[trace->nevents++] =
-		(struct trace_event){json_number_value(t_s), event, json_incref(object)};
-	return 0;
+	while (kind < TRACE_EVENT_KINDS && strcmp(trace_kinds[kind].name, name) != 0)
+		kind++;
+	if (kind == TRACE_EVENT_KINDS)
+		return fail(r, "unknown event \"%.40s\"", name);
+	if (kind == TRACE_PROGRAM_OUTPUT)
+		return 0;
+	event = array_add(&trace->events, &trace->nevents, &trace->events_size, sizeof(*event));
+	if (!event)
+		return fail(r, "out of memory");
+	event->t_s = json_number_value(t_s);
+	event->kind = (enum trace_event_kind)kind;
+	snprintf(what, sizeof(what), "the event %s", name);
+	return read_fields(r, what, trace_kinds[kind].fields, object, keys, event);
 }
 
 static int add_header(struct reader *r, json_t *object)
@@ -252,7 +322,7 @@ static int read_lines(struct reader *r, FILE *file)
 		}
 		/* Only what ends in a newline was written whole. */
 		if (line[len - 1] != '\n') {
-			r->trace->truncated = 1;
+			r->trace->truncated = true;
 			break;
 		}
 		object = json_loadb(line, (size_t)len, 0, &why);
@@ -302,7 +372,8 @@ int trace_read(struct trace *trace, const char *path, char error[TRACE_ERROR_MAX
 	error[0] = '\0';
 	if (!file)
 		return fail(&r, "%s", strerror(errno));
-	status = read_lines(&r, file);
+	trace->texts = pool_new();
+	status = trace->texts ? read_lines(&r, file) : fail(&r, "out of memory");
 	fclose(file);
 	if (!status && !trace->header) {
 		r.line = 0;
@@ -318,26 +389,13 @@ int trace_read(struct trace *trace, const char *path, char error[TRACE_ERROR_MAX
 	return 0;
 }
 
-static void free_sample(struct trace_sample *s)
-{
-	for (size_t i = 0; i < s->nguests; i++) {
-		for (size_t j = 0; j < s->guests[i].nvcpus; j++)
-			free(s->guests[i].vcpus[j].affinity);
-		free(s->guests[i].vcpus);
-		free(s->guests[i].name);
-	}
-	free(s->guests);
-	free(s->pcpus);
-}
-
 void trace_free(struct trace *trace)
 {
 	for (size_t i = 0; i < trace->nsamples; i++)
-		free_sample(&trace->samples[i]);
-	for (size_t i = 0; i < trace->nevents; i++)
-		json_decref(trace->events[i].data);
+		free(trace->samples[i].guests); /* the block of all it has */
 	free(trace->samples);
 	free(trace->events);
+	pool_free(trace->texts);
 	json_decref(trace->header);
 	memset(trace, 0, sizeof(*trace));
 }
@@ -347,6 +405,15 @@ const struct trace_guest *trace_find_guest(const struct trace_sample *sample, co
 	for (size_t i = 0; i < sample->nguests; i++) {
 		if (!strcmp(sample->guests[i].name, name))
 			return &sample->guests[i];
+	}
+	return NULL;
+}
+
+const struct trace_event *trace_find_event(const struct trace *trace, enum trace_event_kind kind)
+{
+	for (size_t i = 0; i < trace->nevents; i++) {
+		if (trace->events[i].kind == kind)
+			return &trace->events[i];
 	}
 	return NULL;
 }

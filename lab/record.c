@@ -41,16 +41,25 @@ static double now_s(const struct recorder *r)
 	return tick_now_s() - r->epoch_s;
 }
 
-void recorder_event(struct recorder *r, const char *event, json_t *data)
+static void note_failure(struct recorder *r, int status)
 {
-	if (r->epoch_s == 0) {
-		json_decref(data); /* the trace has not begun */
-		return;
-	}
-	if (trace_write_event(&r->trace, now_s(r), event, data) && !r->trace_failed) {
+	if (status && !r->trace_failed) {
 		log_warn("the trace cannot be written: %s", strerror(errno));
 		r->trace_failed = true;
 	}
+}
+
+void recorder_event(struct recorder *r, struct trace_event event)
+{
+	if (r->epoch_s == 0)
+		return; /* the trace has not begun */
+	event.t_s = now_s(r);
+	note_failure(r, trace_write_event(&r->trace, &event));
+}
+
+void recorder_output(struct recorder *r, enum trace_stream stream, const char *line, size_t len)
+{
+	note_failure(r, trace_write_output(&r->trace, now_s(r), stream, line, len));
 }
 
 void recorder_warn(struct recorder *r, const char *format, ...)
@@ -62,7 +71,7 @@ void recorder_warn(struct recorder *r, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_warn("%s", text);
-	recorder_event(r, "warning", json_pack("{s:s}", "text", text));
+	recorder_event(r, (struct trace_event){.kind = TRACE_WARNING, .warning = {text}});
 }
 
 struct watched *recorder_guest(struct recorder *r, const char *name)
@@ -180,9 +189,9 @@ static void report_own_cost(struct recorder *r)
 	getrusage(RUSAGE_SELF, &usage);
 	used_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	recorder_event(r, "recorder",
-		       json_pack("{s:f, s:I}", "cpu_pct", used_s / now_s(r) * 100, "rss_kib",
-				 (json_int_t)usage.ru_maxrss));
+	recorder_event(r, (struct trace_event){.kind = TRACE_RECORDER,
+					       .recorder = {.cpu_pct = used_s / now_s(r) * 100,
+							    .rss_kib = usage.ru_maxrss}});
 }
 
 static int start_program(struct program *program, struct recorder *r, struct injector *injector,
@@ -232,7 +241,7 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 	if (complete && loads != EXIT_PASS)
 		recorder_warn(r, "the injector failed with status %d", loads);
 	if (complete && !tick_quit && !r->trace_failed)
-		recorder_event(r, "end", NULL);
+		recorder_event(r, (struct trace_event){.kind = TRACE_END});
 	sampler_free(&sampler);
 	free(program);
 	return status;

@@ -44,8 +44,11 @@ struct recorder {
 	struct announcements *announcements; /* what the injector is about to do */
 };
 
-/* An event now; takes over data. */
-void recorder_event(struct recorder *r, const char *event, json_t *data);
+/* An event of now. */
+void recorder_event(struct recorder *r, struct trace_event event);
+
+/* A line that the program printed. */
+void recorder_output(struct recorder *r, enum trace_stream stream, const char *line, size_t len);
 
 /* A line on stderr and a warning in the trace. */
 void recorder_warn(struct recorder *r, const char *format, ...)

@@ -38,9 +38,10 @@ static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, ch
 	g->affinity[vcpu] = list;
 	/* The injector writes its own pins. */
 	if (before && !injector_claims(r->announcements, g->guest->name, (unsigned int)vcpu, list))
-		recorder_event(r, "pin",
-			       json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu",
-					 (int)vcpu, "affinity", list, "by", "program"));
+		recorder_event(
+			r, (struct trace_event){.kind = TRACE_PIN,
+						.guest = g->guest->name,
+						.pin = {(int64_t)vcpu, list, TRACE_BY_PROGRAM}});
 	free(before);
 }
 
@@ -73,20 +74,21 @@ static void note_limit(struct recorder *r, const struct watched *g, virTypedPara
 {
 	static const char prefix[] = "cputune.", suffix[] = "_quota";
 	size_t len = strlen(param->field);
-	json_int_t value = 0;
+	int64_t value = 0;
 
 	if (strncmp(param->field, prefix, strlen(prefix)))
 		return;
 	if (!strcmp(param->field, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES) &&
 	    param->type == VIR_TYPED_PARAM_ULLONG)
-		value = (json_int_t)param->value.ul;
+		value = (int64_t)param->value.ul;
 	else if (len > strlen(suffix) && !strcmp(param->field + len - strlen(suffix), suffix) &&
 		 param->type == VIR_TYPED_PARAM_LLONG)
-		value = (json_int_t)param->value.l;
+		value = (int64_t)param->value.l;
 	if (value > 0)
-		recorder_event(r, "limit",
-			       json_pack("{s:s, s:s, s:I}", "guest", g->guest->name, "what",
-					 param->field + strlen(prefix), "value", value));
+		recorder_event(
+			r, (struct trace_event){.kind = TRACE_LIMIT,
+						.guest = g->guest->name,
+						.limit = {param->field + strlen(prefix), value}});
 }
 
 static void on_tunable(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int n,
@@ -122,38 +124,45 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
 
 	(void)conn;
 	if (g)
-		recorder_event(r, "balloon",
-			       json_pack("{s:s, s:I}", "guest", g->guest->name, "actual_kib",
-					 (json_int_t)actual_kib));
+		recorder_event(r, (struct trace_event){.kind = TRACE_BALLOON,
+						       .guest = g->guest->name,
+						       .balloon = {(int64_t)actual_kib}});
 }
 
-static const char *life(int event, int detail)
+/* 0: nothing that a trace tells. */
+static enum trace_life life(int event, int detail)
 {
 	switch (event) {
 	case VIR_DOMAIN_EVENT_STARTED:
-		return "started";
+		return TRACE_STARTED;
 	case VIR_DOMAIN_EVENT_SUSPENDED:
-		return "paused";
+		return TRACE_PAUSED;
 	case VIR_DOMAIN_EVENT_RESUMED:
-		return "resumed";
+		return TRACE_RESUMED;
 	case VIR_DOMAIN_EVENT_STOPPED:
 		return detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED ||
 				       detail == VIR_DOMAIN_EVENT_STOPPED_FAILED
-			       ? "crashed"
-			       : "stopped";
+			       ? TRACE_CRASHED
+			       : TRACE_STOPPED;
 	case VIR_DOMAIN_EVENT_CRASHED:
-		return "crashed";
+		return TRACE_CRASHED;
 	default:
-		return NULL; /* defined, undefined, shutting down, suspended by its own power
+		return 0; /* defined, undefined, shutting down, suspended by its own power
 				management */
 	}
+}
+
+static void note_life(struct recorder *r, const struct watched *g, enum trace_life state)
+{
+	recorder_event(r, (struct trace_event){
+				  .kind = TRACE_GUEST, .guest = g->guest->name, .life = {state}});
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *opaque)
 {
 	struct recorder *r = opaque;
 	struct watched *g = recorder_guest(r, virDomainGetName(dom));
-	const char *state = life(event, detail);
+	enum trace_life state = life(event, detail);
 
 	(void)conn;
 	if (!g || !state)
@@ -162,8 +171,7 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 	if (event == VIR_DOMAIN_EVENT_RESUMED && !g->paused)
 		return 0;
 	g->paused = event == VIR_DOMAIN_EVENT_SUSPENDED;
-	recorder_event(r, "guest",
-		       json_pack("{s:s, s:s}", "guest", g->guest->name, "state", state));
+	note_life(r, g, state);
 	if (event == VIR_DOMAIN_EVENT_STARTED) {
 		/* Another life: other affinities, counters from 0. */
 		g->fresh = true;
@@ -187,8 +195,7 @@ static void on_reboot(virConnectPtr conn, virDomainPtr dom, void *opaque)
 	if (!g || tick_now_s() - g->rebooted_s < REBOOT_ONCE_S)
 		return;
 	g->rebooted_s = tick_now_s();
-	recorder_event(r, "guest",
-		       json_pack("{s:s, s:s}", "guest", g->guest->name, "state", "rebooted"));
+	note_life(r, g, TRACE_REBOOTED);
 }
 
 void events_register(virConnectPtr conn, void *opaque)

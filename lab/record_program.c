@@ -37,24 +37,6 @@
 
 /* --- output --- */
 
-/* A line as JSON: what is not UTF-8 becomes question marks. */
-static json_t *line_json(const char *text, size_t len)
-{
-	json_t *line = json_stringn(text, len);
-	char *copy;
-
-	if (line)
-		return line;
-	copy = strndup(text, len);
-	for (char *c = copy; c && *c; c++) {
-		if (*c & 0x80)
-			*c = '?';
-	}
-	line = json_string(copy ? copy : "");
-	free(copy);
-	return line;
-}
-
 static void flush_line(struct program_stream *s)
 {
 	struct program *p = s->program;
@@ -67,9 +49,7 @@ static void flush_line(struct program_stream *s)
 		p->lines++;
 		if (p->recorder->verbose)
 			fprintf(stderr, "%.*s\n", (int)s->len, text);
-		recorder_event(p->recorder, "program_output",
-			       json_pack("{s:s, s:o}", "stream", s->name, "line",
-					 line_json(text, s->len)));
+		recorder_output(p->recorder, s->stream, text, s->len);
 	}
 	s->len = 0;
 	if (!p->cut && (p->bytes > OUTPUT_BYTES_MAX || p->lines > OUTPUT_LINES_MAX)) {
@@ -168,10 +148,11 @@ static void on_drain(int timer, void *opaque)
 	read_stream(&p->err, DRAIN_BYTES);
 }
 
-static void watch_stream(struct program_stream *s, struct program *p, const char *name, int fd)
+static void watch_stream(struct program_stream *s, struct program *p, enum trace_stream stream,
+			 int fd)
 {
 	s->program = p;
-	s->name = name;
+	s->stream = stream;
 	s->fd = fd;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	s->watch = virEventAddHandle(fd, VIR_EVENT_HANDLE_READABLE | VIR_EVENT_HANDLE_HANGUP,
@@ -213,11 +194,7 @@ static void reap(struct program *p)
 	/* What it printed last comes before its exit. */
 	read_stream(&p->out, DRAIN_BYTES);
 	read_stream(&p->err, DRAIN_BYTES);
-	recorder_event(p->recorder, "program_exit",
-		       json_pack("{s:i, s:b}", WIFEXITED(p->child.status) ? "status" : "signal",
-				 WIFEXITED(p->child.status) ? WEXITSTATUS(p->child.status)
-							    : WTERMSIG(p->child.status),
-				 "asked", (int)p->asked));
+	recorder_event(p->recorder, trace_exit(p->child.status, p->asked));
 }
 
 static void on_exit_of_program(int watch, int fd, int events, void *opaque)
@@ -245,12 +222,13 @@ int program_start(struct program *p, struct recorder *r, struct child *injector,
 		goto out;
 	status = child_start(&p->child, argv, null, out_theirs, err[1]);
 	if (status == 0) {
-		watch_stream(&p->out, p, "stdout", out);
-		watch_stream(&p->err, p, "stderr", err[0]);
+		watch_stream(&p->out, p, TRACE_STDOUT, out);
+		watch_stream(&p->err, p, TRACE_STDERR, err[0]);
 		p->drain_timer = virEventAddTimeout(-1, on_drain, p, NULL);
 		p->exit_watch = virEventAddHandle(p->child.pidfd, VIR_EVENT_HANDLE_READABLE,
 						  on_exit_of_program, p, NULL);
-		recorder_event(r, "program_start", json_pack("{s:i}", "pid", (int)p->child.pid));
+		recorder_event(r, (struct trace_event){.kind = TRACE_PROGRAM_START,
+						       .program_start = {p->child.pid}});
 		out = err[0] = -1;
 	}
 out:

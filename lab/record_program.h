@@ -13,10 +13,10 @@
 
 struct program_stream {
 	struct program *program;
-	const char *name; /* "stdout", "stderr" */
-	int fd;		  /* our end; −1: closed */
-	int watch;	  /* libvirt's; −1 */
-	char *line;	  /* what has come of a line */
+	enum trace_stream stream;
+	int fd;	    /* our end; −1: closed */
+	int watch;  /* libvirt's; −1 */
+	char *line; /* what has come of a line */
 	size_t len, size;
 };
 

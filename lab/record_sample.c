@@ -213,8 +213,7 @@ static bool sample_guest(struct sampler *s, struct watched *g, virDomainStatsRec
 	/* Where libvirt was too busy to look, the next window is of both. */
 	if (vcpu_figure(record, 0, "time") >= 0)
 		g->seen_s = now_s;
-	*out = (struct trace_guest){
-		.name = (char *)g->guest->name, .nvcpus = g->nvcpus, .vcpus = g->vcpus};
+	*out = (struct trace_guest){.name = g->guest->name, .nvcpus = g->nvcpus, .vcpus = g->vcpus};
 	sample_memory(record, &out->memory);
 	g->has_statistics = g->has_statistics || out->memory.unused_kib >= 0;
 	return true;

@@ -124,9 +124,9 @@ static int pin_vcpus(struct run_guest *g, const char *list, char error[AGENT_ERR
 			snprintf(error, AGENT_ERROR_MAX, "%s", virGetLastErrorMessage());
 			return -1;
 		}
-		run_write(g, runner_now_s(g->runner), "pin",
-			  json_pack("{s:s, s:i, s:s, s:s}", "guest", g->guest->name, "vcpu",
-				    (int)vcpu, "affinity", list, "by", "scenario"));
+		run_write(g, runner_now_s(g->runner),
+			  (struct trace_event){.kind = TRACE_PIN,
+					       .pin = {vcpu, list, TRACE_BY_SCENARIO}});
 	}
 	return 0;
 }
@@ -180,9 +180,10 @@ static int change_guest(struct run_guest *g, const struct phase *phase, char err
 	case PHASE_SETMEM:
 		status = virDomainSetMemoryFlags(g->dom, phase->kib, VIR_DOMAIN_AFFECT_LIVE);
 		if (status == 0)
-			run_write(g, runner_now_s(g->runner), "setmem",
-				  json_pack("{s:s, s:I, s:s}", "guest", g->guest->name, "kib",
-					    (json_int_t)phase->kib, "by", "scenario"));
+			run_write(g, runner_now_s(g->runner),
+				  (struct trace_event){
+					  .kind = TRACE_SETMEM,
+					  .setmem = {(int64_t)phase->kib, TRACE_BY_SCENARIO}});
 		return status;
 	default:
 		return -1;
@@ -204,9 +205,9 @@ static void begin_phase(struct run_guest *g, const struct phase *phase)
 		return;
 	}
 	printf("%.3f %s %s (%+.3f s)\n", now_s, g->guest->name, text, now_s - phase->at_s);
-	run_write(g, now_s, "load",
-		  json_pack("{s:s, s:s, s:o}", "guest", g->guest->name, "phase", text, "skew_s",
-			    run_rounded(now_s - phase->at_s)));
+	run_write(g, now_s,
+		  (struct trace_event){.kind = TRACE_LOAD,
+				       .load = {run_number(g, phase), text, now_s - phase->at_s}});
 	if ((phase->verb == PHASE_START || phase->verb == PHASE_REBOOT) && boot(g, error))
 		run_complain(g, true, "%s: %s", text, error);
 }
@@ -243,9 +244,9 @@ static void note_oom(struct run_guest *g, const struct inside *inside, double no
 	if (g->oom_kill < 0)
 		g->oom_base = inside->oom_kill;
 	else if (inside->oom_kill > g->oom_kill)
-		run_write(g, now_s, "oom",
-			  json_pack("{s:s, s:I}", "guest", g->guest->name, "kills",
-				    (json_int_t)(inside->oom_kill - g->oom_kill)));
+		run_write(g, now_s,
+			  (struct trace_event){.kind = TRACE_OOM,
+					       .oom = {inside->oom_kill - g->oom_kill, -1}});
 	g->oom_kill = inside->oom_kill;
 }
 
@@ -277,13 +278,13 @@ static void look_inside(struct run_guest *g)
 	g->mute = false;
 	now_s = runner_now_s(g->runner);
 	note_oom(g, &inside, now_s);
-	run_write(g, now_s, "inside",
-		  json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "guest", g->guest->name, "free_kib",
-			    (json_int_t)inside.free_kib, "available_kib",
-			    (json_int_t)inside.available_kib, "total_kib",
-			    (json_int_t)inside.total_kib, "oom_kill",
-			    (json_int_t)(g->oom_kill - g->oom_base), "load_kib",
-			    (json_int_t)inside.load_kib));
+	run_write(g, now_s,
+		  (struct trace_event){.kind = TRACE_INSIDE,
+				       .inside = {.free_kib = inside.free_kib,
+						  .available_kib = inside.available_kib,
+						  .total_kib = inside.total_kib,
+						  .load_kib = inside.load_kib,
+						  .oom_kill = g->oom_kill - g->oom_base}});
 }
 
 /* --- the thread --- */

@@ -5,6 +5,7 @@
 
 #include "log.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,39 +13,40 @@
 
 /* --- telling --- */
 
-json_t *run_rounded(double value)
-{
-	return json_real(round(value * 1000) / 1000);
-}
-
-void run_write(struct run_guest *g, double t_s, const char *event, json_t *data)
+void run_write(struct run_guest *g, double t_s, struct trace_event event)
 {
 	struct runner *r = g->runner;
 
-	if (!r->tracing) {
-		json_decref(data);
+	if (!r->tracing)
 		return;
-	}
+	event.t_s = t_s;
+	event.guest = g->guest->name;
 	pthread_mutex_lock(&r->lock);
-	if (trace_write_event(&r->trace, t_s, event, data) && !r->failed) {
-		log_warn("%s: the trace cannot be written", r->args->trace);
+	if (trace_write_event(&r->trace, &event) && !r->failed) {
+		log_warn("%s: the trace cannot be written: %s", r->args->trace, strerror(errno));
 		r->failed = true;
 	}
 	pthread_mutex_unlock(&r->lock);
+}
+
+int64_t run_number(const struct run_guest *g, const struct phase *phase)
+{
+	return phase - g->guest->phases + 1;
 }
 
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
 {
 	char text[512];
 	va_list args;
+	int len;
 
+	len = snprintf(text, sizeof(text), "guest %s: ", g->guest->name);
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text + len, sizeof(text) - (size_t)len, format, args);
 	va_end(args);
-	log_warn("guest %s: %s", g->guest->name, text);
-	run_write(g, runner_now_s(g->runner), "warning",
-		  json_pack("{s:s, s:s+++}", "guest", g->guest->name, "text", "guest ",
-			    g->guest->name, ": ", text));
+	log_warn("%s", text);
+	run_write(g, runner_now_s(g->runner),
+		  (struct trace_event){.kind = TRACE_WARNING, .warning = {text}});
 	if (fatal) {
 		pthread_mutex_lock(&g->runner->lock);
 		g->runner->failed = true;
@@ -91,58 +93,77 @@ int64_t run_vcpu_ns(virDomainPtr dom, unsigned int vcpus)
 	return sum;
 }
 
-/* The figures that a load's own report and the trace have in common. */
-static void copy_figures(const struct phase *phase, const json_t *report, json_t *event)
+static double number_of(const json_t *report, const char *name)
 {
-	static const char *const cpu[] = {"asked_pct", "attained_pct", "waited_pct", "given_up_pct",
-					  "backlog_s"};
-	static const char *const size[] = {"asked_kib", "peak_kib", "starved_s", "state"};
-	const char *const *names = phase->verb == PHASE_CPU ? cpu : size;
-	size_t n = phase->verb == PHASE_CPU ? sizeof(cpu) / sizeof(cpu[0])
-					    : sizeof(size) / sizeof(size[0]);
+	const json_t *value = json_object_get(report, name);
 
-	for (size_t i = 0; i < n; i++) {
-		json_t *value = json_object_get(report, names[i]);
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
 
-		if (value)
-			json_object_set(event, names[i], value);
-	}
-	if (phase->verb != PHASE_CPU) {
-		const char *state = json_string_value(json_object_get(report, "state"));
-		bool lost = state && (!strcmp(state, "oom") || !strcmp(state, "killed"));
+static int64_t size_of(const json_t *report, const char *name)
+{
+	const json_t *value = json_object_get(report, name);
 
-		/* What was killed holds nothing any more: how far it came is what it attained. */
-		json_object_set(event, "attained_kib",
-				json_object_get(report, lost ? "peak_kib" : "load_kib"));
-	}
+	return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+static void copy_cpu(const json_t *report, struct trace_event *e)
+{
+	e->load_report.asked_pct = number_of(report, "asked_pct");
+	e->load_report.attained_pct = number_of(report, "attained_pct");
+	e->load_report.waited_pct = number_of(report, "waited_pct");
+	e->load_report.given_up_pct = number_of(report, "given_up_pct");
+	e->load_report.backlog_s = number_of(report, "backlog_s");
+}
+
+static void copy_memory(const json_t *report, struct trace_event *e)
+{
+	enum trace_load_state state = (enum trace_load_state)trace_word(
+		trace_load_state_words, json_string_value(json_object_get(report, "state")));
+	/* What was killed holds nothing any more: how far it came is what it attained. */
+	bool lost = state == TRACE_LOAD_OOM || state == TRACE_LOAD_KILLED;
+
+	e->load_report.asked_kib = size_of(report, "asked_kib");
+	e->load_report.attained_kib = size_of(report, lost ? "peak_kib" : "load_kib");
+	e->load_report.peak_kib = size_of(report, "peak_kib");
+	e->load_report.starved_s = number_of(report, "starved_s");
+	e->load_report.state = state;
+}
+
+/* What the host saw of the guest's vCPUs since the load began; NAN where that is not known. */
+static double host_pct(const struct run_guest *g, const struct active_load *active,
+		       const struct phase *phase, double now_s)
+{
+	int64_t used_ns = run_vcpu_ns(g->dom, g->guest->vcpus);
+	unsigned int loaded = phase->vcpus ? phase->vcpus : g->guest->vcpus;
+
+	if (used_ns < 0 || active->vcpu_ns < 0 || used_ns < active->vcpu_ns ||
+	    now_s <= active->from_s)
+		return NAN;
+	return (double)(used_ns - active->vcpu_ns) / 1e7 / (now_s - active->from_s) / loaded;
 }
 
 void run_end_active(struct run_guest *g, enum load_class class, const json_t *report, double now_s)
 {
 	struct active_load *active = &g->active[class];
 	const struct phase *phase = active->phase;
-	int64_t used_ns;
+	struct trace_event e = trace_event(TRACE_LOAD_REPORT, NULL);
 	char text[128];
-	json_t *event;
 
 	if (!phase)
 		return;
 	active->phase = NULL;
-	event = json_pack("{s:s, s:s, s:o, s:o}", "guest", g->guest->name, "phase",
-			  phase_format(phase, text, sizeof(text)), "from_s",
-			  run_rounded(active->from_s), "to_s", run_rounded(now_s));
-	if (report && class != CLASS_STRESS)
-		copy_figures(phase, report, event);
-	used_ns = run_vcpu_ns(g->dom, g->guest->vcpus);
-	if ((class == CLASS_CPU || class == CLASS_STRESS) && used_ns >= 0 && active->vcpu_ns >= 0 &&
-	    used_ns >= active->vcpu_ns && now_s > active->from_s) {
-		unsigned int loaded = phase->vcpus ? phase->vcpus : g->guest->vcpus;
-
-		json_object_set_new(event, "host_pct",
-				    run_rounded((double)(used_ns - active->vcpu_ns) / 1e7 /
-						(now_s - active->from_s) / loaded));
-	}
-	run_write(g, now_s, "load_report", event);
+	e.load_report.number = run_number(g, phase);
+	e.load_report.phase = phase_format(phase, text, sizeof(text));
+	e.load_report.from_s = active->from_s;
+	e.load_report.to_s = now_s;
+	if (report && class == CLASS_CPU)
+		copy_cpu(report, &e);
+	else if (report && class != CLASS_STRESS)
+		copy_memory(report, &e);
+	if (class == CLASS_CPU || class == CLASS_STRESS)
+		e.load_report.host_pct = host_pct(g, active, phase, now_s);
+	run_write(g, now_s, e);
 }
 
 void run_note_ended(struct run_guest *g, json_t *ended, double now_s)

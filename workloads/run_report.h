@@ -6,11 +6,13 @@
 
 #include "run_guest.h"
 
-/* To thousandths, as everything in a trace. */
-json_t *run_rounded(double value);
+#include <jansson.h>
 
-/* An event of the trace, where one is written; takes over data. */
-void run_write(struct run_guest *g, double t_s, const char *event, json_t *data);
+/* An event of this guest, where a trace is written. */
+void run_write(struct run_guest *g, double t_s, struct trace_event event);
+
+/* A phase's place in the guest's timeline, from 1. */
+int64_t run_number(const struct run_guest *g, const struct phase *phase);
 
 /* A line on stderr and a warning in the trace; fatal ones make the run fail. */
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)

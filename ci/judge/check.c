@@ -7,18 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *check_text(const struct trace_event *event, const char *key)
+bool check_about(const struct trace_event *event, enum trace_event_kind kind,
+		 const struct scenario_guest *guest)
 {
-	const char *text = json_string_value(json_object_get(event->data, key));
-
-	return text ? text : "";
-}
-
-double check_number(const struct trace_event *event, const char *key)
-{
-	const json_t *value = json_object_get(event->data, key);
-
-	return json_is_number(value) ? json_number_value(value) : NAN;
+	return event->kind == kind && event->guest && !strcmp(event->guest, guest->name);
 }
 
 size_t check_pcpus(const struct trace *trace, int **ids)
@@ -100,29 +92,14 @@ static bool is_load(const struct phase *phase)
 double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		     const struct phase *phase)
 {
-	char text[128];
-
-	phase_format(phase, text, sizeof(text));
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
-		double skew = check_number(event, "skew_s");
 
-		/* The same phase may come again later: it is the one that was due at that time. */
-		if (!strcmp(event->event, "load") &&
-		    !strcmp(check_text(event, "guest"), guest->name) &&
-		    !strcmp(check_text(event, "phase"), text) &&
-		    fabs(event->t_s - (isnan(skew) ? 0 : skew) - phase->at_s) < 0.5)
+		if (check_about(event, TRACE_LOAD, guest) &&
+		    event->load.number == phase - guest->phases + 1)
 			return event->t_s;
 	}
 	return is_load(phase) ? NAN : phase->at_s;
-}
-
-static const struct trace_event *find_event(const struct trace *trace, const char *name)
-{
-	for (size_t i = 0; i < trace->nevents; i++)
-		if (!strcmp(trace->events[i].event, name))
-			return &trace->events[i];
-	return NULL;
 }
 
 /* Nothing seen for longer than so many samples is a hole, and so much of a run must be seen:
@@ -191,7 +168,7 @@ static void check_evidence(struct run *run)
 	double last_s = trace->nsamples ? trace->samples[trace->nsamples - 1].t_s : 0;
 
 	run->end_s = fmin(s->length_s, last_s);
-	if (!find_event(trace, "end"))
+	if (!trace_find_event(trace, TRACE_END))
 		verdict_cannot_judge(run->verdict,
 				     "the run was not complete: the trace ends at %.0f s of %.0f s",
 				     last_s, s->length_s);

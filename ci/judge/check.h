@@ -59,11 +59,9 @@ double check_begun_s(const struct run *run, const struct scenario_guest *guest,
  * none. */
 size_t check_pcpus(const struct trace *trace, int **ids);
 
-/* Text of an event, "" where it has none of that name. */
-const char *check_text(const struct trace_event *event, const char *key);
-
-/* Number of an event, NAN where it has none of that name. */
-double check_number(const struct trace_event *event, const char *key);
+/* Whether the event is of that kind and about that guest. */
+bool check_about(const struct trace_event *event, enum trace_event_kind kind,
+		 const struct scenario_guest *guest);
 
 /* Judges of program_alive, guests_run and program_cpu. */
 void check_program_alive(const struct run *run, const struct expect_value *value,

@@ -513,7 +513,7 @@ static bool excuse_linux(const struct run *run, const struct settled *s, struct 
 		return false;
 	/* Whoever gives guests shares of their own is to answer for what comes of it. */
 	for (size_t i = 0; i < run->trace->nevents; i++) {
-		if (!strcmp(run->trace->events[i].event, "limit"))
+		if (run->trace->events[i].kind == TRACE_LIMIT)
 			return false;
 	}
 	snprintf(f->measured + strlen(f->measured), sizeof(f->measured) - strlen(f->measured),

@@ -389,14 +389,14 @@ static void judge_floor(const struct run *run, const struct expect_value *value,
 }
 
 /* Whether somebody else set the guest's size about then. */
-static bool set_by_scenario(const struct run *run, const char *guest, double from_s, double to_s)
+static bool set_by_scenario(const struct run *run, const struct scenario_guest *guest,
+			    double from_s, double to_s)
 {
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
 
-		if (!strcmp(event->event, "setmem") && event->t_s >= from_s && event->t_s <= to_s &&
-		    !strcmp(check_text(event, "by"), "scenario") &&
-		    !strcmp(check_text(event, "guest"), guest))
+		if (check_about(event, TRACE_SETMEM, guest) && event->t_s >= from_s &&
+		    event->t_s <= to_s && event->setmem.by == TRACE_BY_SCENARIO)
 			return true;
 	}
 	return false;
@@ -444,7 +444,7 @@ static void judge_release_step(const struct run *run, const struct expect_value 
 
 			/* Near the host's end anything may be taken. */
 			if (step <= f->value || host < 2 * host_reserve_kib(run) ||
-			    set_by_scenario(run, g->guest->name, from_s, g->actual[k].t_s))
+			    set_by_scenario(run, g->guest, from_s, g->actual[k].t_s))
 				continue;
 			f->value = step;
 			f->from_s = from_s;

@@ -383,25 +383,24 @@ static void check_reports(const struct run *run, const struct cpu_run *c)
 {
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
-		double asked = check_number(event, "asked_pct"),
-		       attained = check_number(event, "attained_pct"),
-		       given_up = check_number(event, "given_up_pct");
+		double asked, attained;
 		struct window w;
 
-		/* What waiting made it give up it would have run: the load was there. */
-		if (!isnan(given_up))
-			attained += given_up;
-		if (strcmp(event->event, "load_report") != 0 ||
-		    !(attained < ATTAINED_SHARE * asked))
+		if (event->kind != TRACE_LOAD_REPORT)
 			continue;
-		w = window_between(run->trace, check_number(event, "from_s"),
-				   check_number(event, "to_s"));
+		asked = event->load_report.asked_pct;
+		attained = event->load_report.attained_pct;
+		/* What waiting made it give up it would have run: the load was there. */
+		if (!isnan(event->load_report.given_up_pct))
+			attained += event->load_report.given_up_pct;
+		if (!(attained < ATTAINED_SHARE * asked))
+			continue;
+		w = window_between(run->trace, event->load_report.from_s, event->load_report.to_s);
 		for (size_t v = 0; v < c->layout.nvcpus; v++) {
 			const struct scenario_guest *guest =
 				&run->scenario->guests[c->layout.guest_of[v]];
 
-			if (strcmp(guest->name, check_text(event, "guest")) != 0 ||
-			    w.count < SAMPLES_MIN)
+			if (strcmp(guest->name, event->guest) != 0 || w.count < SAMPLES_MIN)
 				continue;
 			if (window_vcpu_delay(&w, guest->name, c->layout.vcpu_of[v]) < WAITS_PCT)
 				verdict_cannot_judge(run->verdict,

@@ -6,10 +6,12 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -37,9 +39,10 @@ struct play {
 	unsigned int noise;
 };
 
-static void event(struct play *p, double t_s, const char *name, json_t *data)
+static void event(struct play *p, double t_s, struct trace_event event)
 {
-	assert_int_equal(trace_write_event(&p->writer, t_s, name, data), 0);
+	event.t_s = t_s;
+	assert_int_equal(trace_write_event(&p->writer, &event), 0);
 }
 
 static void write_header(struct play *p)
@@ -221,8 +224,8 @@ static void write_sample(struct play *p, double t_s)
 			next += guest->vcpus;
 			continue;
 		}
-		guests[nguests++] = (struct trace_guest){(char *)guest->name, guest->vcpus,
-							 &vcpus[next], memory_of(p, g)};
+		guests[nguests++] = (struct trace_guest){guest->name, guest->vcpus, &vcpus[next],
+							 memory_of(p, g)};
 		host_kib -= p->actual_kib[g] - (double)guest->memory_kib;
 		for (size_t v = 0; v < guest->vcpus; v++, next++) {
 			fill_vcpu(p, next, &vcpus[next], affinity[next]);
@@ -259,10 +262,14 @@ static void write_inside(struct play *p, double t_s)
 		if (p->off[g] || (p->booted_s[g] > 0 && t_s < p->booted_s[g] + BOOT_S))
 			continue;
 		load = fmin(load, room);
-		event(p, t_s, "inside",
-		      json_pack("{ss si si si si}", "guest", guest->name, "free_kib",
-				(int)(room - load), "available_kib", (int)(room - load), "load_kib",
-				(int)load, "oom_kill", kills));
+		event(p, t_s,
+		      (struct trace_event){.kind = TRACE_INSIDE,
+					   .guest = guest->name,
+					   .inside = {.free_kib = (int64_t)(room - load),
+						      .available_kib = (int64_t)(room - load),
+						      .total_kib = (int64_t)p->actual_kib[g],
+						      .load_kib = (int64_t)load,
+						      .oom_kill = kills}});
 	}
 }
 
@@ -271,8 +278,10 @@ static void write_inside(struct play *p, double t_s)
 static void set_size(struct play *p, size_t g, double t_s, double kib)
 {
 	p->actual_kib[g] = kib;
-	event(p, t_s, "balloon",
-	      json_pack("{ss si}", "guest", p->scenario.guests[g].name, "actual_kib", (int)kib));
+	event(p, t_s,
+	      (struct trace_event){.kind = TRACE_BALLOON,
+				   .guest = p->scenario.guests[g].name,
+				   .balloon = {(int64_t)kib}});
 }
 
 static void do_deed(struct play *p, const struct deed *deed)
@@ -286,9 +295,10 @@ static void do_deed(struct play *p, const struct deed *deed)
 	p->place[deed->who] = deed->pcpu;
 	snprintf(affinity, sizeof(affinity), deed->pcpu < 0 ? "0-%d" : "%d",
 		 deed->pcpu < 0 ? (int)p->fake->pcpus - 1 : deed->pcpu);
-	event(p, deed->t_s, "pin",
-	      json_pack("{ss si ss ss}", "guest", p->guest_of[deed->who]->name, "vcpu", 0,
-			"affinity", affinity, "by", "program"));
+	event(p, deed->t_s,
+	      (struct trace_event){.kind = TRACE_PIN,
+				   .guest = p->guest_of[deed->who]->name,
+				   .pin = {0, affinity, TRACE_BY_PROGRAM}});
 }
 
 static void write_loads(struct play *p, double from_s, double to_s)
@@ -299,10 +309,13 @@ static void write_loads(struct play *p, double from_s, double to_s)
 			char text[128];
 
 			if (phase->at_s >= from_s && phase->at_s < to_s)
-				event(p, phase->at_s + 0.05, "load",
-				      json_pack("{ss ss sf}", "guest", p->scenario.guests[g].name,
-						"phase", phase_format(phase, text, sizeof(text)),
-						"skew_s", 0.05));
+				event(p, phase->at_s + 0.05,
+				      (struct trace_event){
+					      .kind = TRACE_LOAD,
+					      .guest = p->scenario.guests[g].name,
+					      .load = {(int64_t)i + 1,
+						       phase_format(phase, text, sizeof(text)),
+						       0.05}});
 		}
 }
 
@@ -320,11 +333,13 @@ static void write_lives(struct play *p, double from_s, double to_s)
 			if (phase->at_s < from_s || phase->at_s >= to_s ||
 			    (!stops && phase->verb != PHASE_START && phase->verb != PHASE_REBOOT))
 				continue;
-			event(p, phase->at_s, "guest",
-			      json_pack("{ss ss}", "guest", guest->name, "state",
-					stops			      ? "stopped"
-					: phase->verb == PHASE_REBOOT ? "rebooted"
-								      : "started"));
+			event(p, phase->at_s,
+			      (struct trace_event){.kind = TRACE_GUEST,
+						   .guest = guest->name,
+						   .life = {stops ? TRACE_STOPPED
+							    : phase->verb == PHASE_REBOOT
+								    ? TRACE_REBOOTED
+								    : TRACE_STARTED}});
 			p->off[g] = stops;
 			p->booted_s[g] = stops ? 0 : phase->at_s;
 			if (!stops)
@@ -339,17 +354,19 @@ static void write_pauses(struct play *p, double from_s, double to_s)
 {
 	for (size_t g = 0; g < p->scenario.nguests; g++)
 		if (within(p->fake->paused_from_s, from_s, to_s))
-			event(p, p->fake->paused_from_s, "guest",
-			      json_pack("{ss ss}", "guest", p->scenario.guests[g].name, "state",
-					"paused"));
+			event(p, p->fake->paused_from_s,
+			      (struct trace_event){.kind = TRACE_GUEST,
+						   .guest = p->scenario.guests[g].name,
+						   .life = {TRACE_PAUSED}});
 }
 
 static void write_shares(struct play *p, double from_s, double to_s)
 {
 	if (p->fake->by_shares && within(p->fake->uneven_from_s, from_s, to_s))
-		event(p, p->fake->uneven_from_s, "limit",
-		      json_pack("{ss ss si}", "guest", p->scenario.guests[0].name, "what",
-				"cpu_shares", "value", 2048));
+		event(p, p->fake->uneven_from_s,
+		      (struct trace_event){.kind = TRACE_LIMIT,
+					   .guest = p->scenario.guests[0].name,
+					   .limit = {"cpu_shares", 2048}});
 }
 
 static void write_end(struct play *p, double end_s)
@@ -357,14 +374,13 @@ static void write_end(struct play *p, double end_s)
 	const struct fake *f = p->fake;
 
 	if (f->exits_at_s > 0)
-		event(p, f->exits_at_s, "program_exit",
-		      json_pack("{si sb}", "status", f->exit_status, "asked", 0));
+		event(p, f->exits_at_s, trace_exit(W_EXITCODE(f->exit_status, 0), false));
 	else if (!f->no_program)
-		event(p, end_s + 0.1, "program_exit",
-		      f->killed ? json_pack("{si sb}", "signal", 9, "asked", 1)
-				: json_pack("{si sb}", "status", f->stop_status, "asked", 1));
+		event(p, end_s + 0.1,
+		      trace_exit(f->killed ? W_EXITCODE(0, SIGKILL) : W_EXITCODE(f->stop_status, 0),
+				 true));
 	if (f->ends_at_s <= 0)
-		event(p, end_s + 0.2, "end", NULL);
+		event(p, end_s + 0.2, (struct trace_event){.kind = TRACE_END});
 }
 
 static void set_stage(struct play *p)
@@ -400,7 +416,8 @@ void fake_trace(const struct fake *fake, const char *path)
 	assert_int_equal(trace_create(&p.writer, path), 0);
 	write_header(&p);
 	if (!fake->no_program)
-		event(&p, 0, "program_start", json_pack("{si}", "pid", 1));
+		event(&p, 0,
+		      (struct trace_event){.kind = TRACE_PROGRAM_START, .program_start = {1}});
 	end_s = fake->ends_at_s > 0 ? fake->ends_at_s : p.scenario.length_s;
 	for (double t_s = p.scenario.sample_s; t_s <= end_s + 1e-6; t_s += p.scenario.sample_s) {
 		write_lives(&p, t_s - p.scenario.sample_s, t_s);

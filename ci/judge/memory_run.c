@@ -24,18 +24,15 @@
 
 static void add_inside(struct guest_memory *g, const struct trace_event *event)
 {
-	double free_kib = check_number(event, "free_kib"),
-	       usable = check_number(event, "available_kib");
-	double kills = check_number(event, "oom_kill");
+	double free_kib = (double)event->inside.free_kib;
+	double usable_kib = (double)event->inside.available_kib;
 
-	if (isnan(free_kib) && isnan(usable))
-		return;
 	g->inside[g->ninside++] = (struct inside){
 		.t_s = event->t_s,
-		.spare_kib = fmax(free_kib, usable), /* fmax prefers what is not NAN */
-		.usable_kib = isnan(usable) ? free_kib : usable,
-		.load_kib = check_number(event, "load_kib"),
-		.oom_kills = isnan(kills) ? 0 : kills,
+		.spare_kib = fmax(free_kib, usable_kib),
+		.usable_kib = usable_kib,
+		.load_kib = (double)event->inside.load_kib,
+		.oom_kills = fmax(0, (double)event->inside.oom_kill), /* −1: not known */
 	};
 }
 
@@ -100,20 +97,20 @@ static void follow_life(struct guest_memory *g, const struct run *run)
 
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
-		const char *state = check_text(event, "state");
+		enum trace_life state;
 		double size;
 
-		if (strcmp(event->event, "guest") != 0 || event->t_s > run->end_s ||
-		    strcmp(check_text(event, "guest"), guest->name) != 0)
+		if (!check_about(event, TRACE_GUEST, guest) || event->t_s > run->end_s)
 			continue;
-		if (!strcmp(state, "stopped") || !strcmp(state, "crashed")) {
+		state = event->life.state;
+		if (state == TRACE_STOPPED || state == TRACE_CRASHED) {
 			off_s = off ? off_s : event->t_s;
 			off = true;
-		} else if (!strcmp(state, "started") && off) {
+		} else if (state == TRACE_STARTED && off) {
 			off = false;
 			add_away(g, off_s, next_look_s(g, run, event->t_s));
 			note_boot(g, event->t_s, (double)guest->memory_kib);
-		} else if (!strcmp(state, "rebooted")) {
+		} else if (state == TRACE_REBOOTED) {
 			size = memory_actual_at(g, event->t_s - TICK_S);
 			add_away(g, event->t_s, next_look_s(g, run, event->t_s));
 			note_boot(g, event->t_s, size);
@@ -168,13 +165,13 @@ static void count_kills(struct guest_memory *g, const struct run *run)
 	for (size_t i = 0; i < run->trace->nevents; i++) {
 		const struct trace_event *event = &run->trace->events[i];
 
-		if (event->t_s > run->end_s || strcmp(check_text(event, "guest"), g->guest->name))
+		if (event->t_s > run->end_s)
 			continue;
-		if (!strcmp(event->event, "oom")) {
+		if (check_about(event, TRACE_OOM, g->guest)) {
 			told++;
 			g->killed_s = fmin(g->killed_s, event->t_s); /* prefers what is not NAN */
-		} else if (!strcmp(event->event, "load_report") &&
-			   !strcmp(check_text(event, "state"), "oom")) {
+		} else if (check_about(event, TRACE_LOAD_REPORT, g->guest) &&
+			   event->load_report.state == TRACE_LOAD_OOM) {
 			g->load_end_s = fmin(g->load_end_s, event->t_s);
 		}
 	}
@@ -204,13 +201,12 @@ static int collect(struct guest_memory *g, const struct scenario_guest *guest,
 	for (size_t i = 0; i < trace->nevents; i++) {
 		const struct trace_event *event = &trace->events[i];
 
-		if (event->t_s > run->end_s || strcmp(check_text(event, "guest"), guest->name) != 0)
+		if (event->t_s > run->end_s)
 			continue;
-		if (!strcmp(event->event, "inside"))
+		if (check_about(event, TRACE_INSIDE, guest))
 			add_inside(g, event);
-		else if (!strcmp(event->event, "balloon") &&
-			 !isnan(check_number(event, "actual_kib")))
-			add_actual(g, event->t_s, check_number(event, "actual_kib"));
+		else if (check_about(event, TRACE_BALLOON, guest))
+			add_actual(g, event->t_s, (double)event->balloon.actual_kib);
 	}
 	for (size_t i = 0; i < trace->nsamples; i++) {
 		const struct trace_guest *seen = trace_find_guest(&trace->samples[i], guest->name);

@@ -35,12 +35,9 @@ int pins_single(const struct layout *l, const char *affinity)
 static size_t find_vcpu(const struct run *run, const struct layout *l,
 			const struct trace_event *event)
 {
-	const char *name = check_text(event, "guest");
-	double number = check_number(event, "vcpu");
-
 	for (size_t i = 0; i < l->nvcpus; i++)
-		if ((double)l->vcpu_of[i] == number &&
-		    !strcmp(run->scenario->guests[l->guest_of[i]].name, name))
+		if ((int64_t)l->vcpu_of[i] == event->pin.vcpu &&
+		    check_about(event, TRACE_PIN, &run->scenario->guests[l->guest_of[i]]))
 			return i;
 	return SIZE_MAX;
 }
@@ -65,12 +62,12 @@ int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 		size_t vcpu;
 		int to;
 
-		if (strcmp(event->event, "pin") != 0 || event->t_s > run->end_s)
+		if (event->kind != TRACE_PIN || event->t_s > run->end_s)
 			continue;
 		vcpu = find_vcpu(run, l, event);
 		if (vcpu == SIZE_MAX)
 			continue;
-		to = pins_single(l, check_text(event, "affinity"));
+		to = pins_single(l, event->pin.affinity);
 		if (to >= 0 && to == now[vcpu])
 			continue; /* it was there already */
 		pins->changes[pins->count++] = (struct pin_change){
@@ -78,7 +75,7 @@ int pins_init(struct pins *pins, const struct run *run, const struct layout *l)
 			.vcpu = vcpu,
 			.from = last[vcpu],
 			.to = to,
-			.by_program = strcmp(check_text(event, "by"), "scenario") != 0,
+			.by_program = event->pin.by == TRACE_BY_PROGRAM,
 		};
 		now[vcpu] = to;
 		if (to >= 0)

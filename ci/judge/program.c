@@ -9,21 +9,13 @@
 /* A program that has done nothing at all for so many of its intervals hangs. */
 #define STILL_INTERVALS 4
 
-static const struct trace_event *find_event(const struct trace *trace, const char *name)
-{
-	for (size_t i = 0; i < trace->nevents; i++)
-		if (!strcmp(trace->events[i].event, name))
-			return &trace->events[i];
-	return NULL;
-}
-
 /* Last libvirt call by the program, s; −1: the trace does not hold calls. */
 static double last_call_s(const struct trace *trace, double end_s)
 {
 	double last = -1;
 
 	for (size_t i = 0; i < trace->nevents; i++)
-		if (!strcmp(trace->events[i].event, "call") && trace->events[i].t_s <= end_s)
+		if (trace->events[i].kind == TRACE_CALL && trace->events[i].t_s <= end_s)
 			last = trace->events[i].t_s;
 	return last;
 }
@@ -61,23 +53,21 @@ static double still_since_s(const struct run *run)
 /* What is wrong with how the program ended; 0 if nothing, −1 with the reason in f->measured. */
 static int judge_exit(const struct trace_event *exit, bool may_end, struct finding *f)
 {
-	bool asked = json_is_true(json_object_get(exit->data, "asked"));
-	double status = check_number(exit, "status"), sig = check_number(exit, "signal");
+	bool asked = exit->program_exit.asked;
+	int status = (int)exit->program_exit.status, sig = (int)exit->program_exit.signal;
 
 	f->from_s = f->to_s = exit->t_s;
-	if (!asked && !isnan(sig))
-		SAY(f->measured, "killed by signal %.0f (%s) after %.1f s", sig,
-		    strsignal((int)sig), exit->t_s);
-	else if (!asked && (!may_end || status != 0))
-		SAY(f->measured, "exited by itself with status %.0f after %.1f s", status,
+	if (!asked && sig >= 0)
+		SAY(f->measured, "killed by signal %d (%s) after %.1f s", sig, strsignal(sig),
 		    exit->t_s);
+	else if (!asked && (!may_end || status != 0))
+		SAY(f->measured, "exited by itself with status %d after %.1f s", status, exit->t_s);
 	else if (asked && sig == SIGKILL)
 		SAY(f->measured, "did not stop within 5 s of being told to");
-	else if (asked && !isnan(sig) && sig != SIGTERM)
-		SAY(f->measured, "killed by signal %.0f (%s) when told to stop", sig,
-		    strsignal((int)sig));
-	else if (asked && isnan(sig) && status != 0 && status != 128 + SIGTERM)
-		SAY(f->measured, "stopped with status %.0f", status);
+	else if (asked && sig >= 0 && sig != SIGTERM)
+		SAY(f->measured, "killed by signal %d (%s) when told to stop", sig, strsignal(sig));
+	else if (asked && sig < 0 && status != 0 && status != 128 + SIGTERM)
+		SAY(f->measured, "stopped with status %d", status);
 	else
 		return 0;
 	return -1;
@@ -85,13 +75,13 @@ static int judge_exit(const struct trace_event *exit, bool may_end, struct findi
 
 void check_program_alive(const struct run *run, const struct expect_value *value, struct finding *f)
 {
-	const struct trace_event *exit = find_event(run->trace, "program_exit");
+	const struct trace_event *exit = trace_find_event(run->trace, TRACE_PROGRAM_EXIT);
 	double still_s = still_since_s(run);
 
 	f->fatal = true;
 	SAY(f->asked, value->yes ? "runs until told to stop, then stops with status 0"
 				 : "may end by itself, with status 0");
-	if (!find_event(run->trace, "program_start")) {
+	if (!trace_find_event(run->trace, TRACE_PROGRAM_START)) {
 		f->result = RESULT_FAIL;
 		SAY(f->measured, "no program ran");
 	} else if (!exit) {
@@ -126,9 +116,11 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 			   const struct trace_event **when)
 {
 	static const struct {
-		const char *state;
+		enum trace_life state;
 		enum phase_verb verb;
-	} lives[] = {{"paused", PHASE_PAUSE}, {"stopped", PHASE_STOP}, {"rebooted", PHASE_REBOOT}};
+	} lives[] = {{TRACE_PAUSED, PHASE_PAUSE},
+		     {TRACE_STOPPED, PHASE_STOP},
+		     {TRACE_REBOOTED, PHASE_REBOOT}};
 	enum { LIVES = sizeof(lives) / sizeof(*lives) };
 	size_t seen[LIVES] = {0};
 
@@ -136,16 +128,16 @@ static const char *meddled(const struct run *run, const struct scenario_guest *g
 		const struct trace_event *event = &run->trace->events[i];
 
 		*when = event;
-		if (event->t_s > run->end_s || strcmp(check_text(event, "guest"), guest->name) != 0)
+		if (event->t_s > run->end_s)
 			continue;
 		/* Shares take nothing from who is alone; what they do is judged by fairness. */
-		if (!strcmp(event->event, "limit") &&
-		    strcmp(check_text(event, "what"), "cpu_shares") != 0)
+		if (check_about(event, TRACE_LIMIT, guest) &&
+		    strcmp(event->limit.what, "cpu_shares") != 0)
 			return "limited in its CPU time";
-		for (size_t k = 0; k < LIVES && !strcmp(event->event, "guest"); k++)
-			if (!strcmp(check_text(event, "state"), lives[k].state) &&
+		for (size_t k = 0; k < LIVES && check_about(event, TRACE_GUEST, guest); k++)
+			if (event->life.state == lives[k].state &&
 			    ++seen[k] > phases_due(guest, lives[k].verb, event->t_s))
-				return lives[k].state;
+				return trace_life_words[lives[k].state];
 	}
 	return NULL;
 }

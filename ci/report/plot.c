@@ -41,18 +41,13 @@ static void put_events(FILE *script, const struct trace *trace)
 	for (size_t i = 0; i < trace->nevents; i++) {
 		const struct trace_event *event = &trace->events[i];
 
-		if (strcmp(event->event, "load") != 0 || event->t_s - last_s < 0.5)
+		if (event->kind != TRACE_LOAD || event->t_s - last_s < 0.5)
 			continue;
 		last_s = event->t_s;
 		fprintf(script,
 			"set arrow from %g, graph 0 to %g, graph 1 nohead lc rgb '#bbbbbb' dt 2\n",
 			last_s, last_s);
 	}
-}
-
-static double number_of(const struct trace_event *event, const char *key)
-{
-	return json_number_value(json_object_get(event->data, key));
 }
 
 /* --- CPU: usage per pCPU above, each vCPU's pCPU below --- */
@@ -152,14 +147,12 @@ static void put_spare(FILE *script, const struct trace *trace, size_t lines)
 			g); /* a block without a point is an error */
 		for (size_t i = 0; i < trace->nevents; i++) {
 			const struct trace_event *event = &trace->events[i];
-			const char *guest =
-				json_string_value(json_object_get(event->data, "guest"));
 
-			if (!strcmp(event->event, "inside") && guest &&
-			    !strcmp(guest, first->guests[g].name))
+			if (event->kind == TRACE_INSIDE &&
+			    !strcmp(event->guest, first->guests[g].name))
 				fprintf(script, "%g %g\n", event->t_s,
-					fmax(number_of(event, "free_kib"),
-					     number_of(event, "available_kib")) /
+					fmax((double)event->inside.free_kib,
+					     (double)event->inside.available_kib) /
 						1024);
 		}
 		fprintf(script, "EOD\n");

@@ -462,16 +462,13 @@ static void start_program(struct run *r)
 /* A program that ended without telling: the trace, kept up to there, says so. */
 static void add_exit(const struct run *r)
 {
-	double t_s = (double)r->shared->now_ns / 1e9;
+	struct trace_event event = trace_exit(r->status, false);
 	struct trace_writer trace;
-	bool signaled = WIFSIGNALED(r->status);
 
 	if (!r->config.trace || trace_append(&trace, r->shared->trace))
 		return;
-	trace_write_event(&trace, t_s, "program_exit",
-			  json_pack("{s:i, s:b}", signaled ? "signal" : "status",
-				    signaled ? WTERMSIG(r->status) : WEXITSTATUS(r->status),
-				    "asked", 0));
+	event.t_s = (double)r->shared->now_ns / 1e9;
+	trace_write_event(&trace, &event);
 	trace_close(&trace);
 }
 

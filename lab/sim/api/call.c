@@ -206,24 +206,27 @@ void call_arguments(struct call *c, const char *format, ...)
 /* Takes over result's reference. */
 static void end(struct call *c, json_t *result)
 {
-	char message[API_ERROR_MAX + 128];
-	json_t *line;
+	char message[API_ERROR_MAX + 128], told[API_ERROR_MAX + 128];
+	struct trace_event event;
 
 	snprintf(message, sizeof(message), "%s%s", c->whole ? "" : error_prefix(c->code),
 		 c->message);
 	if (c->recorded) {
-		line = json_pack("{s:s, s:o, s:o}", "function", c->function, "arguments",
-				 c->arguments ? c->arguments : json_object(), "result", result);
-		if (c->code)
-			json_object_set_new(
-				line, "error",
-				json_sprintf("%s%s", error_prefix(c->code), c->message));
-		if (!c->code && c->noop >= 0)
-			json_object_set_new(line, "noop", json_boolean(c->noop));
-		play_event(sim_play(), "call", line);
-	} else {
-		json_decref(result);
+		event = trace_event(TRACE_CALL, c->guest ? c->guest->config->name : NULL);
+		event.call.function = c->function;
+		event.call.outcome = c->code ? TRACE_ERROR : TRACE_DONE;
+		event.call.arguments = c->arguments;
+		event.call.result = result;
+		if (c->code) {
+			snprintf(told, sizeof(told), "%s%s", error_prefix(c->code), c->message);
+			event.call.error = told;
+		} else {
+			event.call.noop = c->noop;
+		}
+		play_event(sim_play(), event);
+		json_decref(c->arguments);
 	}
+	json_decref(result);
 	if (c->code && sim_play())
 		error_raise(c->conn, c->from, c->code, message);
 	if (sim_play())

@@ -146,11 +146,12 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 	after = model_affinity(api_model(), c->id, vcpu);
 	c->noop = !memcmp(before, after, maplen);
 	if (!c->noop)
-		play_event(sim_play(), "pin",
-			   json_pack("{s:s, s:i, s:s, s:s}", "guest", c->guest->config->name,
-				     "vcpu", (int)vcpu, "affinity",
-				     cpumap_format(after, maplen, list, sizeof(list)), "by",
-				     "program"));
+		play_event(sim_play(),
+			   (struct trace_event){
+				   .kind = TRACE_PIN,
+				   .guest = c->guest->config->name,
+				   .pin = {vcpu, cpumap_format(after, maplen, list, sizeof(list)),
+					   TRACE_BY_PROGRAM}});
 	events_pinned(place, (int)vcpu, after, maplen);
 	return 0;
 }

@@ -23,9 +23,10 @@ static int set_live(struct call *c, uint64_t kib)
 {
 	c->noop = model_balloon_target(api_model(), c->id) == kib;
 	if (model_set_balloon(api_model(), c->id, kib) == 0) {
-		play_event(sim_play(), "setmem",
-			   json_pack("{s:s, s:I, s:s}", "guest", c->guest->config->name, "kib",
-				     (json_int_t)kib, "by", "program"));
+		play_event(sim_play(),
+			   (struct trace_event){.kind = TRACE_SETMEM,
+						.guest = c->guest->config->name,
+						.setmem = {(int64_t)kib, TRACE_BY_PROGRAM}});
 		return 0;
 	}
 	if (errno == ERANGE)

@@ -115,9 +115,10 @@ static int check_parameter(struct call *c, const virTypedParameter *param)
 static void trace_limit(const struct call *c, const virTypedParameter *param)
 {
 	if (param->value.l > 0)
-		play_event(sim_play(), "limit",
-			   json_pack("{s:s, s:s, s:I}", "guest", c->guest->config->name, "what",
-				     param->field, "value", (json_int_t)param->value.l));
+		play_event(sim_play(),
+			   (struct trace_event){.kind = TRACE_LIMIT,
+						.guest = c->guest->config->name,
+						.limit = {param->field, param->value.l}});
 }
 
 static void set_parameter(const struct call *c, size_t place, const virTypedParameter *param)

@@ -9,37 +9,13 @@
 #include <unistd.h>
 
 struct stream {
-	const char *name;
+	enum trace_stream stream;
 	off_t taken; /* bytes of the file that have been read */
 	char *part;  /* a line whose end has not come yet */
 	size_t len, size;
 };
 
-static struct stream streams[] = {{.name = "stdout"}, {.name = "stderr"}};
-
-static json_t *text_of(const char *text, size_t len)
-{
-	json_t *string = json_stringn(text, len);
-	char *ascii;
-
-	if (string)
-		return string;
-	/* Not UTF-8, and JSON has nothing else. */
-	ascii = malloc(len + 1);
-	if (!ascii)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-	string = json_stringn(ascii, len);
-	free(ascii);
-	return string;
-}
-
-static void put_line(struct play *p, const struct stream *s, const char *text, size_t len)
-{
-	play_event(p, "program_output",
-		   json_pack("{s:s, s:o}", "stream", s->name, "line", text_of(text, len)));
-}
+static struct stream streams[] = {{.stream = TRACE_STDOUT}, {.stream = TRACE_STDERR}};
 
 static bool keep(struct stream *s, const char *text, size_t len)
 {
@@ -59,7 +35,7 @@ static bool keep(struct stream *s, const char *text, size_t len)
 
 static void put_part(struct play *p, struct stream *s)
 {
-	put_line(p, s, s->part, s->len);
+	play_output(p, s->stream, s->part, s->len);
 	s->len = 0;
 }
 
@@ -70,7 +46,7 @@ static void take_text(struct play *p, struct stream *s, const char *text, size_t
 		size_t n = end ? (size_t)(end - text) : len;
 
 		if (end && !s->len)
-			put_line(p, s, text, n);
+			play_output(p, s->stream, text, n);
 		else if (keep(s, text, n) && end)
 			put_part(p, s);
 		n += end ? 1 : 0;

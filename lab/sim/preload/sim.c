@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
@@ -74,10 +75,10 @@ __attribute__((format(printf, 2, 0))) static void end_with(enum shared_state sta
 	if (running) {
 		running = false;
 		output_take(&play, shared->stdout_fd, shared->stderr_fd, true);
-		play_event(&play, "warning", json_pack("{s:s}", "text", message));
+		play_event(&play,
+			   (struct trace_event){.kind = TRACE_WARNING, .warning = {message}});
 		if (state == SHARED_STOPPED) /* by us, as one would kill it */
-			play_event(&play, "program_exit",
-				   json_pack("{s:i, s:b}", "signal", SIGKILL, "asked", 0));
+			play_event(&play, trace_exit(W_EXITCODE(0, SIGKILL), false));
 		play_cut(&play);
 	}
 	memcpy(shared->message, message, sizeof(message));
@@ -125,11 +126,11 @@ static uint64_t advance(uint64_t until_ns)
 	return now;
 }
 
-static void program_ended(json_t *how)
+/* how: as wait(2) has it. */
+static void program_ended(int how)
 {
 	take_output(true);
-	json_object_set_new(how, "asked", json_boolean(asked));
-	play_event(&play, "program_exit", how);
+	play_event(&play, trace_exit(how, asked));
 	play.program_runs = false;
 	running = false;
 	shared->now_ns = world_now(play.world);
@@ -150,14 +151,14 @@ void sim_exited(int status)
 		fflush_unlocked(stdout);
 		funlockfile(stdout);
 	}
-	program_ended(json_pack("{s:i}", "status", status & 0xff));
+	program_ended(W_EXITCODE(status & 0xff, 0));
 }
 
 void sim_killed(int number)
 {
 	sigset_t set;
 
-	program_ended(json_pack("{s:i}", "signal", number));
+	program_ended(W_EXITCODE(0, number));
 	sigemptyset(&set);
 	sigaddset(&set, number);
 	real(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
@@ -175,6 +176,14 @@ uint64_t sim_next(void)
 	return restart < end ? restart : end;
 }
 
+static void tell_restart(void)
+{
+	struct trace_event event = trace_event(TRACE_FAULT, NULL);
+
+	event.fault.what = "libvirtd restarts";
+	play_event(&play, event);
+}
+
 void sim_advance(uint64_t until_ns)
 {
 	uint64_t next = sim_next();
@@ -186,7 +195,7 @@ void sim_advance(uint64_t until_ns)
 	calls = 0;
 	shared->now_ns = now;
 	if (faults_restarts(&play.faults, now) != restarts) {
-		play_event(&play, "fault", json_pack("{s:s}", "what", "libvirtd restarts"));
+		tell_restart();
 		api_on_restart();
 	}
 	if (now >= play.length_ns && !asked) {
@@ -286,5 +295,6 @@ __attribute__((constructor)) static void set_up(void)
 		sim_fail("out of memory");
 	sched_start();
 	api_start();
-	play_event(&play, "program_start", json_pack("{s:i}", "pid", PROGRAM_PID));
+	play_event(&play, (struct trace_event){.kind = TRACE_PROGRAM_START,
+					       .program_start = {PROGRAM_PID}});
 }

@@ -20,12 +20,17 @@ static void note_failure(struct play *p, int status)
 		p->trace_errno = errno;
 }
 
-void play_event(struct play *p, const char *event, json_t *data)
+void play_event(struct play *p, struct trace_event event)
+{
+	event.t_s = now_s(p);
+	if (p->tracing)
+		note_failure(p, trace_write_event(&p->trace, &event));
+}
+
+void play_output(struct play *p, enum trace_stream stream, const char *line, size_t len)
 {
 	if (p->tracing)
-		note_failure(p, trace_write_event(&p->trace, now_s(p), event, data));
-	else
-		json_decref(data);
+		note_failure(p, trace_write_output(&p->trace, now_s(p), stream, line, len));
 }
 
 static void on_world_event(const struct world_event *event, void *opaque)
@@ -198,7 +203,7 @@ void play_finish(struct play *p)
 	p->on_event = NULL;
 	while (play_advance(p, p->length_ns) < p->length_ns)
 		;
-	play_event(p, "end", NULL);
+	play_event(p, (struct trace_event){.kind = TRACE_END});
 	play_cut(p);
 }
 

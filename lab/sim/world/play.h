@@ -66,8 +66,9 @@ void play_finish(struct play *p);
 /* Closes the trace as it is. */
 void play_cut(struct play *p);
 
-/* Appends to the trace, now. Takes over the reference; without a trace it only drops it. */
-void play_event(struct play *p, const char *event, json_t *data);
+/* Appends to the trace, now; nothing without one. */
+void play_event(struct play *p, struct trace_event event);
+void play_output(struct play *p, enum trace_stream stream, const char *line, size_t len);
 
 void play_free(struct play *p);
 

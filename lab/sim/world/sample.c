@@ -125,7 +125,7 @@ struct trace_sample *world_sample(struct world *w)
 			continue;
 		sample_vcpus(w, g, elapsed_ns);
 		sample->guests[sample->nguests++] = (struct trace_guest){
-			.name = (char *)g->view.config->name,
+			.name = g->view.config->name,
 			.nvcpus = g->view.config->vcpus,
 			.vcpus = g->vcpus,
 			.memory = sample_memory(w, g),

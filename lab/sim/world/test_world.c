@@ -211,7 +211,7 @@ static void test_oom_ends_the_load(void **state)
 	assert_true(first(&r, WORLD_REPORT, 0)->report.attained_kib > 200 * KIB_PER_MIB);
 	assert_true(first(&r, WORLD_REPORT, 0)->report.attained_kib < 500 * KIB_PER_MIB);
 	assert_true(first(&r, WORLD_REPORT, 0)->report.starved_s > 0);
-	assert_string_equal(first(&r, WORLD_REPORT, 0)->report.state, "oom");
+	assert_int_equal(first(&r, WORLD_REPORT, 0)->report.state, TRACE_LOAD_OOM);
 	assert_int_equal(memory(&r, 0).load_kib, 0);
 	end(&r);
 }

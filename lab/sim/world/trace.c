@@ -1,139 +1,149 @@
 /* SPDX-License-Identifier: MIT */
-/* The world's events as trace(5) has them. */
+/* The world's events as traces have them. */
 #include "priv.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-static const char *state_name(enum model_event_kind state)
+static enum trace_life life_of(enum model_event_kind state)
 {
 	switch (state) {
 	case MODEL_STARTED:
-		return "started";
+		return TRACE_STARTED;
 	case MODEL_STOPPED:
-		return "stopped";
+		return TRACE_STOPPED;
 	case MODEL_REBOOTED:
-		return "rebooted";
+		return TRACE_REBOOTED;
 	case MODEL_PAUSED:
-		return "paused";
+		return TRACE_PAUSED;
 	case MODEL_RESUMED:
-		return "resumed";
+		return TRACE_RESUMED;
 	default:
-		return "crashed";
+		return TRACE_CRASHED;
 	}
 }
 
-/* Milliseconds are enough for people and keep lines short. */
-static double rounded(double value)
+/* A phase's place in its guest's timeline, from 1. */
+static int64_t number_of(const struct scenario_guest *guest, const struct phase *phase)
 {
-	return round(value * 1000) / 1000;
+	return phase - guest->phases + 1;
 }
 
-static json_t *pin_json(const char *name, const struct world_event *event)
-{
-	char list[CPULIST_MAX];
-
-	cpumap_format(event->map, event->maplen, list, sizeof(list));
-	return json_pack("{s:s, s:i, s:s, s:s}", "guest", name, "vcpu", (int)event->vcpu,
-			 "affinity", list, "by", "scenario");
-}
-
-static json_t *report_json(const char *name, const struct world_event *event)
+static struct trace_event report_of(const struct scenario_guest *guest,
+				    const struct world_event *event)
 {
 	const struct world_report *r = &event->report;
-	char text[128];
-	json_t *data, *figures;
+	struct trace_event e = trace_event(TRACE_LOAD_REPORT, guest->name);
 
-	data = json_pack("{s:s, s:s, s:f, s:f}", "guest", name, "phase",
-			 phase_format(event->phase, text, sizeof(text)), "from_s",
-			 rounded(r->from_s), "to_s", rounded(r->to_s));
-	if (event->phase->verb == PHASE_CPU)
-		figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "asked_pct", r->asked_pct,
-				    "attained_pct", rounded(r->attained_pct), "waited_pct",
-				    rounded(r->waited_pct), "given_up_pct",
-				    rounded(r->given_up_pct), "backlog_s", rounded(r->backlog_s),
-				    "host_pct", rounded(r->host_pct));
-	else
-		figures =
-			json_pack("{s:I, s:I, s:I, s:f, s:s}", "asked_kib",
-				  (json_int_t)r->asked_kib, "attained_kib",
-				  (json_int_t)r->attained_kib, "peak_kib", (json_int_t)r->peak_kib,
-				  "starved_s", rounded(r->starved_s), "state", r->state);
-	json_object_update(data, figures);
-	json_decref(figures);
-	return data;
+	e.load_report.number = number_of(guest, event->phase);
+	e.load_report.from_s = r->from_s;
+	e.load_report.to_s = r->to_s;
+	if (event->phase->verb == PHASE_CPU) {
+		e.load_report.asked_pct = r->asked_pct;
+		e.load_report.attained_pct = r->attained_pct;
+		e.load_report.waited_pct = r->waited_pct;
+		e.load_report.given_up_pct = r->given_up_pct;
+		e.load_report.backlog_s = r->backlog_s;
+		e.load_report.host_pct = r->host_pct;
+	} else {
+		e.load_report.asked_kib = (int64_t)r->asked_kib;
+		e.load_report.attained_kib = (int64_t)r->attained_kib;
+		e.load_report.peak_kib = (int64_t)r->peak_kib;
+		e.load_report.starved_s = r->starved_s;
+		e.load_report.state = r->state;
+	}
+	return e;
 }
 
-static json_t *inside_json(const char *name, const struct model_memory *memory)
+static struct trace_event inside_of(const char *name, const struct model_memory *memory)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "guest", name, "free_kib",
-			 (json_int_t)memory->free_kib, "available_kib",
-			 (json_int_t)memory->usable_kib, "total_kib", (json_int_t)memory->total_kib,
-			 "oom_kill", (json_int_t)memory->oom_kills, "load_kib",
-			 (json_int_t)memory->load_kib);
+	struct trace_event e = trace_event(TRACE_INSIDE, name);
+
+	e.inside.free_kib = (int64_t)memory->free_kib;
+	e.inside.available_kib = (int64_t)memory->usable_kib;
+	e.inside.total_kib = (int64_t)memory->total_kib;
+	e.inside.load_kib = (int64_t)memory->load_kib;
+	e.inside.oom_kill = (int64_t)memory->oom_kills;
+	return e;
 }
 
-/* The event's name and data; NULL for what traces do not hold. */
-static const char *to_json(const struct world *w, const struct world_event *event, json_t **data)
+static struct trace_event fault_of(const char *what)
 {
-	const char *name =
-		event->guest >= 0 ? world_guest(w, (size_t)event->guest)->config->name : NULL;
-	char text[128];
+	struct trace_event e = trace_event(TRACE_FAULT, NULL);
+
+	e.fault.what = what;
+	return e;
+}
+
+/* text: room for what the event points to. False for what traces do not hold. */
+static bool translate(const struct world *w, const struct world_event *event, struct trace_event *e,
+		      char text[CPULIST_MAX])
+{
+	const struct scenario_guest *guest =
+		event->guest >= 0 ? world_guest(w, (size_t)event->guest)->config : NULL;
+	const char *name = guest ? guest->name : NULL;
 
 	switch (event->kind) {
 	case WORLD_GUEST:
-		*data = json_pack("{s:s, s:s}", "guest", name, "state", state_name(event->state));
-		return "guest";
+		*e = (struct trace_event){.kind = TRACE_GUEST, .life = {life_of(event->state)}};
+		break;
 	case WORLD_BALLOON:
-		*data = json_pack("{s:s, s:I}", "guest", name, "actual_kib",
-				  (json_int_t)event->kib);
-		return "balloon";
+		*e = (struct trace_event){.kind = TRACE_BALLOON, .balloon = {(int64_t)event->kib}};
+		break;
 	case WORLD_LOAD:
-		*data = json_pack("{s:s, s:s, s:f}", "guest", name, "phase",
-				  phase_format(event->phase, text, sizeof(text)), "skew_s",
-				  rounded(event->skew_s));
-		return "load";
+		*e = (struct trace_event){.kind = TRACE_LOAD,
+					  .load = {number_of(guest, event->phase),
+						   phase_format(event->phase, text, CPULIST_MAX),
+						   event->skew_s}};
+		break;
 	case WORLD_REPORT:
-		*data = report_json(name, event);
-		return "load_report";
+		*e = report_of(guest, event);
+		e->load_report.phase = phase_format(event->phase, text, CPULIST_MAX);
+		break;
 	case WORLD_INSIDE:
-		*data = inside_json(name, &event->memory);
-		return "inside";
+		*e = inside_of(name, &event->memory);
+		break;
 	case WORLD_OOM:
-		*data = json_pack("{s:s, s:i, s:I}", "guest", name, "kills", 1, "kib",
-				  (json_int_t)event->kib);
-		return "oom";
+		*e = (struct trace_event){.kind = TRACE_OOM, .oom = {1, (int64_t)event->kib}};
+		break;
 	case WORLD_PIN:
 		if (event->noop)
-			return NULL;
-		*data = pin_json(name, event);
-		return "pin";
+			return false;
+		*e = (struct trace_event){
+			.kind = TRACE_PIN,
+			.pin = {event->vcpu,
+				cpumap_format(event->map, event->maplen, text, CPULIST_MAX),
+				TRACE_BY_SCENARIO}};
+		break;
 	case WORLD_SETMEM:
-		*data = json_pack("{s:s, s:I, s:s}", "guest", name, "kib", (json_int_t)event->kib,
-				  "by", "scenario");
-		return "setmem";
+		*e = (struct trace_event){.kind = TRACE_SETMEM,
+					  .setmem = {(int64_t)event->kib, TRACE_BY_SCENARIO}};
+		break;
 	case WORLD_PCPU:
-		*data = json_pack("{s:s, s:i, s:b}", "what", "pcpu", "pcpu", (int)event->pcpu,
-				  "online", event->online);
-		return "fault";
+		*e = fault_of("pcpu");
+		e->fault.pcpu = event->pcpu;
+		e->fault.online = event->online;
+		break;
 	case WORLD_FAULT:
-		*data = json_pack("{s:s}", "what", event->text);
-		return "fault";
+		*e = fault_of(event->text);
+		break;
 	case WORLD_WARNING:
-		*data = json_pack("{s:s*, s:s}", "guest", name, "text", event->text);
-		return "warning";
+		*e = (struct trace_event){.kind = TRACE_WARNING, .warning = {event->text}};
+		break;
 	default:
-		return NULL;
+		return false;
 	}
+	e->guest = name;
+	return true;
 }
 
 int world_event_write(const struct world *w, const struct world_event *event,
 		      struct trace_writer *trace)
 {
-	json_t *data = NULL;
-	const char *name = to_json(w, event, &data);
+	char text[CPULIST_MAX];
+	struct trace_event e;
 
-	if (!name)
+	if (!translate(w, event, &e, text))
 		return 0;
-	return trace_write_event(trace, (double)event->t_ns / 1e9, name, data);
+	e.t_s = (double)event->t_ns / 1e9;
+	return trace_write_event(trace, &e);
 }

@@ -152,11 +152,11 @@ static void report_memory(const struct world *w, size_t guest, const struct acti
 	report->asked_kib = active->phase->kib;
 	report->attained_kib = kib;
 	report->peak_kib = kib > active->mark.kib ? kib : active->mark.kib;
-	report->state = kib < report->asked_kib	  ? "growing"
-			: kib > report->asked_kib ? "shrinking"
-						  : "holding";
+	report->state = kib < report->asked_kib	  ? TRACE_LOAD_GROWING
+			: kib > report->asked_kib ? TRACE_LOAD_SHRINKING
+						  : TRACE_LOAD_HOLDING;
 	if (lost_kib)
-		report->state = "oom";
+		report->state = TRACE_LOAD_OOM;
 	model_memory_read(w->model, w->guests[guest].view.id, &memory);
 	if (active->phase->verb == PHASE_MEMORY)
 		report->starved_s = seconds(memory.starved_ns);

@@ -63,7 +63,7 @@ struct world_report {
 	/* memory, page cache */
 	uint64_t asked_kib, attained_kib, peak_kib;
 	double starved_s;
-	const char *state; /* growing, holding, shrinking, oom */
+	enum trace_load_state state;
 };
 
 struct world_event {
