@@ -65,7 +65,7 @@ whole_trace() {
 @test "the model under the sanitizers of addresses and of undefined behaviour" {
 	for test in model/test_*.c; do
 		cc -std=c11 -D_GNU_SOURCE -I../../common -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-			-o "$BATS_TEST_TMPDIR/test" "$test" model/made_host.c model/{model,cpu,balance,memory,host,rng}.c ../../common/units.c -lcmocka -lm
+			-o "$BATS_TEST_TMPDIR/test" "$test" model/made_host.c model/{model,cpu,past,balance,memory,host,rng}.c ../../common/units.c -lcmocka -lm
 		"$BATS_TEST_TMPDIR/test"
 	done
 }

@@ -289,6 +289,10 @@ EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
 	n = (int)model_guest_vcpus(api_model(), c.id);
 	if (n > most)
 		n = most;
+	/* The remote driver clears all the room that it is given. */
+	memset(info, 0, sizeof(*info) * (size_t)most);
+	if (maps)
+		memset(maps, 0, (size_t)most * (size_t)maplen);
 	for (int i = 0; i < n; i++) {
 		struct model_vcpu vcpu;
 
@@ -348,24 +352,19 @@ void put_ullong(virTypedParameterPtr param, const char *field, uint64_t value)
 	strncpy(param->field, field, VIR_TYPED_PARAM_FIELD_LENGTH - 1);
 }
 
-/* cpu_time, user_time, system_time; all of a TCG or KVM guest's time is user's here. */
+/* cpu_time, user_time, system_time. */
 static int total_times(struct call *c, virTypedParameterPtr params, unsigned int nparams)
 {
-	uint64_t run_ns = 0;
+	struct model_process process;
 
 	if (nparams == 0)
 		return 3;
-	for (unsigned int i = 0; i < model_guest_vcpus(api_model(), c->id); i++) {
-		struct model_vcpu vcpu;
-
-		model_vcpu_read(api_model(), c->id, i, &vcpu);
-		run_ns += vcpu.run_ns;
-	}
-	put_ullong(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, run_ns);
+	model_process_read(api_model(), c->id, &process);
+	put_ullong(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, process.time_ns);
 	if (nparams > 1)
-		put_ullong(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, run_ns);
+		put_ullong(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, process.user_ns);
 	if (nparams > 2)
-		put_ullong(&params[2], VIR_DOMAIN_CPU_STATS_SYSTEMTIME, 0);
+		put_ullong(&params[2], VIR_DOMAIN_CPU_STATS_SYSTEMTIME, process.system_ns);
 	return nparams > 3 ? 3 : (int)nparams;
 }
 

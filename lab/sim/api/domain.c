@@ -322,6 +322,7 @@ EXPORT int virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
 EXPORT int virDomainGetInfo(virDomainPtr domain, virDomainInfoPtr info)
 {
 	struct model_memory memory;
+	struct model_process process;
 	struct call c;
 	int reason;
 
@@ -339,12 +340,9 @@ EXPORT int virDomainGetInfo(virDomainPtr domain, virDomainInfoPtr info)
 	model_memory_read(api_model(), c.id, &memory);
 	info->maxMem = memory.maximum_kib;
 	info->memory = memory.actual_kib;
-	for (unsigned int i = 0; i < info->nrVirtCpu; i++) {
-		struct model_vcpu vcpu;
-
-		model_vcpu_read(api_model(), c.id, i, &vcpu);
-		info->cpuTime += vcpu.time_ns;
-	}
+	/* libvirt reads it in clock ticks. */
+	model_process_read(api_model(), c.id, &process);
+	info->cpuTime = process.time_ns / MODEL_TICK_NS * MODEL_TICK_NS;
 	return call_int(&c, 0);
 }
 

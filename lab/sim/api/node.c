@@ -125,6 +125,12 @@ static bool read_times(int number, struct model_pcpu *sum)
 	return number == VIR_NODE_CPU_STATS_ALL_CPUS || (number >= 0 && number < (int)pcpus);
 }
 
+/* libvirt reads /proc/stat. */
+static unsigned long long ticks(uint64_t ns)
+{
+	return ns / MODEL_TICK_NS * MODEL_TICK_NS;
+}
+
 EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr params,
 			      int *nparams, unsigned int flags)
 {
@@ -137,11 +143,7 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 	call_arguments(&c, "{s:i}", "cpuNum", number);
 	if (check_number(&c, number, "cpuNum") || check_no_flags(&c, flags, "virHostCPUGetStats"))
 		return call_int(&c, -1);
-	if (!read_times(number, &sum)) {
-		call_fail_argument(&c, "Invalid cpuNum in virHostCPUGetStatsLinux");
-		c.from = VIR_FROM_NONE;
-		return call_int(&c, -1);
-	}
+	/* How many there are it tells for any pCPU, also for one that is not there. */
 	if (*nparams == 0) {
 		*nparams = 4;
 		return call_int(&c, 0);
@@ -149,11 +151,17 @@ EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr
 	if (*nparams != 4)
 		return call_int(&c, fail_below(&c, "virHostCPUGetStatsLinux", "nparams",
 					       "must be equal to 4"));
+	if (!read_times(number, &sum)) {
+		call_fail_argument(&c, "Invalid cpuNum in virHostCPUGetStatsLinux");
+		c.from = VIR_FROM_NONE;
+		return call_int(&c, -1);
+	}
 	if (call_check_pointer(&c, params, "params"))
 		return call_int(&c, -1);
-	params[0] = (virNodeCPUStats){VIR_NODE_CPU_STATS_KERNEL, sum.busy_ns - sum.guests_ns};
-	params[1] = (virNodeCPUStats){VIR_NODE_CPU_STATS_USER, sum.guests_ns};
-	params[2] = (virNodeCPUStats){VIR_NODE_CPU_STATS_IDLE, sum.idle_ns};
+	params[0] =
+		(virNodeCPUStats){VIR_NODE_CPU_STATS_KERNEL, ticks(sum.busy_ns - sum.guests_ns)};
+	params[1] = (virNodeCPUStats){VIR_NODE_CPU_STATS_USER, ticks(sum.guests_ns)};
+	params[2] = (virNodeCPUStats){VIR_NODE_CPU_STATS_IDLE, ticks(sum.idle_ns)};
 	params[3] = (virNodeCPUStats){VIR_NODE_CPU_STATS_IOWAIT, 0};
 	return call_int(&c, 0);
 }

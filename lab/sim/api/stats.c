@@ -96,17 +96,13 @@ static void add_state(struct params *p, const struct subject *s)
 
 static void add_cpu_total(struct params *p, const struct subject *s)
 {
-	uint64_t run_ns = 0;
+	struct model_process process = {0};
 
-	for (unsigned int i = 0; s->running && i < model_guest_vcpus(api_model(), s->id); i++) {
-		struct model_vcpu vcpu;
-
-		model_vcpu_read(api_model(), s->id, i, &vcpu);
-		run_ns += vcpu.run_ns;
-	}
-	add_ullong(p, "cpu.time", run_ns);
-	add_ullong(p, "cpu.user", run_ns);
-	add_ullong(p, "cpu.system", 0);
+	if (s->running)
+		model_process_read(api_model(), s->id, &process);
+	add_ullong(p, "cpu.time", process.time_ns);
+	add_ullong(p, "cpu.user", process.user_ns);
+	add_ullong(p, "cpu.system", process.system_ns);
 	if (!s->running)
 		return;
 	add_uint(p, "cpu.cache.monitor.count", 0);

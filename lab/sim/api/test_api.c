@@ -120,6 +120,7 @@ static void test_wrong_questions(void **state)
 	unsigned char maps[16];
 	virDomainPtr none[] = {NULL};
 	virVcpuInfo info[4];
+	virNodeCPUStats cpu_times[4];
 	int n = 3, ids[4];
 
 	(void)state;
@@ -146,7 +147,8 @@ static void test_wrong_questions(void **state)
 		     VIR_ERR_ARGUMENT_UNSUPPORTED);
 	assert_error(virConnectGetAllDomainStats(conn, 0, NULL, 0), VIR_ERR_INVALID_ARG);
 	assert_error(virConnectListAllDomains(conn, NULL, 1U << 20), VIR_ERR_INVALID_ARG);
-	assert_error(virNodeGetCPUStats(conn, 99, NULL, &n, 0), VIR_ERR_INVALID_ARG);
+	n = 4;
+	assert_error(virNodeGetCPUStats(conn, 99, cpu_times, &n, 0), VIR_ERR_INVALID_ARG);
 	assert_error(virNodeGetMemoryStats(conn, 7, NULL, &n, 0), VIR_ERR_INVALID_ARG);
 	assert_error(virConnectGetURI(NULL), VIR_ERR_INVALID_CONN);
 	assert_error(virDomainCreate(guest), VIR_ERR_OPERATION_INVALID);
@@ -398,10 +400,19 @@ static void test_changing_state(void **state)
 static void test_vcpus(void **state)
 {
 	unsigned char maps[2 * 2], map[] = {0x0c, 0}, one[2];
-	virVcpuInfo info[VCPUS];
+	virVcpuInfo info[VCPUS + 2];
+	unsigned char wide[2 * (VCPUS + 2)];
 	unsigned long long before;
 
 	(void)state;
+	/* Room for more than there are is cleared. */
+	memset(info, 0x55, sizeof(info));
+	memset(wide, 0x55, sizeof(wide));
+	assert_int_equal(virDomainGetVcpus(guest, info, VCPUS + 2, wide, 2), VCPUS);
+	assert_int_equal(info[VCPUS + 1].cpu, 0);
+	assert_int_equal(info[VCPUS + 1].cpuTime, 0);
+	for (size_t i = 2 * VCPUS; i < sizeof(wide); i++)
+		assert_int_equal(wide[i], 0);
 	assert_int_equal(virDomainGetVcpus(guest, info, VCPUS, maps, 2), VCPUS);
 	assert_int_equal(info[1].number, 1);
 	assert_int_equal(info[1].state, VIR_VCPU_RUNNING);
@@ -482,7 +493,8 @@ static void test_weights(void **state)
 static void test_cpu_time(void **state)
 {
 	virTypedParameter params[9];
-	unsigned long long total;
+	virVcpuInfo info[VCPUS];
+	unsigned long long total, user, system_ns;
 	int n = 9;
 	char *type;
 
@@ -490,7 +502,15 @@ static void test_cpu_time(void **state)
 	assert_int_equal(virDomainGetCPUStats(guest, NULL, 0, -1, 1, 0), 3);
 	assert_int_equal(virDomainGetCPUStats(guest, params, 3, -1, 1, 0), 3);
 	assert_int_equal(virTypedParamsGetULLong(params, 3, "cpu_time", &total), 1);
-	assert_true(total > 0);
+	/* Its boot is in it, and QEMU's other threads. */
+	assert_true(total > 4000000000ULL);
+	assert_int_equal(virDomainGetVcpus(guest, info, VCPUS, NULL, 0), VCPUS);
+	assert_true(info[0].cpuTime > 3000000000ULL);
+	assert_true(info[0].cpuTime + info[1].cpuTime < total);
+	assert_int_equal(virTypedParamsGetULLong(params, 3, "user_time", &user), 1);
+	assert_int_equal(virTypedParamsGetULLong(params, 3, "system_time", &system_ns), 1);
+	assert_true(system_ns > 0 && system_ns < user);
+	assert_int_equal(user + system_ns, total);
 	assert_int_equal(virDomainGetSchedulerParameters(guest, params, &n), 0);
 	assert_int_equal(virTypedParamsGetULLong(params, n, "cpu_shares", &total), 1);
 	assert_int_equal(total, 1024);
@@ -584,6 +604,8 @@ static void test_node(void **state)
 {
 	virNodeMemoryStats memory[4];
 	virNodeCPUStats times[4];
+	struct timespec up;
+	double uptime_s;
 	unsigned long long cells[2];
 	virSecurityModel model;
 	unsigned int online;
@@ -605,7 +627,17 @@ static void test_node(void **state)
 	assert_int_equal(virNodeGetCPUStats(conn, 0, NULL, &n, 0), 0);
 	assert_int_equal(n, 4);
 	assert_int_equal(virNodeGetCPUStats(conn, 0, times, &n, 0), 0);
+	/* A day of uptime, most of it idle, and some use. */
+	uptime_s = (double)(times[0].value + times[1].value + times[2].value) / 1e9;
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	assert_true(uptime_s > (double)up.tv_sec - 1 && uptime_s < (double)up.tv_sec + 2);
+	assert_true(times[0].value > 60000000000 && times[1].value > 60000000000);
+	assert_true((double)times[2].value / 1e9 > 0.8 * uptime_s);
 	assert_int_equal(virNodeGetCPUStats(conn, VIR_NODE_CPU_STATS_ALL_CPUS, times, &n, 0), 0);
+	/* How many there are is asked before which pCPU. */
+	n = 0;
+	assert_int_equal(virNodeGetCPUStats(conn, 99, NULL, &n, 0), 0);
+	assert_int_equal(n, 4);
 	n = 0;
 	assert_int_equal(virNodeGetMemoryStats(conn, -1, NULL, &n, 0), 0);
 	assert_int_equal(n, 4);

@@ -330,6 +330,7 @@ void guest_cpu_reset(struct guest *g)
 		v->open_loop = false;
 		v->pcpu = -1;
 	}
+	g->other_ns = 0;
 }
 
 /* The host's own tasks come and go; a load that somebody puts upon it is as steady as a guest's. */
@@ -344,8 +345,24 @@ static double host_need(const struct model *m, struct pcpu *p)
 	return fmin(1, own + load);
 }
 
+/* Linux samples every 5 s; with the same decay the mean of all steps is the same. */
+static void count_load(struct model *m, double tasks)
+{
+	static const double minutes[] = {1, 5, 15};
+
+	for (int i = 0; i < 3; i++)
+		m->load_average[i] += (tasks - m->load_average[i]) * MODEL_STEP_S / 60 / minutes[i];
+}
+
+void model_load_average(const struct model *m, double average[3])
+{
+	memcpy(average, m->load_average, sizeof(m->load_average));
+}
+
 void cpu_step(struct model *m)
 {
+	double tasks = 0;
+
 	for (unsigned int i = 0; i < m->config.pcpus; i++) {
 		struct pcpu *p = &m->pcpus[i];
 
@@ -355,10 +372,14 @@ void cpu_step(struct model *m)
 		p->host_need = p->host_load;
 		if (m->config.noise > 0)
 			p->host_need = host_need(m, p);
-		for (struct vcpu *v = p->first; v; v = v->next)
+		tasks += p->host_runnable;
+		for (struct vcpu *v = p->first; v; v = v->next) {
+			tasks += v->runnable;
 			vcpu_step(m, v);
+		}
 		p->dirty = true;
 	}
+	count_load(m, tasks);
 	balance_step(m);
 	/* Solved here, not when next looked at: a sibling's speed must not depend on who reads
 	 * first. */
@@ -542,6 +563,22 @@ void model_vcpu_read(struct model *m, unsigned int guest, unsigned int vcpu, str
 		.pcpu = v->pcpu,
 		.running = v->queued,
 	};
+}
+
+/* QEMU spends a part of its vCPUs' time in the kernel: interrupts, timers, and halting. */
+#define SYSTEM_PART 0.06
+
+void model_process_read(struct model *m, unsigned int guest, struct model_process *out)
+{
+	const struct guest *g = m->guests[guest];
+	double ns = g->other_ns;
+
+	guest_sync(m, g);
+	for (unsigned int i = 0; i < g->nvcpus; i++)
+		ns += g->vcpus[i].run_ns;
+	out->system_ns = (uint64_t)(ns * SYSTEM_PART);
+	out->time_ns = (uint64_t)ns;
+	out->user_ns = out->time_ns - out->system_ns;
 }
 
 void model_pcpu_read(struct model *m, unsigned int pcpu, struct model_pcpu *out)

@@ -81,6 +81,7 @@ struct model *model_new(const struct model_config *config)
 		p->host_load = p->host_need = p->host_runnable = fmin(1, config->load_pct / 100);
 		p->rng = rng_seed(config->seed, 1000 + i);
 	}
+	past_of_host(m);
 	host_memory_init(m);
 	return m;
 }
@@ -221,6 +222,8 @@ int model_guest_start(struct model *m, unsigned int guest, bool booted)
 		return -1;
 	}
 	guest_cpu_reset(g);
+	if (booted)
+		past_of_guest(m, g);
 	g->state = MODEL_GUEST_RUNNING;
 	g->booted = booted;
 	g->boot_left_s = (double)m->config.boot_ns / 1e9;

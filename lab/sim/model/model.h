@@ -79,6 +79,11 @@ struct model_config {
 	double remote_speed;   /* speed of a vCPU away from its guest's NUMA node */
 	uint64_t move_cost_ns; /* work lost with each migration; 4 times that between nodes */
 	uint64_t boot_ns;      /* from start to ready */
+	/*
+	 * How long the host has been up: its pCPUs' counters come to that, and guests that are up
+	 * at once have booted before. 0: all counters begin at 0.
+	 */
+	uint64_t uptime_ns;
 };
 
 void model_config_default(struct model_config *config);
@@ -259,9 +264,19 @@ struct model_vcpu {
 void model_vcpu_read(struct model *m, unsigned int guest, unsigned int vcpu,
 		     struct model_vcpu *out);
 
+/* A guest's QEMU as a whole: its vCPUs and its other threads, in user and kernel mode. */
+struct model_process {
+	uint64_t time_ns; /* the sum of both */
+	uint64_t user_ns;
+	uint64_t system_ns;
+};
+
+/* All 0 for a guest that has never run. */
+void model_process_read(struct model *m, unsigned int guest, struct model_process *out);
+
 struct model_pcpu {
 	bool online;
-	uint64_t busy_ns;   /* since the model began; stands still while offline, as idle_ns does */
+	uint64_t busy_ns;   /* since the host's boot; stands still while offline, as idle_ns does */
 	uint64_t guests_ns; /* the part of busy_ns that vCPUs had */
 	uint64_t idle_ns;
 	unsigned int core;
@@ -322,6 +337,9 @@ void model_host_memory_read(struct model *m, struct model_host_memory *out);
 /* A node's part of the host's memory. */
 void model_node_memory_read(struct model *m, unsigned int node, uint64_t *total_kib,
 			    uint64_t *free_kib);
+
+/* Tasks that run or wait, of guests and the host: means over 1, 5 and 15 minutes, as in loadavg. */
+void model_load_average(const struct model *m, double average[3]);
 
 /* How many times rates were computed since model_new(): the model's cost, for tests of scale. */
 uint64_t model_steps(const struct model *m);

@@ -93,6 +93,7 @@ struct guest {
 	unsigned int shares, nvcpus;
 	double quota; /* fraction of a pCPU; 0: none */
 	double stolen;
+	double other_ns; /* CPU time of QEMU's other threads; little, and none of it in the model */
 	unsigned int node; /* where its memory is */
 	struct vcpu *vcpus;
 	unsigned char *affinities;
@@ -113,6 +114,7 @@ struct model {
 	struct pcpu *pcpus;
 	size_t maplen;
 	unsigned int online;
+	double load_average[3];
 	struct guest **guests;
 	unsigned int nguests; /* ids in use are below */
 	struct host_memory memory;
@@ -137,6 +139,11 @@ void guest_cpu_update(struct model *m, struct guest *g);
 void guest_cpu_reset(struct guest *g);
 /* New noise, then new rates, for everything. */
 void cpu_step(struct model *m);
+
+/* --- past.c --- */
+/* What counters hold of the time before the model: nothing where the host has not been up. */
+void past_of_host(struct model *m);
+void past_of_guest(struct model *m, struct guest *g);
 
 /* --- balance.c --- */
 /* The pCPU Linux would start it on: allowed, and among the least loaded. −1 where none is allowed.

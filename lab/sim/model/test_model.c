@@ -180,6 +180,77 @@ static void test_other_consumers(void **state)
 	model_free(m);
 }
 
+/* --- the time before the model --- */
+
+static void test_past(void **state)
+{
+	const uint64_t day = 86400 * S;
+	struct model_config config;
+	struct model_vcpu vcpu;
+	struct model *m;
+	double load[3];
+
+	(void)state;
+	model_config_default(&config);
+	config.uptime_ns = day;
+	m = model_new(&config);
+	for (unsigned int i = 0; i < 4; i++)
+		made_guest(m, 2);
+	for (uint64_t t = 0; t <= 10 * S; t += 10 * S) {
+		model_advance(m, t);
+		for (unsigned int i = 0; i < config.pcpus; i++) {
+			struct model_pcpu pcpu;
+
+			/* In step with the uptime; a day of idle and some use. */
+			model_pcpu_read(m, i, &pcpu);
+			assert_near((double)(pcpu.busy_ns + pcpu.idle_ns), (double)(day + t), 10);
+			assert_true(pcpu.idle_ns > day / 10 * 8);
+			assert_true(pcpu.guests_ns > day / 200);
+			assert_true(pcpu.busy_ns > pcpu.guests_ns + day / 200);
+		}
+		for (unsigned int i = 0; i < 4; i++) {
+			struct model_process process;
+			struct model_vcpu boot, other;
+
+			/* Seconds of boot, of the first vCPU for the most part. */
+			model_vcpu_read(m, i, 0, &boot);
+			model_vcpu_read(m, i, 1, &other);
+			assert_in_range(boot.run_ns, 4 * S, 8 * S);
+			assert_in_range(other.run_ns, S / 10, S);
+			model_process_read(m, i, &process);
+			assert_in_range(process.time_ns - boot.run_ns - other.run_ns, S / 2, 2 * S);
+			assert_int_equal(process.user_ns + process.system_ns, process.time_ns);
+			assert_true(process.system_ns > S / 10);
+		}
+	}
+	model_load_average(m, load);
+	assert_true(load[0] > 0.05 && load[0] < 1);
+	/* A new process has no past. */
+	model_guest_stop(m, 0);
+	model_guest_start(m, 0, false);
+	model_advance(m, 11 * S);
+	model_vcpu_read(m, 0, 0, &vcpu);
+	assert_true(vcpu.run_ns <= S);
+	model_free(m);
+}
+
+/* Four tasks for a minute: 1 − 1/e of them in the first average. */
+static void test_load_average(void **state)
+{
+	struct model *m = made_host(2, 0);
+	double load[3];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		model_set_cpu_load(m, made_guest(m, 1), 100, false, 0);
+	model_advance(m, 60 * S);
+	model_load_average(m, load);
+	assert_near(load[0], 4 * 0.632, 0.05);
+	assert_near(load[1], 4 * 0.181, 0.05);
+	assert_near(load[2], 4 * 0.065, 0.05);
+	model_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_reboot_keeps_the_process),
 		cmocka_unit_test(test_host_runs_out),
 		cmocka_unit_test(test_other_consumers),
+		cmocka_unit_test(test_past),
+		cmocka_unit_test(test_load_average),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,24 +166,12 @@ static void put_uptime(const struct source *s)
 		now_cs % 100, idle_ns / 1000000000, idle_ns / 10000000 % 100);
 }
 
-double host_load_average(struct model *m)
-{
-	double busy_ns = 0;
-
-	for (unsigned int i = 0; i < model_pcpus(m); i++) {
-		struct model_pcpu pcpu;
-
-		model_pcpu_read(m, i, &pcpu);
-		busy_ns += (double)pcpu.busy_ns;
-	}
-	return model_now(m) ? busy_ns / (double)model_now(m) : 0;
-}
-
 static void put_loadavg(const struct source *s)
 {
-	double load = host_load_average(s->model);
+	double load[3];
 
-	fprintf(s->out, "%.2f %.2f %.2f 1/1 1\n", load, load, load);
+	model_load_average(s->model, load);
+	fprintf(s->out, "%.2f %.2f %.2f 1/1 1\n", load[0], load[1], load[2]);
 }
 
 static void put_vmstat(const struct source *s)

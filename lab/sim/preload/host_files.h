@@ -29,7 +29,4 @@ bool host_file_known(const char *path);
 bool host_folder_list(struct model *m, const char *path,
 		      void (*put)(const char *name, bool folder, void *opaque), void *opaque);
 
-/* How many of its pCPUs were busy on average since the model began, for all three load averages. */
-double host_load_average(struct model *m);
-
 #endif

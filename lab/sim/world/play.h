@@ -14,7 +14,7 @@
 
 /* Every run begins at this date, on a host that has been up for a day. */
 #define PLAY_EPOCH_S  1767225600ULL /* 2026-01-01T00:00:00Z */
-#define PLAY_UPTIME_S 86400ULL
+#define PLAY_UPTIME_S WORLD_UPTIME_S
 
 /* A program that was told to stop has this long until it is killed. */
 #define PLAY_GRACE_NS (5 * MODEL_NS_PER_S)

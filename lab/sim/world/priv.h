@@ -117,6 +117,8 @@ void world_fault_begin(struct world *w, struct world_fault *fault);
 void world_fault_end(struct world *w, struct world_fault *fault);
 
 /* --- sample.c --- */
+/* What counters hold already is of no window. */
+void sample_begin(struct world *w);
 void sample_free(struct world *w);
 
 #endif

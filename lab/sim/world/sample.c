@@ -106,6 +106,21 @@ static void look_inside(struct world *w, size_t guest)
 	world_emit(w, &event);
 }
 
+static bool on(const struct world *w, const struct guest_state *g)
+{
+	enum model_state state = model_guest_state(w->model, g->view.id);
+
+	return state == MODEL_GUEST_RUNNING || state == MODEL_GUEST_PAUSED;
+}
+
+void sample_begin(struct world *w)
+{
+	sample_pcpus(w, 0);
+	for (size_t i = 0; i < w->nguests; i++)
+		if (on(w, &w->guests[i]))
+			sample_vcpus(w, &w->guests[i], 0);
+}
+
 struct trace_sample *world_sample(struct world *w)
 {
 	uint64_t now_ns = model_now(w->model);
@@ -119,9 +134,8 @@ struct trace_sample *world_sample(struct world *w)
 	sample->nguests = 0;
 	for (size_t i = 0; i < w->nguests; i++) {
 		struct guest_state *g = &w->guests[i];
-		enum model_state state = model_guest_state(w->model, g->view.id);
 
-		if (state != MODEL_GUEST_RUNNING && state != MODEL_GUEST_PAUSED)
+		if (!on(w, g))
 			continue;
 		sample_vcpus(w, g, elapsed_ns);
 		sample->guests[sample->nguests++] = (struct trace_guest){

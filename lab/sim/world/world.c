@@ -544,6 +544,7 @@ static struct model *make_model(const struct scenario_host *host, uint64_t seed)
 	config.load_pct = host->load_pct;
 	config.inflate_kib_s = host->inflate_kib_s;
 	config.deflate_kib_s = host->deflate_kib_s;
+	config.uptime_ns = WORLD_UPTIME_S * MODEL_NS_PER_S;
 	m = model_new(&config);
 	if (m && host->offline && cpumap_parse(host->offline, offline, sizeof(offline)) == 0)
 		for (unsigned int i = 0; i < host->pcpus; i++)
@@ -633,6 +634,7 @@ static int make(struct world *w, char error[WORLD_ERROR_MAX])
 			return -1;
 		}
 	}
+	sample_begin(w);
 	return 0;
 }
 

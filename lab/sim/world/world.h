@@ -90,6 +90,9 @@ struct world_event {
  * each 2 s, six commands at a time, use 0.45 % more. */
 #define WORLD_AGENT_NS 1500000
 
+/* The host has been up for so long when a run begins. */
+#define WORLD_UPTIME_S 86400ULL
+
 typedef void (*world_event_fn)(const struct world_event *event, void *opaque);
 
 /*
