@@ -13,6 +13,9 @@
  */
 #define SETTLED_SAMPLES 5
 
+/* A vCPU that wants no more than this disturbs nobody, wherever it runs. */
+#define LIGHT_PCT 5.0
+
 /* Demands nearer than this need not be told apart. */
 #define ALIKE_PCT 5.0
 
@@ -220,7 +223,15 @@ static int count_crowded(struct settled *s, const struct cpu_run *c, const struc
 	return 0;
 }
 
-/* Where the running vCPUs are pinned, by their position in the problem; NULL if one is not. */
+bool cpu_run_is_light(const struct settled *s, size_t i)
+{
+	double asked = s->segment->asked_pct[s->vcpu[i]];
+
+	return s->demand[i] <= LIGHT_PCT || (asked >= 0 && asked <= LIGHT_PCT);
+}
+
+/* Where the running vCPUs are pinned, by their position in the problem, −1 for light ones that are
+ * not; NULL if another is not. */
 static int *places_at(const struct cpu_run *c, const struct settled *s, double t_s)
 {
 	int *all = calloc(c->layout.nvcpus + 1, sizeof(*all));
@@ -231,7 +242,7 @@ static int *places_at(const struct cpu_run *c, const struct settled *s, double t
 		pins_at(&c->pins, &c->layout, t_s, all);
 	for (size_t i = 0; pinned && i < s->problem.nvcpus; i++) {
 		place[i] = all[s->vcpu[i]];
-		pinned = place[i] >= 0;
+		pinned = place[i] >= 0 || cpu_run_is_light(s, i);
 	}
 	free(all);
 	if (pinned)

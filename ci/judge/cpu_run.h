@@ -60,13 +60,16 @@ struct cpu_run {
 int cpu_run_init(struct cpu_run *c, struct run *run);
 void cpu_run_free(struct cpu_run *c);
 
+/* Whether the vCPU, by its position in the problem, wants too little for its place to matter. */
+bool cpu_run_is_light(const struct settled *s, size_t i);
+
 /* Summed demands' spread of the running vCPUs where they are pinned at t_s; NAN if one is not
- * pinned. */
+ * pinned that is not light. */
 double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, double t_s);
 
 /*
  * Unfairness, as optimum_unfairness() has it, of the places where the running vCPUs are pinned all
- * through the window; NAN if one is not pinned, or any pin changed meanwhile.
+ * through the window; NAN if one that is not light is not pinned, or any pin changed.
  */
 double cpu_run_unfairness(const struct cpu_run *c, const struct settled *s);
 

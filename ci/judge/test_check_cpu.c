@@ -18,6 +18,7 @@
 #define MIXED	   "scenarios/cpu-unpinned-mixed.scenario"
 #define IDLE	   "scenarios/cpu-idle.scenario"
 #define CROWD	   "scenarios/cpu-mixed-all-on-one.scenario"
+#define LIGHT	   "testdata/cpu-light.scenario"
 #define PHASE	   "scenarios/cpu-phase.scenario"
 
 #define PIN(time, vcpu, to)                                                                        \
@@ -115,6 +116,8 @@ static const struct row rows[] = {
 	 RESULT_FAIL, " moves pins pins_after_balance ", NULL},
 	{"piles all on one", RUN(BALANCED, 2, .deeds = DEEDS(PIN(6, 1, 0), PIN(6, 3, 0))),
 	 RESULT_FAIL, " spread stddev demand_spread balance_within moves pins ", NULL},
+	{"those that want next to nothing need no place",
+	 RUN(LIGHT, 2, .deeds = DEEDS(PIN(6, 0, 0), PIN(6, 1, 1))), RESULT_PASS, " ", NULL},
 	{"moves idle guests", RUN(IDLE, 2, .deeds = DEEDS(PIN(10, 0, 1), PIN(12, 0, 0))),
 	 RESULT_FAIL, " moves pins ", NULL},
 	{"leaves them to Linux", RUN(UNPINNED, 2), RESULT_FAIL, " pinned ", NULL},
