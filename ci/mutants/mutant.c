@@ -127,6 +127,17 @@ void mutant_burns(const struct view *view)
 		;
 }
 
+/* A NUL, Latin-1, a character that is cut off, a line without end. */
+void mutant_babbles(const struct view *view)
+{
+	static const char text[] = "nul \0 gr\xfc\xdf cut \xe2\x80\n\x1b[31mred\n\xff";
+
+	(void)view;
+	fwrite(text, 1, sizeof(text) - 1, stdout);
+	fwrite(text, 1, sizeof(text) - 1, stderr);
+	fflush(stdout);
+}
+
 void mutant_pauses(const struct view *view)
 {
 	for (int i = 0; view->tick == 3 && i < view->nguests; i++)

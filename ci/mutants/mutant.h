@@ -57,6 +57,8 @@ void mutant_burns(const struct view *view);    /* keeps a CPU busy between its t
 void mutant_pauses(const struct view *view);   /* pauses all guests at its fourth tick */
 void mutant_resets(const struct view *view);   /* reboots all guests at its fourth tick */
 
+void mutant_babbles(const struct view *view); /* prints bytes that are no text */
+
 #define MUTANTS_OF_BOTH                                                                            \
 	{"nothing", "looks, and does nothing", mutant_nothing},                                    \
 		{"exits", "ends by itself at its third tick", mutant_exits},                       \
@@ -64,6 +66,7 @@ void mutant_resets(const struct view *view);   /* reboots all guests at its four
 		{"hangs", "waits for ever from its third tick on", mutant_hangs},                  \
 		{"stubborn", "does not stop when told to", mutant_stubborn},                       \
 		{"burns", "keeps a CPU busy between its ticks", mutant_burns},                     \
+		{"babbles", "prints bytes that are no text", mutant_babbles},                      \
 		{"pauses", "pauses all guests at its fourth tick", mutant_pauses},                 \
 	{                                                                                          \
 		"resets", "reboots all guests at its fourth tick", mutant_resets                   \

@@ -106,6 +106,13 @@ fails() {
 	grep -q 'fail *guests_run' <<<"$verdict"
 }
 
+@test "one that prints bytes that are no text is judged like any other" {
+	judge cpu-idle "$CI/build/mutant_scheduler" babbles 2
+	[ "$judged" -eq 0 ]
+	judge mem-alike "$CI/build/mutant_coordinator" babbles 2
+	[ "$judged" -eq 0 ]
+}
+
 # --- schedulers ---
 
 @test "doing nothing about a crowd" {
