@@ -29,10 +29,14 @@ grade: setup
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
 ## check       every test of the programs and the lab, real guests included
-check: setup
+check: setup-tests
 	+$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
+
+## lint        the form of the whole tree: layout, compilers' warnings, cppcheck, scripts, manual pages
+lint:
+	@ci/lint
 
 ## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init
 check-images: setup
@@ -75,6 +79,9 @@ install:
 packages:
 	@$(LAB) setup --packages
 
+setup-tests: all
+	@$(LAB) setup --tests
+
 setup: all
 	@$(LAB) setup $(if $(IMAGE),--image "$(IMAGE)") $(if $(RELEASE),--release "$(RELEASE)")
 
@@ -83,4 +90,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install packages setup clean
+.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install lint packages setup setup-tests clean

@@ -266,7 +266,8 @@ interrupted_when() {
 }
 
 @test "suites that cannot be read: one line with the file, the line and what is wrong" {
-	local suite=$BATS_TEST_TMPDIR/$(printf '%0200d' 0)/bad.suite
+	local suite
+	suite=$BATS_TEST_TMPDIR/$(printf '%0200d' 0)/bad.suite
 	mkdir "${suite%/*}"
 	refused() { # TEXT LINE…: the second line of the suite is refused so
 		local text=$1

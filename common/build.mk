@@ -59,4 +59,10 @@ define link
 		$(filter %.o,$^) $(BALLAST_LDLIBS) $(LDLIBS)
 endef
 
+# Compiles each file and throws the result away: a build shows the warnings only of what it makes anew.
+warnings:
+	@find . -mindepth 1 \( -name build -o -type d -execdir test -e '{}/Makefile' \; \) -prune -o -name '*.c' -print0 | \
+		xargs -0 -n 1 -P "$$(nproc)" $(CC) $(BALLAST_CPPFLAGS) $(CPPFLAGS) $(BALLAST_CFLAGS) -O2 -Werror -c -o /dev/null
+.PHONY: warnings
+
 -include $(wildcard build/*.d build/*/*.d build/*/*/*.d)

@@ -24,13 +24,16 @@ virDomainPtr labguest_find(virConnectPtr conn, const char *name, char error[LABG
 
 	if (!dom) {
 		if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
-			snprintf(error, LABGUEST_ERROR_MAX, "there is no guest %s; `lab up` makes guests", name);
+			snprintf(error, LABGUEST_ERROR_MAX,
+				 "there is no guest %s; `lab up` makes guests", name);
 		else
-			snprintf(error, LABGUEST_ERROR_MAX, "guest %s: %s", name, virGetLastErrorMessage());
+			snprintf(error, LABGUEST_ERROR_MAX, "guest %s: %s", name,
+				 virGetLastErrorMessage());
 		return NULL;
 	}
 	if (!labguest_is(dom)) {
-		snprintf(error, LABGUEST_ERROR_MAX, "guest %s is not the lab's and is left alone", name);
+		snprintf(error, LABGUEST_ERROR_MAX, "guest %s is not the lab's and is left alone",
+			 name);
 		virDomainFree(dom);
 		return NULL;
 	}

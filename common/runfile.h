@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a daemon leaves in the file system: its run folder, a lock, files that are replaced as a whole. */
+/* What a daemon leaves in the file system: its run folder, a lock, files that are replaced as a
+ * whole. */
 #ifndef BALLAST_RUNFILE_H
 #define BALLAST_RUNFILE_H
 
@@ -10,7 +11,8 @@
 
 /*
  * The folder of locks and state: $RUNTIME_DIRECTORY (systemd's), /run/ballast for root, else
- * $XDG_RUNTIME_DIR/ballast or /tmp/ballast-UID; made if it is missing. 0, or −1 with one line in error.
+ * $XDG_RUNTIME_DIR/ballast or /tmp/ballast-UID; made if it is missing. 0, or −1 with one line in
+ * error.
  */
 int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX]);
 
@@ -18,8 +20,8 @@ int run_folder(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX]);
 int run_folder_name(char path[RUN_PATH_MAX], char error[RUN_ERROR_MAX]);
 
 /*
- * Only one program of that name at a time: locks folder/program.lock until the process ends. 0; −1 with one
- * line in error.
+ * Only one program of that name at a time: locks folder/program.lock until the process ends. 0; −1
+ * with one line in error.
  */
 int run_lock(const char *folder, const char *program, char error[RUN_ERROR_MAX]);
 

@@ -63,8 +63,8 @@ void host_notice(struct host *host);
 void host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
 /*
- * Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr; of a guest one of
- * whose pins failed in this tick the others are not tried.
+ * Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr; of a guest one
+ * of whose pins failed in this tick the others are not tried.
  */
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
@@ -78,7 +78,8 @@ int host_save(const struct host *host, struct saved *saved);
 bool host_unsaved(const struct host *host);
 void host_saved(struct host *host);
 
-/* How many vCPUs got their affinity back, run no more in the same life, and could not be put back. */
+/* How many vCPUs got their affinity back, run no more in the same life, and could not be put back.
+ */
 struct host_restored {
 	size_t done, gone, failed;
 };

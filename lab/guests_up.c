@@ -112,7 +112,8 @@ int guests_define(struct session *session, const struct guests_args *args)
 	return EXIT_PASS;
 }
 
-/* Says why something about a guest failed. (Asking a domain's name forgets libvirt's last error.) */
+/* Says why something about a guest failed. (Asking a domain's name forgets libvirt's last error.)
+ */
 static void complain(const struct member *m, const char *what)
 {
 	log_warn("guest %s %s: %s", m->name, what, virGetLastErrorMessage());

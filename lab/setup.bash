@@ -2,9 +2,9 @@
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
 # Part of lab: gets a machine ready, and says what is wrong with it.
 
-# NAME REASON lines of everything that is needed.
+# Prints NAME REASON lines of everything that is needed; after `lab setup --tests` what the tests need, too.
 needed_packages() {
-	sed -n '/^[a-z]/p' "$lab/packages"
+	sed -n '/^[a-z]/p' "$lab/packages" ${with_tests:+"$lab/packages.tests"}
 	if declare -F image_packages >/dev/null; then
 		image_packages | sed 's/$/ the guests'"'"' image/'
 	fi
@@ -86,13 +86,14 @@ start_libvirtd() {
 }
 
 cmd_setup() {
-	local missing image=micro release='' packages=''
+	local missing image=micro release='' packages='' with_tests=''
 	while (($#)); do
 		case $1 in
 		--packages) packages=1 && shift && continue ;;
+		--tests) with_tests=1 && shift && continue ;;
 		--image) need_value "$@" && image=$2 ;;
 		--release) need_value "$@" && release=$2 ;;
-		*) die 2 "setup: unknown option '$1'; --packages, --image FLAVOUR or --release NAME" ;;
+		*) die 2 "setup: unknown option '$1'; --packages, --tests, --image FLAVOUR or --release NAME" ;;
 		esac
 		shift 2
 	done

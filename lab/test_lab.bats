@@ -28,7 +28,7 @@ teardown_file() {
 copy_lab() {
 	local to=$1
 	mkdir -p "$to/lab" "$to/workloads/build"
-	cp -r "$BATS_TEST_DIRNAME"/{lab,*.bash,guest.xml,packages,images} "$to/lab/"
+	cp -r "$BATS_TEST_DIRNAME"/{lab,*.bash,guest.xml,packages*,images} "$to/lab/"
 	mkdir -p "$to/lab/build"
 	cp "$BATS_TEST_DIRNAME"/build/{guests,clone,become} "$to/lab/build/"
 	cp -r "$BATS_TEST_DIRNAME/../workloads/build/guest" "$to/workloads/build/"

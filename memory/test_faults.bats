@@ -8,7 +8,7 @@ sim=../lab/sim/run
 check=../ci/build/check_memory
 
 setup() {
-	cd "$BATS_TEST_DIRNAME"
+	cd "$BATS_TEST_DIRNAME" || return
 	[ -x $sim ] || skip "the simulated host is not built: make -C lab/sim"
 	[ -x $check ] || skip "the checker is not built: make -C ci"
 }
@@ -130,7 +130,7 @@ said() { # how often that line is in the last run's output
 @test "a guest's settings are followed when they change, at once" {
 	well_despite $'policy = 3 41.5s reserve=500M\npolicy = 4 41.5s manage=no'
 	[ "$(said 'set guest=aos_vm3 from_mib=[0-9]* to_mib=[78][0-9]* ')" -eq 1 ]
-	! sed -n '/set guest=aos_vm3 .*to_mib=[78][0-9]* /,$p' "$BATS_TEST_TMPDIR/out" | grep 'set guest=aos_vm4'
+	run ! grep 'set guest=aos_vm4' < <(sed -n '/set guest=aos_vm3 .*to_mib=[78][0-9]* /,$p' "$BATS_TEST_TMPDIR/out")
 	# Between two ticks, which are due every two seconds.
 	grep '"line":"set guest=aos_vm3 ' "$BATS_TEST_TMPDIR/trace" | grep '"t_s":4[12]\.[1-9]'
 }

@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 setup() {
-	cd "$BATS_TEST_DIRNAME"
+	cd "$BATS_TEST_DIRNAME" || return
 	export RUNTIME_DIRECTORY="$BATS_TEST_TMPDIR"
 }
 
@@ -14,6 +14,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	run --separate-stderr ./memory_coordinator "$@"
 	[ "$status" -eq 2 ]
 	[ -z "$output" ]
+	# shellcheck disable=SC2154 # by run --separate-stderr
 	[ "${#stderr_lines[@]}" -eq 1 ]
 	[[ "$stderr" == *"$text"* ]]
 }

@@ -8,7 +8,7 @@ sim=../lab/sim/run
 scenarios=../ci/scenarios
 
 setup() {
-	cd "$BATS_TEST_DIRNAME"
+	cd "$BATS_TEST_DIRNAME" || return
 	[ -x $sim ] || skip "the simulated host is not built: make -C lab/sim"
 	trace=$BATS_TEST_TMPDIR/trace
 }
@@ -25,7 +25,7 @@ write_scenario() { # TEXT: timeline and faults
 
 @test "the course's scenarios are passed, by the checker" {
 	[ -x ../ci/build/check_memory ] || skip "the checker is not built: make -C ci"
-	for scenario in $scenarios/mem-*.scenario; do
+	for scenario in "$scenarios"/mem-*.scenario; do
 		simulate "$scenario" 2
 		../ci/build/check_memory "$scenario" "$trace" >"$BATS_TEST_TMPDIR/verdict"
 	done
@@ -88,7 +88,7 @@ write_scenario() { # TEXT: timeline and faults
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2
 	[ "$(grep -c '^ballast_memory_guest_size_bytes{guest="aos_vm[1-4]"} [0-9]*$' "$BATS_TEST_TMPDIR/m.prom")" -eq 4 ]
-	! grep -vE '^(# (HELP|TYPE) |ballast_memory_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
+	run ! grep -vE '^(# (HELP|TYPE) |ballast_memory_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
 }
 
 @test "a reserve or a floor above a guest's maximum is said, and it gets its maximum" {

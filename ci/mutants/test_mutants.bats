@@ -247,10 +247,10 @@ fails() {
 	known=$(awk 'NR > 1 {print $2}' <<<"$verdict")
 	judge mem-all "$CI/build/mutant_coordinator" nothing 2
 	known+=$'\n'$(awk 'NR > 1 {print $2}' <<<"$verdict")
-	for name in $(sort -u <<<"$known"); do
+	while read -r name; do
 		[[ $name == program_cpu ]] || grep -qE "^	fails .* $name( |$)" "$BATS_TEST_FILENAME" || {
 			echo "no mutant fails $name"
 			return 1
 		}
-	done
+	done < <(sort -u <<<"$known")
 }

@@ -87,7 +87,8 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 		fprintf(out, "  %s%-4s%s  %s\n", result_paint(p, result), result_word(result),
 			p->off, doc_text(scenario, "reason"));
 	if (doc_text(scenario, "repeated")[0])
-		fprintf(out, "  %s..    this is the second run; the first could not be judged: %s%s\n",
+		fprintf(out,
+			"  %s..    this is the second run; the first could not be judged: %s%s\n",
 			p->faint, doc_text(scenario, "repeated"), p->off);
 	EACH_FINDING((json_t *)scenario, index, finding)
 	{

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The worth of an assignment: its moves and its spread, and the better of two that have as many moves. */
+/* The worth of an assignment: its moves and its spread, and the better of two that have as many
+ * moves. */
 #include "assignment.h"
 
 #include <math.h>

@@ -162,7 +162,8 @@ int memworker_run(struct memworker_shared *shared)
 
 	if (!h)
 		return EXIT_NO_MEMORY;
-	/* Nor may it be equal to another guest's. Without random bytes it is less sure not to be. */
+	/* Nor may it be equal to another guest's. Without random bytes it is less sure not to be.
+	 */
 	if (getrandom(&h->serial, sizeof(h->serial), GRND_NONBLOCK) < 0)
 		h->serial = (uint64_t)getpid();
 	/* The signals its parent handles are not this one's; a parent that dies takes it along. */
