@@ -368,7 +368,8 @@ static void know_guests(struct host *host)
 			free(host->guests[g].name);
 	}
 	host->nguests = kept;
-	qsort(host->guests, kept, sizeof(*host->guests), compare_uuid);
+	if (kept > 1)
+		qsort(host->guests, kept, sizeof(*host->guests), compare_uuid);
 }
 
 /* --- the sample --- */

@@ -281,6 +281,12 @@ static void wait(struct coordinator *c, double deadline_s)
 	}
 }
 
+/* How soon the policy wants to decide again. */
+static double look_s(const struct coordinator *c)
+{
+	return c->plan.look_s > 0 ? c->plan.look_s : c->args.interval_s;
+}
+
 static void run(struct coordinator *c)
 {
 	struct ticker ticker;
@@ -294,7 +300,7 @@ static void run(struct coordinator *c)
 			break;
 		if (tick_now_s() >= ticker.next_s)
 			ticker_advance(&ticker, tick_now_s());
-		wait(c, ticker.next_s);
+		wait(c, fmin(ticker.next_s, tick_now_s() + look_s(c)));
 	}
 }
 

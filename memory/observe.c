@@ -232,6 +232,17 @@ static void learn_process(struct known *k, const struct mem_guest *g, int64_t bu
 	k->rss_kib = g->rss_kib;
 }
 
+/*
+ * A kernel gives no load its last free pages. What MemAvailable leaves out of MemFree are its high
+ * marks, one and a half times the low ones at least; page cache hides it.
+ */
+#define KEPT_PART (2.0 / 3)
+
+static int64_t kept(const struct known *k, int64_t unused, int64_t usable)
+{
+	return max64(k->told ? k->kept_kib : 0, (int64_t)((double)(unused - usable) * KEPT_PART));
+}
+
 static void learn(struct known *k, const struct mem_guest *g, const struct mem_policy *policy,
 		  double now_s, int64_t then)
 {
@@ -252,6 +263,7 @@ static void learn(struct known *k, const struct mem_guest *g, const struct mem_p
 		k->used_before_kib = used;
 		k->samples = 0;
 	}
+	k->kept_kib = kept(k, unused, usable);
 	k->samples++;
 	k->used_kib = used;
 	k->busy_kib = max64(then - unused, 0);

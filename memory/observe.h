@@ -29,6 +29,7 @@ struct known {
 	int64_t used_before_kib;
 	int64_t busy_kib; /* size − unused: used and page cache */
 	int64_t usable_kib;
+	int64_t kept_kib;	    /* what its kernel lets no load have: its low marks */
 	double rates[GROWTH_RATES]; /* of growth, KiB/s, the last first */
 	double growth_kib_s;
 	int64_t want_kib; /* at the last tick that steered it */
@@ -41,6 +42,7 @@ struct known {
 	int64_t process_kib;
 	bool process_sure; /* it was seen while nothing moved */
 	int64_t rss_kib;   /* of all of it */
+	int64_t taken_kib; /* the same at the last tick; MEM_NOT_KNOWN: it was not told */
 
 	/* Balloon. */
 	int64_t actual_kib;   /* at the last tick with fresh statistics */
@@ -60,6 +62,8 @@ struct known {
 	unsigned int samples; /* fresh statistics since its start, or since somebody else set it */
 	bool releasing;	      /* the last ones let it give back */
 	double released_s;    /* when it was last asked to */
+	bool doomed_before;   /* at the last tick */
+	bool doomed;	      /* the host has no more for it: others live on what it is not given */
 };
 
 /*

@@ -4,19 +4,18 @@
 #include "plan.h"
 
 #include "observe.h"
+#include "risk.h"
 #include "share.h"
+#include "shortage.h"
 #include "step.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The course's rules: every guest keeps 100 MB unused and has 200 MB, the host keeps 200 MB. */
-#define RESERVE_KIB	       (100 * MIB)
-#define FLOOR_KIB	       (200 * MIB)
-#define HOST_RESERVE_LEAST_KIB (200 * MIB)
-/* A large host's kernel and daemons breathe in hundredths of its memory: keep one fiftieth. */
-#define HOST_RESERVE_PART 50
+/* The course's rules: every guest keeps 100 MB unused and has 200 MB. */
+#define RESERVE_KIB (100 * MIB)
+#define FLOOR_KIB   (200 * MIB)
 
 /* Gradually: a guest that starts again before the next tick still has three quarters of what it
  * had. */
@@ -36,18 +35,6 @@
 #define JUMP_RESERVES 2.75
 #define JUMP_PART     4
 
-/* From the call until the guest has the memory: 110 MB took under a second under TCG, 2.1 GiB/s on
- * bare metal. */
-#define ACT_S 0.5
-
-/* Growth is measured over one or two periods, whose length is known to within a second. */
-#define GROWTH_MARGIN 1.25
-
-/* Levels by host reserves available; and how much more, in quarters, it takes to leave one again.
- */
-#define SOFT_RESERVES 3
-#define HARD_RESERVES 2
-
 /* A guest still without statistics is booting; after this it has no driver. */
 #define BLIND_SAID_S 30.0
 
@@ -63,14 +50,6 @@ void mem_policy_init(struct mem_policy *policy)
 		.release_pct = RELEASE_PCT,
 		.guard_kib_s = GUARD_KIB_S,
 	};
-}
-
-/* What a host of that size keeps for itself under this policy. */
-static int64_t host_reserve(const struct mem_policy *policy, int64_t host_total_kib)
-{
-	if (policy->host_reserve_kib != MEM_NOT_KNOWN)
-		return policy->host_reserve_kib;
-	return max64(HOST_RESERVE_LEAST_KIB, host_total_kib / HOST_RESERVE_PART);
 }
 
 /* --- state and plan --- */
@@ -122,9 +101,10 @@ static int make_room(struct mem_state *state, struct mem_plan *plan, size_t n)
 			return -1;
 		state->size = size;
 	}
-	/* A guest has at most one set; it can be set by others and be held or come back at once. */
+	/* A guest has at most one set; it can be set by others, be held or come back, and be given
+	 * up at once. */
 	if (resize(&plan->sets, size, sizeof(*plan->sets)) ||
-	    resize(&plan->notes, 2 * size, sizeof(*plan->notes)) ||
+	    resize(&plan->notes, 3 * size, sizeof(*plan->notes)) ||
 	    resize(&plan->views, size, sizeof(*plan->views)))
 		return -1;
 	return 0;
@@ -244,72 +224,6 @@ static void observe_all(struct tick *t)
 	}
 }
 
-/* --- what there is --- */
-
-/* What a guest may come to hold: one whose statistics were never seen may have no balloon driver,
- * and then it has all of its maximum. */
-static int64_t may_hold(const struct known *k, const struct mem_guest *g)
-{
-	int64_t size = max64(g->actual_kib, k->target_kib);
-
-	if (k->condition == MEM_BLIND || k->condition == MEM_NO_BALLOON)
-		size = max64(size, g->maximum_kib);
-	return clamp64(size, 0, MEM_KIB_MOST);
-}
-
-/*
- * What of it the host has not handed over yet. Where the process is not known, what the guest does
- * not use counts as untouched.
- */
-static int64_t promised(const struct known *k, const struct mem_guest *g)
-{
-	int64_t touched = 0;
-
-	if (g->rss_kib >= 0)
-		touched = max64(min64(g->rss_kib, MEM_KIB_MOST) - k->process_kib, 0);
-	else if (k->told)
-		touched = k->used_kib;
-	return max64(may_hold(k, g) - touched, 0);
-}
-
-/* The level that much available is, coming from that one. */
-static enum mem_level level_of(enum mem_level level, int64_t available, int64_t reserve,
-			       int64_t slack)
-{
-	if (available < reserve + (level == MEM_LOW ? slack : 0))
-		return MEM_LOW;
-	if (available < HARD_RESERVES * reserve + (level >= MEM_HARD ? slack : 0))
-		return MEM_HARD;
-	if (available < SOFT_RESERVES * reserve + (level >= MEM_SOFT ? slack : 0))
-		return MEM_SOFT;
-	return MEM_CLEAR;
-}
-
-static void weigh_host(struct tick *t)
-{
-	int64_t available = clamp64(t->sample->host_available_kib, 0, MEM_KIB_MOST);
-	int64_t reserve =
-		clamp64(host_reserve(t->policy, t->sample->host_total_kib), 0, MEM_KIB_MOST);
-	int64_t held_kib = 0;
-	struct mem_plan *plan = t->plan;
-
-	for (size_t g = 0; g < t->sample->nguests; g++) {
-		const struct mem_guest *guest = &t->sample->guests[g];
-		const struct known *k = &t->known[g];
-
-		plan->actual_kib += clamp64(guest->actual_kib, 0, MEM_KIB_MOST);
-		plan->promised_kib += promised(k, guest);
-		held_kib += may_hold(k, guest);
-	}
-	t->host_reserve_kib = plan->host_reserve_kib = reserve;
-	t->host_room_kib = available - reserve - plan->promised_kib;
-	t->budget_room_kib = INT64_MAX / 4;
-	if (t->policy->budget_kib > 0)
-		t->budget_room_kib = t->policy->budget_kib - held_kib;
-	plan->room_kib = min64(t->host_room_kib, t->budget_room_kib);
-	plan->level = t->state->level = level_of(t->state->level, available, reserve, reserve / 4);
-}
-
 /* --- what each guest needs and wants --- */
 
 static int64_t setting(int64_t own, int64_t policy)
@@ -322,12 +236,13 @@ static int64_t setting(int64_t own, int64_t policy)
 static double horizon_s(const struct mem_policy *policy, const struct known *k)
 {
 	return fmax(policy->interval_s, fmin(k->gap_s, 4 * policy->interval_s)) + policy->period_s +
-	       ACT_S;
+	       RISK_ACT_S;
 }
 
 static int64_t guard_of(const struct mem_policy *policy, int64_t reserve, int64_t maximum)
 {
-	double kib = (double)policy->guard_kib_s * (policy->interval_s + policy->period_s + ACT_S);
+	double kib =
+		(double)policy->guard_kib_s * (policy->interval_s + policy->period_s + RISK_ACT_S);
 
 	return min64(kib_of(kib), max64(reserve, maximum / GUARD_PART));
 }
@@ -340,6 +255,19 @@ static int64_t jump_of(const struct known *k, int64_t reserve, int64_t maximum)
 	return min64(kib_of(kib), max64(reserve, maximum / JUMP_PART));
 }
 
+/*
+ * What it must have until it can be helped again. One at rest lives on what it has, but for a
+ * little, and one with swap lives without.
+ */
+static int64_t life_of(const struct known *k, const struct mem_guest *guest, int64_t ahead,
+		       int64_t floor)
+{
+	if (k->growth_kib_s >= SHORTAGE_GROWING_KIB_S && k->swap_out_kib <= 0)
+		return max64(floor, k->used_kib + max64(ahead, SHORTAGE_LITTLE_KIB));
+	return min64(max64(floor, k->used_kib + SHORTAGE_LITTLE_KIB),
+		     max64(guest->actual_kib, k->target_kib));
+}
+
 /* The sizes that would fill each of the guest's layers. */
 static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS])
 {
@@ -348,14 +276,15 @@ static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS
 	int64_t reserve = setting(guest->reserve_kib, t->policy->reserve_kib);
 	int64_t floor = setting(guest->floor_kib, t->policy->floor_kib);
 	int64_t guard = guard_of(t->policy, reserve, guest->maximum_kib);
-	int64_t ahead = kib_of(k->growth_kib_s * GROWTH_MARGIN * horizon_s(t->policy, k));
+	int64_t ahead = kib_of(k->growth_kib_s * RISK_GROWTH_MARGIN * horizon_s(t->policy, k));
 
+	layer[SHARE_LIFE] = life_of(k, guest, ahead, floor);
 	/* What a guest wants that has nothing left cannot be seen: it gets twice the guard. */
 	if (k->pressed || k->usable_kib < reserve / 2)
 		ahead = max64(ahead, 2 * guard);
 	guard = max64(guard, jump_of(k, reserve, guest->maximum_kib));
-	layer[SHARE_RESERVE] = max64(floor, k->used_kib + reserve);
-	layer[SHARE_NEED] = max64(floor, k->used_kib + reserve + ahead);
+	layer[SHARE_RESERVE] = max64(max64(floor, layer[SHARE_LIFE]), k->used_kib + reserve);
+	layer[SHARE_NEED] = max64(layer[SHARE_RESERVE], k->used_kib + reserve + ahead);
 	layer[SHARE_GUARD] = max64(layer[SHARE_NEED], k->used_kib + reserve + guard);
 	layer[SHARE_CACHE] = max64(layer[SHARE_GUARD], k->busy_kib + reserve + max64(ahead, guard));
 	for (int i = 0; i < SHARE_LAYERS; i++)
@@ -369,11 +298,49 @@ static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS
  */
 static void room_by_layer(const struct tick *t, int64_t have, int64_t total[SHARE_LAYERS])
 {
-	static const int margins[SHARE_LAYERS] = {0, 0, HARD_RESERVES - 1, SOFT_RESERVES - 1};
+	static const int margins[SHARE_LAYERS] = {
+		[SHARE_GUARD] = RISK_HARD_RESERVES - 1,
+		[SHARE_CACHE] = RISK_SOFT_RESERVES - 1,
+	};
 
-	for (int i = 0; i < SHARE_LAYERS; i++)
+	/* Where guests do not leap, nobody is stopped for what others might take (shortage.h). */
+	total[SHARE_LIFE] =
+		have + min64(t->leaps ? t->left_kib - t->plan->promised_kib : INT64_MAX / 4,
+			     t->budget_room_kib);
+	for (int i = SHARE_LIFE + 1; i < SHARE_LAYERS; i++)
 		total[i] = have + min64(t->host_room_kib - margins[i] * t->host_reserve_kib,
 					t->budget_room_kib);
+}
+
+/* Does one that grows need more than there is beside the others' reserves? */
+static bool scarce(const struct tick *t, size_t n, int64_t have)
+{
+	int64_t missing = -have - min64(t->host_room_kib, t->budget_room_kib);
+	bool grows = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct share *s = &t->state->shares[i];
+		const struct mem_guest *guest = &t->sample->guests[t->state->places[i]];
+		const struct known *k = &t->known[t->state->places[i]];
+		int64_t life = min64(s->layer_kib[SHARE_LIFE], s->most_kib);
+
+		missing += max64(s->least_kib, life);
+		grows |= life > max64(guest->actual_kib, k->target_kib) || k->doomed;
+	}
+	return grows && missing > 0;
+}
+
+/* Then reserves are for that: nobody keeps more in any case than it uses. */
+static void take_reserves(struct tick *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct share *s = &t->state->shares[i];
+		const struct mem_guest *guest = &t->sample->guests[t->state->places[i]];
+		int64_t least = max64(shortage_uses(t->policy, &t->known[t->state->places[i]]),
+				      setting(guest->floor_kib, t->policy->floor_kib));
+
+		s->least_kib = min64(guest->actual_kib, min64(least, s->layer_kib[SHARE_LIFE]));
+	}
 }
 
 /* A share for every steered guest, of everything there is: what it should come to have. */
@@ -385,7 +352,7 @@ static size_t share_everything(struct tick *t)
 
 	for (size_t g = 0; g < t->sample->nguests; g++) {
 		const struct mem_guest *guest = &t->sample->guests[g];
-		const struct known *k = &t->known[g];
+		struct known *k = &t->known[g];
 		struct share *s = &shares[n];
 
 		if (k->condition != MEM_STEERED)
@@ -399,6 +366,11 @@ static size_t share_everything(struct tick *t)
 		have += max64(guest->actual_kib, k->target_kib);
 	}
 	room_by_layer(t, have, total);
+	if (scarce(t, n, have)) {
+		t->plan->scarce = true;
+		take_reserves(t, n);
+	}
+	shortage_choose(t, n, total[SHARE_LIFE]);
 	share_out(shares, n, total);
 	for (size_t i = 0; i < n; i++) {
 		struct mem_view *view = &t->plan->views[t->state->places[i]];
@@ -440,6 +412,10 @@ static void find_short(struct tick *t, size_t n)
 		struct mem_view *view = &t->plan->views[t->state->places[i]];
 
 		view->short_kib = max64(view->need_kib - t->state->shares[i].share_kib, 0);
+		/* It waits for what others are to give back, or for the end. */
+		if (t->state->shares[i].share_kib < min64(view->need_kib, view->share_kib) ||
+		    t->known[t->state->places[i]].doomed)
+			t->anyone_dying = true;
 		t->plan->short_kib += view->short_kib;
 		t->plan->need_kib += view->need_kib;
 		t->plan->want_kib += view->want_kib;
@@ -478,7 +454,7 @@ int mem_plan(struct mem_state *state, const struct mem_policy *policy,
 	memset(plan->views, 0, sample->nguests * sizeof(*plan->views));
 	t.known = state->next;
 	observe_all(&t);
-	weigh_host(&t);
+	risk_weigh(&t);
 	n = share_everything(&t);
 	share_room(&t, n);
 	find_short(&t, n);

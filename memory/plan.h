@@ -123,6 +123,7 @@ enum mem_happening {
 	MEM_SET_BY_OTHERS, /* its size changed and not by us */
 	MEM_NOW_HELD,	   /* it came into a condition in which it is held */
 	MEM_NOW_STEERED,   /* it came back from there */
+	MEM_GIVEN_UP,	   /* the host has no more for it: it will run out */
 };
 
 /* Something to be said once. */
@@ -131,6 +132,7 @@ struct mem_note {
 	enum mem_happening what;
 	enum mem_condition condition; /* the new one; the old one for MEM_NOW_STEERED */
 	int64_t kib;		      /* its size */
+	double left_s;		      /* MEM_GIVEN_UP: until it runs out as fast as it grows */
 };
 
 /* How the policy sees a guest. */
@@ -151,9 +153,14 @@ struct mem_plan {
 	enum mem_level level;
 	int64_t host_reserve_kib;
 	int64_t promised_kib; /* what guests may still take of what they have */
+	double covered_pct;   /* of the promised, by what the host has above its reserve */
 	int64_t room_kib;     /* what may be given out now; negative: too much is promised */
-	int64_t actual_kib;   /* Σ sizes */
-	int64_t need_kib;     /* Σ of the steered guests */
+	bool scarce;	      /* one that grows needs what others keep in reserve */
+	double left_s; /* until the host is at its reserve, as fast as guests grow; negative: they
+			  do not */
+	double look_s; /* decide again after this: guests grow that fast; the interval otherwise */
+	int64_t actual_kib; /* Σ sizes */
+	int64_t need_kib;   /* Σ of the steered guests */
 	int64_t want_kib;
 	int64_t short_kib;
 	size_t held;

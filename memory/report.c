@@ -43,6 +43,10 @@ void report_note(const char *guest, const struct mem_note *note)
 	case MEM_NOW_STEERED:
 		printf(" what=no-longer-%s now=steered\n", mem_condition_name(note->condition));
 		break;
+	case MEM_GIVEN_UP:
+		printf(" what=given-up now=the-host-has-no-more-for-it runs_out_in_s=%.0f\n",
+		       note->left_s);
+		break;
 	}
 }
 
@@ -54,8 +58,12 @@ void report_tick(unsigned long tick, const struct mem_sample *sample, const stru
 	       tick, mem_level_name(plan->level), sample->nguests, plan->held,
 	       mib(sample->host_available_kib), mib(plan->room_kib), mib(plan->promised_kib),
 	       mib(plan->actual_kib), mib(plan->need_kib), mib(plan->want_kib), plan->nsets);
+	if (plan->covered_pct < 100)
+		printf(" covered_pct=%.0f", plan->covered_pct);
 	if (plan->short_kib)
 		printf(" short_mib=%ld", mib(plan->short_kib));
+	if (plan->left_s >= 0)
+		printf(" left_s=%.0f", plan->left_s);
 	if (failed)
 		printf(" failed=%zu", failed);
 	putchar('\n');
@@ -179,6 +187,11 @@ static void put_metrics(FILE *out, const struct mem_sample *sample, const struct
 	       (double)plan->room_kib * 1024);
 	metric(out, "promised_bytes", "gauge", "What guests may still take of what they have.",
 	       (double)plan->promised_kib * 1024);
+	metric(out, "covered_percent", "gauge",
+	       "Of the promised, by what the host has above its reserve.", plan->covered_pct);
+	metric(out, "left_seconds", "gauge",
+	       "Until the host is at its reserve, as fast as guests grow; -1: they do not.",
+	       plan->left_s);
 	metric(out, "level", "gauge", "0 clear, 1 soft, 2 hard, 3 low.", plan->level);
 	metric(out, "guests", "gauge", "Running guests.", (double)plan->nguests);
 	metric(out, "guests_held", "gauge", "Those that are not steered.", (double)plan->held);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 enum share_layer {
+	SHARE_LIFE,    /* used + what it will have grown by before it can be helped again */
 	SHARE_RESERVE, /* used + reserve */
 	SHARE_NEED,    /* … + growth until the next chance to act */
 	SHARE_GUARD,   /* … + guard against growth that is not seen yet */

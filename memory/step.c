@@ -93,7 +93,7 @@ static int64_t release_most(const struct tick *t, const struct known *k, int64_t
 	double factor = t->plan->level == MEM_HARD || t->anyone_short ? HARD_FACTOR : 1;
 	double idle = (double)max64(actual - max64(k->used_kib, k->used_before_kib), 0);
 
-	if (t->plan->level == MEM_LOW)
+	if (t->plan->level == MEM_LOW || t->anyone_dying)
 		return INT64_MAX;
 	return kib_of(fmin((double)t->policy->release_kib * factor,
 			   idle * fmin(t->policy->release_pct * factor, 100) / 100));
@@ -101,7 +101,7 @@ static int64_t release_most(const struct tick *t, const struct known *k, int64_t
 
 static bool urgent(const struct tick *t)
 {
-	return t->plan->level >= MEM_HARD || t->anyone_short;
+	return t->plan->level >= MEM_HARD || t->anyone_short || t->anyone_dying;
 }
 
 /* An excess that is smaller is left where it is: wandering use must not start a release. */
@@ -121,7 +121,7 @@ static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_befo
 	int64_t actual = t->sample->guests[g].actual_kib, to;
 	struct known *k = &t->known[g];
 	int64_t stands = k->target_kib ? k->target_kib : actual;
-	bool low = t->plan->level == MEM_LOW;
+	bool low = t->plan->level == MEM_LOW || t->anyone_dying;
 
 	if (low)
 		want_before = k->want_kib + k->used_before_kib - k->used_kib;
@@ -204,5 +204,6 @@ void step_all(struct tick *t, size_t n)
 {
 	call_off(t);
 	step_each(t, n);
-	qsort(t->plan->sets, t->plan->nsets, sizeof(*t->plan->sets), compare_sets);
+	if (t->plan->nsets > 1)
+		qsort(t->plan->sets, t->plan->nsets, sizeof(*t->plan->sets), compare_sets);
 }

@@ -16,6 +16,8 @@ struct mem_state {
 	struct share *shares;
 	size_t *places; /* [share] position in the sample */
 	enum mem_level level;
+	double time_s;	      /* of the last tick; 0: there was none */
+	double fastest_kib_s; /* any guest was ever seen to take memory */
 };
 
 /* One tick's working set. */
@@ -27,8 +29,12 @@ struct tick {
 	struct known *known; /* [nguests] */
 	int64_t host_reserve_kib;
 	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
+	int64_t left_kib;	 /* available − the least reserve that a host is ever left with */
+	int64_t held_kib_s;	 /* how fast guests that cannot be steered are taken to grow */
+	bool leaps;		 /* guests here take what they have at once */
 	int64_t budget_room_kib; /* what the budget leaves */
 	bool anyone_short;
+	bool anyone_dying; /* a guest cannot be given now what it will have used up soon */
 };
 
 /* What guests report times time, as a size: never more than a size can be. */

@@ -418,6 +418,100 @@ static void a_budget_caps_all_guests_together(void **unused)
 	toy_free(t);
 }
 
+/* --- not enough --- */
+
+/* Ticks until a guest starves, or that many; what it used then is gone, as its kernel kills it. */
+static size_t until_one_starves(struct toy *t, int ticks, size_t *who)
+{
+	for (int i = 0; i < ticks; i++) {
+		toy_tick(t);
+		for (size_t g = 0; g < t->sample.nguests; g++) {
+			if (t->toys[g].used_kib < t->guests[g].actual_kib - 20 * MIB)
+				continue;
+			t->toys[g].used_kib = 100 * MIB;
+			t->toys[g].growth_kib = 0;
+			*who = g;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static struct toy *untouched_toy(size_t n, int64_t host_mib)
+{
+	struct toy *t = toy_new(n, host_mib);
+
+	for (size_t i = 0; i < n; i++)
+		t->toys[i].untouched = true;
+	toy_ticks(t, 10);
+	return t;
+}
+
+static void whoever_grows_has_all_the_host_above_its_reserve(void **unused)
+{
+	struct toy *t = untouched_toy(4, 1700);
+	size_t who = 9;
+
+	(void)unused;
+	t->toys[2].growth_kib = 50 * MIB;
+	assert_int_equal(until_one_starves(t, 60, &who), 1);
+	assert_int_equal(who, 2);
+	assert_true(t->sample.host_available_kib >= 200 * MIB);
+	assert_true(t->sample.host_available_kib <= 200 * MIB + t->host_kib / 20);
+	toy_free(t);
+}
+
+static void one_is_given_up_and_the_others_live_on(void **unused)
+{
+	struct toy *t = untouched_toy(5, 4000);
+	size_t who = 9, kills = 0;
+	bool told = false;
+
+	(void)unused;
+	t->policy.interval_s = 1; /* as short as it asks for in need */
+	/* Each wants 1400: two of them fit, three do not. */
+	for (size_t g = 1; g < 4; g++)
+		t->toys[g].growth_kib = 20 * MIB;
+	t->guests[3].weight = 2;
+	for (int i = 0; i < 120; i++) {
+		size_t starved = until_one_starves(t, 1, &who);
+
+		for (size_t k = 0; k < t->plan.nnotes; k++) {
+			told |= t->plan.notes[k].what == MEM_GIVEN_UP;
+			assert_true(t->plan.notes[k].left_s >= 0);
+		}
+		if (starved) {
+			assert_true(told);	      /* before it happens */
+			assert_int_not_equal(who, 3); /* the heavier is not the first */
+		}
+		kills += starved;
+		assert_true(t->sample.host_available_kib >= 200 * MIB);
+		for (size_t g = 1; g < 4; g++) {
+			if (t->toys[g].used_kib >= 1400 * MIB)
+				t->toys[g].growth_kib = 0;
+		}
+	}
+	assert_int_equal(kills, 1);
+	toy_free(t);
+}
+
+static void reserves_are_taken_only_for_one_that_grows(void **unused)
+{
+	struct toy *t = untouched_toy(8, 1400);
+
+	(void)unused;
+	for (int i = 0; i < 20; i++) {
+		toy_tick(t);
+		assert_false(t->plan.scarce);
+		for (size_t g = 0; g < 8; g++)
+			assert_true(t->guests[g].actual_kib >= t->toys[g].used_kib + 100 * MIB);
+	}
+	t->toys[0].growth_kib = 40 * MIB;
+	toy_ticks(t, 4);
+	assert_true(t->plan.scarce);
+	toy_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +538,9 @@ int main(void)
 		cmocka_unit_test(levels_have_hysteresis),
 		cmocka_unit_test(a_low_host_takes_idle_memory_back_at_once),
 		cmocka_unit_test(a_budget_caps_all_guests_together),
+		cmocka_unit_test(whoever_grows_has_all_the_host_above_its_reserve),
+		cmocka_unit_test(one_is_given_up_and_the_others_live_on),
+		cmocka_unit_test(reserves_are_taken_only_for_one_that_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ const char *mem_reason_name(enum mem_reason reason)
 
 const char *mem_happening_name(enum mem_happening what)
 {
-	static const char *const names[] = {"set-by-others", "held", "steered"};
+	static const char *const names[] = {"set-by-others", "held", "steered", "given-up"};
 
 	return names[what];
 }
