@@ -3,6 +3,7 @@
  */
 #include "memory.h"
 
+#include <dlfcn.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -70,7 +71,15 @@ static void on_event(const struct model_event *event, void *opaque)
 {
 	struct run *r = opaque;
 
+	if (event->kind == MODEL_OOM && r->result.oom == 0 && r->result.crashed == 0) {
+		struct model_host_memory host;
+
+		model_host_memory_read(r->model, &host);
+		r->result.first_pct = 100 * ((double)host.available_kib - BENCH_HOST_RESERVE) /
+				      (double)host.total_kib;
+	}
 	r->result.oom += event->kind == MODEL_OOM;
+	r->result.crashed += event->kind == MODEL_CRASHED;
 }
 
 static int by_time(const void *a, const void *b)
@@ -366,7 +375,9 @@ static struct bench_result run(struct scene *scene, const struct bench_rule *rul
 {
 	struct run *r = calloc(1, sizeof(*r));
 	void *state = calloc(1, rule->state_size);
-	double decide_s = 0.7, look_s = 0; /* at no special moment of the guests' statistics */
+	/* At no special moment of the guests' statistics. */
+	double decide_s = 0.7, due_s = decide_s, look_s = 0;
+	double interval_s = rule->interval_s;
 	size_t next = 0, decisions = 0;
 	struct bench_result result;
 
@@ -385,6 +396,10 @@ static struct bench_result run(struct scene *scene, const struct bench_rule *rul
 	for (size_t i = 0; i < BENCH_GUESTS_MOST; i++)
 		r->step_s[i] = r->freed_s[i] = -1;
 	r->pinched_s = -SETTLED_S;
+	if (interval_s == BENCH_INTERVAL_S && scene->interval_s > 0)
+		interval_s = scene->interval_s;
+	if (rule->begin)
+		rule->begin(state, interval_s);
 	while (r->now_s < scene->length_s) {
 		double until = fmin(fmin(decide_s, look_s), scene->length_s);
 
@@ -400,7 +415,9 @@ static struct bench_result run(struct scene *scene, const struct bench_rule *rul
 		}
 		if (decide_s <= until) {
 			decide(r, state);
-			decide_s += rule->interval_s;
+			due_s += decide_s >= due_s ? interval_s : 0;
+			decide_s =
+				fmin(due_s, rule->look_s ? decide_s + rule->look_s(state) : due_s);
 			decisions++;
 		}
 	}
@@ -428,6 +445,8 @@ static void add(struct bench_result *sum, const struct bench_result *one)
 	sum->cached_s += one->cached_s;
 	sum->guest_s += one->guest_s;
 	sum->oom += one->oom;
+	sum->crashed += one->crashed;
+	sum->first_pct = larger(sum->first_pct, one->first_pct);
 	sum->host_breach_s += one->host_breach_s;
 	sum->grant_breaches += one->grant_breaches;
 	sum->floor_breaches += one->floor_breaches;
@@ -533,11 +552,12 @@ int main(int argc, char **argv)
 		{"case", required_argument, NULL, 'c'},
 		{"rule", required_argument, NULL, 'r'},
 		{"random", required_argument, NULL, 'R'},
+		{"baseline", required_argument, NULL, 'b'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *only_case = NULL, *only_rule = NULL;
 	const struct bench_result *results;
-	bool *wanted = calloc(bench_ncases * bench_nrules, sizeof(*wanted));
+	bool *wanted;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -547,9 +567,14 @@ int main(int argc, char **argv)
 			only_rule = optarg;
 		else if (option == 'R')
 			return run_random((unsigned int)strtoul(optarg, NULL, 10));
-		else
+		else if (option != 'b')
 			return 2;
+		else if (bench_add_build(optarg)) {
+			fprintf(stderr, "bench_memory: --baseline %s: %s\n", optarg, dlerror());
+			return 2;
+		}
 	}
+	wanted = calloc(bench_ncases * bench_nrules, sizeof(*wanted));
 	for (size_t i = 0; wanted && i < bench_ncases * bench_nrules; i++)
 		wanted[i] =
 			(!only_case || !strcmp(only_case, bench_cases[i / bench_nrules].name)) &&

@@ -15,6 +15,7 @@
 #define BENCH_FLOOR	   (200 * MIB)
 #define BENCH_HOST_RESERVE (200 * MIB)
 #define BENCH_GUESTS_MOST  64
+#define BENCH_INTERVAL_S   2 /* where a case does not have its own */
 
 /* --- random numbers, the same everywhere --- */
 
@@ -50,6 +51,7 @@ struct happening {
 struct scene {
 	double length_s;
 	struct model_config host;
+	double interval_s; /* of rules that do not have their own; 0: BENCH_INTERVAL_S */
 	size_t nguests;
 	struct model_guest_config guests[BENCH_GUESTS_MOST];
 	size_t nhappenings, size;
@@ -86,24 +88,32 @@ struct bench_rule {
 	double interval_s;
 	/* Fresh memory for a run, zeroed, of that many bytes. */
 	size_t state_size;
+	void (*begin)(void *state, double interval_s); /* may be NULL */
 	/* targets[i]: a new target for the sample's guest i, or 0. */
 	void (*plan)(void *state, const struct mem_sample *sample, int64_t *targets);
-	void (*finish)(void *state); /* may be NULL */
+	double (*look_s)(const void *state); /* after how long to decide again; may be NULL */
+	void (*finish)(void *state);	     /* may be NULL */
 };
 
-/* The first is ours. */
-extern const struct bench_rule bench_rules[];
-extern const size_t bench_nrules;
+/* The first is ours, the second does nothing. */
+extern struct bench_rule bench_rules[];
+extern size_t bench_nrules;
+
+/* One more rule, "baseline": the policy in that shared object, memory_policy.c built with an older
+ * tree. Returns 0, or -1: dlerror(). */
+int bench_add_build(const char *path);
 
 /* --- what the runs of one case by one rule showed: sums, and the worst where it says so --- */
 
 struct bench_result {
 	unsigned int runs;
-	double below_s;	 /* Σ over guests: neither unused nor usable reach the reserve */
-	double cached_s; /* the same: unused is below it, but page cache could give way */
-	double guest_s;	 /* Σ over guests: all of it */
-	double oom;
-	double host_breach_s;	      /* available below the host reserve */
+	double below_s;	      /* Σ over guests: neither unused nor usable reach the reserve */
+	double cached_s;      /* the same: unused is below it, but page cache could give way */
+	double guest_s;	      /* Σ over guests: all of it */
+	double oom;	      /* guests' loads killed for want of memory */
+	double crashed;	      /* guests killed by the host */
+	double first_pct;     /* what the host had above its reserve at the first, % of it; worst */
+	double host_breach_s; /* available below the host reserve */
 	double grant_breaches;	      /* ticks after which more was promised than is there */
 	double floor_breaches;	      /* targets below the floor, releases below what is used */
 	double serve_s, serve_most_s; /* from a step of load until it is served; worst */

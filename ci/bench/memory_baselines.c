@@ -2,7 +2,9 @@
 /* Other coordinators' rules, written from their descriptions, and ours behind the same interface.
  */
 #include "memory.h"
+#include "memory_policy.h"
 
+#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,35 +14,87 @@ static bool told(const struct mem_guest *g)
 	return g->made_s > 0 && g->unused_kib >= 0;
 }
 
-/* --- ours --- */
+/* --- ours, and another build's --- */
 
-struct ours {
-	struct mem_state *state;
-	struct mem_policy policy;
-	struct mem_plan plan;
+struct build {
+	void *state;
+	double interval_s, look_s;
+	struct seen_guest guests[BENCH_GUESTS_MOST];
 };
+
+static struct seen see(const struct mem_sample *sample, struct seen_guest *guests)
+{
+	for (size_t i = 0; i < sample->nguests; i++) {
+		const struct mem_guest *g = &sample->guests[i];
+
+		guests[i] = (struct seen_guest){
+			.number = g->uuid[0],
+			.running = g->running,
+			.managed = g->managed,
+			.balloon = g->balloon,
+			.maximum_kib = g->maximum_kib,
+			.actual_kib = g->actual_kib,
+			.rss_kib = g->rss_kib,
+			.made_s = g->made_s,
+			.unused_kib = g->unused_kib,
+			.usable_kib = g->usable_kib,
+			.total_kib = g->total_kib,
+			.swap_in_kib = g->swap_in_kib,
+			.swap_out_kib = g->swap_out_kib,
+			.major_faults = g->major_faults,
+		};
+	}
+	return (struct seen){
+		.time_s = sample->time_s,
+		.wall_s = sample->wall_s,
+		.host_total_kib = sample->host_total_kib,
+		.host_available_kib = sample->host_available_kib,
+		.nguests = sample->nguests,
+		.guests = guests,
+	};
+}
+
+static void build_begin(void *state, double interval_s)
+{
+	((struct build *)state)->interval_s = interval_s;
+}
+
+static double build_look_s(const void *state)
+{
+	return ((const struct build *)state)->look_s;
+}
 
 static void ours_plan(void *state, const struct mem_sample *sample, int64_t *targets)
 {
-	struct ours *o = state;
+	struct build *b = state;
+	struct seen seen = see(sample, b->guests);
 
-	if (!o->state) {
-		o->state = mem_state_new();
-		mem_policy_init(&o->policy);
-		o->policy.host_reserve_kib = BENCH_HOST_RESERVE;
-	}
-	if (!o->state || mem_plan(o->state, &o->policy, sample, &o->plan))
-		abort();
-	for (size_t i = 0; i < o->plan.nsets; i++)
-		targets[o->plan.sets[i].guest] = o->plan.sets[i].to_kib;
+	b->look_s = bench_policy_plan(&b->state, &seen, b->interval_s, BENCH_HOST_RESERVE, targets);
 }
 
 static void ours_finish(void *state)
 {
-	struct ours *o = state;
+	bench_policy_free(((struct build *)state)->state);
+}
 
-	mem_state_free(o->state);
-	mem_plan_free(&o->plan);
+/* The functions of a shared object with another build's policy: bench_add_build(). */
+static struct {
+	double (*plan)(void **state, const struct seen *seen, double interval_s,
+		       int64_t host_reserve_kib, int64_t *targets);
+	void (*free)(void *state);
+} other;
+
+static void other_plan(void *state, const struct mem_sample *sample, int64_t *targets)
+{
+	struct build *b = state;
+	struct seen seen = see(sample, b->guests);
+
+	b->look_s = other.plan(&b->state, &seen, b->interval_s, BENCH_HOST_RESERVE, targets);
+}
+
+static void other_finish(void *state)
+{
+	other.free(((struct build *)state)->state);
 }
 
 /* --- nobody --- */
@@ -323,14 +377,30 @@ static void student_plan(void *state, const struct mem_sample *s, int64_t *targe
 	}
 }
 
-const struct bench_rule bench_rules[] = {
-	{"ballast", 2, sizeof(struct ours), ours_plan, ours_finish},
-	{"nobody", 2, 1, nobody_plan, NULL},
-	{"100 MB exchange", 2, 1, exchange_plan, NULL},
-	{"best student", 2, sizeof(struct student), student_plan, NULL},
-	{"oVirt MoM", 5, sizeof(struct mom), mom_plan, NULL},
-	{"Proxmox", 10, 1, proxmox_plan, NULL},
-	{"Qubes qmemman", 2, 1, qubes_plan, NULL},
-	{"balloond", 10, 1, balloond_plan, NULL},
+struct bench_rule bench_rules[] = {
+	{"ballast", 2, sizeof(struct build), build_begin, ours_plan, build_look_s, ours_finish},
+	{"nobody", 2, 1, NULL, nobody_plan, NULL, NULL},
+	{"100 MB exchange", 2, 1, NULL, exchange_plan, NULL, NULL},
+	{"best student", 2, sizeof(struct student), NULL, student_plan, NULL, NULL},
+	{"oVirt MoM", 5, sizeof(struct mom), NULL, mom_plan, NULL, NULL},
+	{"Proxmox", 10, 1, NULL, proxmox_plan, NULL, NULL},
+	{"Qubes qmemman", 2, 1, NULL, qubes_plan, NULL, NULL},
+	{"balloond", 10, 1, NULL, balloond_plan, NULL, NULL},
+	{"baseline", 2, sizeof(struct build), build_begin, other_plan, build_look_s, other_finish},
 };
-const size_t bench_nrules = sizeof(bench_rules) / sizeof(*bench_rules);
+/* Without the last, another build's. */
+size_t bench_nrules = sizeof(bench_rules) / sizeof(*bench_rules) - 1;
+
+int bench_add_build(const char *path)
+{
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+	if (!object)
+		return -1;
+	*(void **)&other.plan = dlsym(object, "bench_policy_plan");
+	*(void **)&other.free = dlsym(object, "bench_policy_free");
+	if (!other.plan || !other.free)
+		return -1;
+	bench_nrules = sizeof(bench_rules) / sizeof(*bench_rules);
+	return 0;
+}
