@@ -253,7 +253,8 @@ static int read_expect_key(struct scenario_parse *p, const char *key, const char
 	static const char known[] =
 		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned "
 		"fairness"
-		" unused near_target host_reserve release_step floor reach given_back oom similar"
+		" unused waste near_target host_reserve release_step floor reach given_back oom "
+		"similar"
 		" program_cpu program_alive guests_run ";
 	char word[64];
 
