@@ -21,8 +21,10 @@ EXPORT unsigned long virDomainGetMaxMemory(virDomainPtr domain)
 /* A new target for the balloon of a guest that runs. */
 static int set_live(struct call *c, uint64_t kib)
 {
-	c->noop = model_balloon_target(api_model(), c->id) == kib;
+	uint64_t before = model_balloon_target(api_model(), c->id);
+
 	if (model_set_balloon(api_model(), c->id, kib) == 0) {
+		c->noop = model_balloon_target(api_model(), c->id) == before;
 		play_event(sim_play(),
 			   (struct trace_event){.kind = TRACE_SETMEM,
 						.guest = c->guest->config->name,

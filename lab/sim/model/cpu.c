@@ -461,6 +461,7 @@ void model_set_hung(struct model *m, unsigned int guest, bool hung)
 {
 	struct guest *g = m->guests[guest];
 
+	memory_sync(m, g);
 	g->hung = hung;
 	guest_cpu_update(m, g);
 }

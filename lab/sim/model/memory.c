@@ -22,11 +22,19 @@
 #define PAGE_STRUCTS 64
 #define KERNEL	     (37.2 * MIB)
 /* Slab, agent, init and the files of the initramfs: 68.7 to 68.9 MiB in micro guests. */
-#define BASE_LEAST	 (68 * MIB)
-#define BASE_RANGE	 (1.5 * MIB)
-#define BASE_FILES	 (19 * MIB) /* of it: counted as page cache, but cannot be reclaimed */
-#define BASE_NOISE	 (0.7 * MIB)
-#define BASE_NOISE_STEPS 30
+#define BASE_LEAST (68 * MIB)
+#define BASE_RANGE (1.5 * MIB)
+#define BASE_FILES (19 * MIB) /* of it: counted as page cache, but cannot be reclaimed */
+/*
+ * What comes and goes of it, in pages. A guest at work: 0.7 MiB either way, now and then. An idle
+ * one: the same to the page again and again, but for a few pages when something of its own wakes.
+ */
+#define WORK_NOISE	  (0.7 * MIB)
+#define WORK_NOISE_CHANCE 0.1 /* per step */
+#define WORK_NOISE_STEPS  10
+#define IDLE_NOISE_CHANCE 0.01
+#define IDLE_NOISE_STAY	  0.5 /* else back to what it always is */
+#define IDLE_NOISE_PAGES  64
 /* What MemAvailable leaves out beside the high marks: the reserve of the lowest zone less half the
  * slab. */
 #define LOWMEM_RESERVE (1.5 * MIB)
@@ -49,6 +57,16 @@
 #define REPORT_KIB_S (128 * MIB)
 #define FRAGMENTS    (10 * MIB)
 #define TELL_NS	     MODEL_NS_PER_S /* QEMU's limit on BALLOON_CHANGE */
+
+#define PAGE_KIB 4
+/*
+ * A guest's answer to QEMU's timer: an interrupt, its driver's worker, and QEMU's loop; and before
+ * it the turns of whoever else wants its first vCPU's pCPU.
+ */
+#define ANSWER_LEAST_NS 1e6
+#define ANSWER_RANGE_NS 4e6
+#define TURN_NS		4e6
+#define TURNS_MOST	25
 
 /* --- layout --- */
 
@@ -80,6 +98,24 @@ double memory_rss(const struct guest *g)
 	return mem->process + memory_used(mem) + mem->dirty - mem->host_swapped;
 }
 
+/* Pages of the guest: what a kernel counts in. */
+static uint64_t pages(double kib)
+{
+	return (uint64_t)fmax(0, kib) / PAGE_KIB * PAGE_KIB;
+}
+
+/* A size as QEMU can set it: whole pages below the maximum. */
+static double balloon_pages(const struct memory *mem, double kib)
+{
+	return mem->maximum - floor((mem->maximum - kib) / PAGE_KIB) * PAGE_KIB;
+}
+
+/* The guest has a driver for the balloon, whatever that does. */
+static bool has_driver(const struct guest *g)
+{
+	return g->booted && !g->memory.no_balloon && !g->memory.fault.no_driver;
+}
+
 void memory_init(struct model *m, struct guest *g, const struct model_guest_config *config)
 {
 	struct memory *mem = &g->memory;
@@ -87,8 +123,9 @@ void memory_init(struct model *m, struct guest *g, const struct model_guest_conf
 	       min_free = fmin(MIN_FREE_MOST, maximum / MIN_FREE_PART);
 
 	mem->rng = rng_seed(m->config.seed, (g->id + 1ULL) << 32 | UINT32_MAX);
+	mem->stats_rng = rng_seed(m->config.seed, (g->id + 1ULL) << 32 | (UINT32_MAX - 1));
 	mem->maximum = maximum;
-	mem->initial = (double)config->memory_kib;
+	mem->initial = balloon_pages(mem, (double)config->memory_kib);
 	mem->overhead = maximum / PAGE_STRUCTS + KERNEL;
 	mem->base = BASE_LEAST + BASE_RANGE * rng_unit(&mem->rng);
 	mem->process = PROCESS_LEAST + PROCESS_RANGE * rng_unit(&mem->rng);
@@ -124,26 +161,33 @@ void memory_start(struct model *m, struct guest *g, bool booted)
 	mem->target = mem->initial;
 	mem->base_noise = mem->host_swapped = 0;
 	mem->dirty = FRAGMENTS;
-	if (booted && !mem->no_balloon && !mem->fault.no_driver)
+	if (has_driver(g))
 		mem->actual =
 			fmin(mem->maximum, fmax(mem->initial, memory_used(mem) + mem->free_least));
-	mem->way_start = mem->actual;
+	mem->shown = mem->way_start = mem->actual;
 	mem->period_s = 0;
 	mem->stats_frozen = false;
 	mem->stats = (struct model_stats){.made_ns = MODEL_NEVER};
-	mem->told_kib = mem->actual;
+	mem->stats_since_ns = m->now_ns;
+	mem->up_since_ns = booted ? m->now_ns : MODEL_NEVER;
+	mem->told_kib = mem->shown;
 	mem->told_ns = 0;
-	(void)m;
+	if (booted)
+		memory_ready(m, g);
 }
 
+/*
+ * The new kernel has all of the memory until its driver takes some; QEMU goes on telling the size
+ * and the statistics of the old one.
+ */
 void memory_reboot(struct model *m, struct guest *g)
 {
 	struct memory *mem = &g->memory;
 
+	memory_sync(m, g);
 	mem->dirty += mem->anon + mem->cache;
 	memory_boot(mem);
 	mem->way_start = mem->actual;
-	(void)m;
 }
 
 /* --- CPU time --- */
@@ -324,6 +368,7 @@ void model_set_cache_load(struct model *m, unsigned int guest, uint64_t kib, uin
 {
 	struct memory *mem = &m->guests[guest]->memory;
 
+	memory_sync(m, m->guests[guest]);
 	mem->cache_goal = (double)kib;
 	mem->cache_rate = (double)rate_kib_s;
 	mem->cache_growing = mem->cache < mem->cache_goal;
@@ -376,11 +421,11 @@ static void balloon_tell(struct model *m, const struct guest *g)
 {
 	struct memory *mem = &m->guests[g->id]->memory;
 
-	if (fabs(mem->actual - mem->told_kib) < 1 || m->now_ns - mem->told_ns < TELL_NS)
+	if (fabs(mem->shown - mem->told_kib) < 1 || m->now_ns - mem->told_ns < TELL_NS)
 		return;
-	mem->told_kib = mem->actual;
+	mem->told_kib = mem->shown;
 	mem->told_ns = m->now_ns;
-	model_emit(m, MODEL_BALLOON, g, mem->actual);
+	model_emit(m, MODEL_BALLOON, g, balloon_pages(mem, mem->shown));
 }
 
 int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib)
@@ -395,7 +440,7 @@ int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib)
 	else if ((double)kib > mem->maximum)
 		errno = ERANGE;
 	else {
-		mem->target = (double)kib;
+		mem->target = balloon_pages(mem, (double)kib);
 		mem->way_start = mem->actual;
 		mem->retry_ns = 0;
 		return 0;
@@ -416,63 +461,101 @@ uint64_t model_balloon_target(const struct model *m, unsigned int guest)
 void model_set_balloon_fault(struct model *m, unsigned int guest,
 			     const struct model_balloon_fault *fault)
 {
+	memory_sync(m, m->guests[guest]);
 	m->guests[guest]->memory.fault = *fault;
 }
 
 /* --- statistics --- */
 
-static void stats_make(const struct model *m, struct memory *mem)
+static void stats_make(struct memory *mem, uint64_t t_ns)
 {
 	mem->stats = (struct model_stats){
-		.made_ns = m->now_ns,
-		.unused_kib = (uint64_t)memory_free(mem),
-		.usable_kib = (uint64_t)memory_usable(mem),
-		.available_kib = (uint64_t)(mem->actual - mem->overhead),
-		.caches_kib = (uint64_t)(mem->cache + BASE_FILES),
-		.swap_in_kib = (uint64_t)mem->swap_in,
-		.swap_out_kib = (uint64_t)mem->swap_out,
+		.made_ns = t_ns,
+		.unused_kib = pages(memory_free(mem)),
+		.usable_kib = pages(memory_usable(mem)),
+		.available_kib = pages(mem->actual - mem->overhead),
+		.caches_kib = pages(mem->cache + BASE_FILES),
+		.swap_in_kib = pages(mem->swap_in),
+		.swap_out_kib = pages(mem->swap_out),
 		.major_faults = (uint64_t)mem->major_faults,
 		.minor_faults = (uint64_t)mem->minor_faults,
 	};
 }
 
-static bool stats_possible(const struct guest *g)
+static double answer_ns(const struct model *m, struct guest *g)
 {
-	const struct memory *mem = &g->memory;
+	const struct vcpu *first = g->vcpus;
+	double turns = 0;
 
-	return g->booted && !g->hung && !mem->fault.no_driver && !mem->no_balloon &&
-	       !mem->stats_frozen;
+	if (first->queued) {
+		const struct pcpu *p = &m->pcpus[first->pcpu];
+
+		turns = p->host_need;
+		for (const struct vcpu *v = p->first; v; v = v->next)
+			turns += v == first ? 0 : v->need;
+	}
+	return ANSWER_LEAST_NS + ANSWER_RANGE_NS * rng_unit(&g->memory.stats_rng) +
+	       TURN_NS * fmin(turns, TURNS_MOST) * rng_unit(&g->memory.stats_rng);
 }
 
-/* QEMU's timer is in guest time, and starts anew when the driver does not answer. */
-static void stats_step(const struct model *m, struct guest *g)
+/* As its virtqueue is set up, and for whoever asks later. */
+void memory_ready(struct model *m, struct guest *g)
 {
 	struct memory *mem = &g->memory;
 
-	if (!mem->period_s)
+	memory_sync(m, g);
+	if (!has_driver(g))
 		return;
-	mem->stats_left_s -= MODEL_STEP_S;
-	if (mem->stats_left_s > MODEL_STEP_S / 2)
-		return;
-	mem->stats_left_s += mem->period_s;
-	if (stats_possible(g))
-		stats_make(m, mem);
+	mem->shown = mem->actual;
+	stats_make(mem, m->now_ns);
+	mem->stats_left_ns = mem->period_s * 1e9 + answer_ns(m, g);
 }
 
-/* Switched on, the first comes at once. At time 0 guests have told theirs for long, each in its own
- * rhythm. */
+/*
+ * QEMU's timer is in guest time. The guest's answer sets it anew, so what comes each period comes a
+ * little later each time; a guest that hangs answers when it is back. Memory stands still between
+ * two steps, so that a report of that time can be made when it is asked for.
+ */
+void memory_sync(struct model *m, struct guest *g)
+{
+	struct memory *mem = &g->memory;
+	double passed = (double)(m->now_ns - mem->stats_since_ns);
+
+	mem->stats_since_ns = m->now_ns;
+	if (g->state != MODEL_GUEST_RUNNING || !mem->period_s)
+		return;
+	while (passed >= mem->stats_left_ns) {
+		passed -= mem->stats_left_ns;
+		mem->stats_left_ns = 0;
+		if (has_driver(g) && g->hung)
+			return;
+		if (has_driver(g) && !mem->stats_frozen)
+			stats_make(mem, m->now_ns - (uint64_t)passed);
+		mem->stats_left_ns = mem->period_s * 1e9 + answer_ns(m, g);
+	}
+	mem->stats_left_ns -= passed;
+}
+
+/*
+ * As QEMU does: nothing where it is the same; switched on, the first report comes at once; changed,
+ * after a whole new period. A guest that was up at once has told its own for long, in a rhythm of
+ * its own.
+ */
 void model_set_stats_period(struct model *m, unsigned int guest, unsigned int seconds)
 {
-	struct memory *mem = &m->guests[guest]->memory;
+	struct guest *g = m->guests[guest];
+	struct memory *mem = &g->memory;
 
+	memory_sync(m, g);
 	if (seconds == mem->period_s)
 		return;
-	mem->stats_left_s = mem->period_s ? seconds : MODEL_STEP_S;
+	mem->stats_left_ns = answer_ns(m, g);
+	if (m->now_ns == mem->up_since_ns)
+		mem->stats_left_ns += seconds * 1e9 * rng_unit(&mem->stats_rng);
+	else if (mem->period_s)
+		mem->stats_left_ns += seconds * 1e9;
 	mem->period_s = seconds;
-	if (m->now_ns == 0 && seconds && stats_possible(m->guests[guest])) {
-		stats_make(m, mem);
-		mem->stats_left_s = MODEL_STEP_S * (1 + rng_below(&mem->rng, seconds * 10));
-	}
+	mem->up_since_ns = MODEL_NEVER;
 }
 
 unsigned int model_stats_period(const struct model *m, unsigned int guest)
@@ -482,29 +565,58 @@ unsigned int model_stats_period(const struct model *m, unsigned int guest)
 
 void model_set_stats_frozen(struct model *m, unsigned int guest, bool frozen)
 {
+	memory_sync(m, m->guests[guest]);
 	m->guests[guest]->memory.stats_frozen = frozen;
 }
 
 void model_stats_read(struct model *m, unsigned int guest, struct model_stats *out)
 {
+	memory_sync(m, m->guests[guest]);
 	*out = m->guests[guest]->memory.stats;
 }
 
 /* --- time --- */
 
+static bool works(const struct guest *g)
+{
+	const struct memory *mem = &g->memory;
+	bool loaded = mem->loaded || mem->cache_growing || fabs(mem->target - mem->actual) >= MIB;
+
+	for (unsigned int i = 0; i < g->nvcpus && !loaded; i++)
+		loaded = g->vcpus[i].load > 0;
+	return loaded;
+}
+
+static void noise_step(struct guest *g)
+{
+	struct memory *mem = &g->memory;
+	double chance = rng_unit(&mem->rng);
+
+	if (works(g)) {
+		double unit = mem->base_noise / WORK_NOISE;
+
+		if (chance < WORK_NOISE_CHANCE)
+			mem->base_noise =
+				(double)(int)(WORK_NOISE / PAGE_KIB *
+					      rng_wander(&mem->rng, unit, WORK_NOISE_STEPS)) *
+				PAGE_KIB;
+	} else if (chance < IDLE_NOISE_CHANCE) {
+		mem->base_noise = 0;
+		if (rng_unit(&mem->rng) < IDLE_NOISE_STAY)
+			mem->base_noise = PAGE_KIB * (1 + rng_below(&mem->rng, IDLE_NOISE_PAGES));
+	}
+}
+
 static void guest_step(struct model *m, struct guest *g)
 {
 	struct memory *mem = &g->memory;
 
+	memory_sync(m, g);
 	if (g->booted && !g->hung) {
-		bool driver = !mem->no_balloon && !mem->fault.no_driver && !mem->fault.stuck;
+		bool driver = has_driver(g) && !mem->fault.stuck;
 
-		if (m->config.noise > 0) {
-			double unit = mem->base_noise / BASE_NOISE;
-
-			mem->base_noise =
-				BASE_NOISE * rng_wander(&mem->rng, unit, BASE_NOISE_STEPS);
-		}
+		if (m->config.noise > 0)
+			noise_step(g);
 		if (driver)
 			balloon_deflate(m, mem);
 		load_step(m, g);
@@ -513,12 +625,13 @@ static void guest_step(struct model *m, struct guest *g)
 			balloon_inflate(m, mem);
 		reclaim(mem);
 		swap_in(mem);
+		if (has_driver(g))
+			mem->shown = mem->actual;
 	}
 	if (mem->dirty > FRAGMENTS)
 		mem->dirty -=
 			fmin((mem->dirty - FRAGMENTS) / REPORT_S, REPORT_KIB_S) * MODEL_STEP_S;
 	mem->dirty = fmin(mem->dirty, memory_free(mem));
-	stats_step(m, g);
 	balloon_tell(m, g);
 }
 
@@ -536,14 +649,14 @@ void model_memory_read(struct model *m, unsigned int guest, struct model_memory 
 	const struct memory *mem = &g->memory;
 
 	*out = (struct model_memory){
-		.actual_kib = (uint64_t)mem->actual,
+		.actual_kib = (uint64_t)balloon_pages(mem, mem->shown),
 		.target_kib = (uint64_t)mem->target,
 		.maximum_kib = (uint64_t)mem->maximum,
 		.rss_kib = (uint64_t)memory_rss(g),
-		.free_kib = (uint64_t)memory_free(mem),
-		.usable_kib = (uint64_t)memory_usable(mem),
-		.total_kib = (uint64_t)(mem->actual - mem->overhead),
-		.cache_kib = (uint64_t)mem->cache,
+		.free_kib = pages(memory_free(mem)),
+		.usable_kib = pages(memory_usable(mem)),
+		.total_kib = pages(mem->actual - mem->overhead),
+		.cache_kib = pages(mem->cache),
 		.load_kib = (uint64_t)(mem->anon + mem->swapped),
 		.swapped_kib = (uint64_t)mem->swapped,
 		.oom_kills = mem->oom_kills,

@@ -267,6 +267,7 @@ void model_guest_pause(struct model *m, unsigned int guest)
 
 	if (g->state != MODEL_GUEST_RUNNING)
 		return;
+	memory_sync(m, g);
 	g->state = MODEL_GUEST_PAUSED;
 	guest_cpu_update(m, g);
 	model_emit(m, MODEL_PAUSED, g, 0);
@@ -278,6 +279,7 @@ void model_guest_resume(struct model *m, unsigned int guest)
 
 	if (g->state != MODEL_GUEST_PAUSED)
 		return;
+	memory_sync(m, g);
 	g->state = MODEL_GUEST_RUNNING;
 	guest_cpu_update(m, g);
 	model_emit(m, MODEL_RESUMED, g, 0);
@@ -291,9 +293,9 @@ void model_guest_reboot(struct model *m, unsigned int guest)
 		return;
 	for (unsigned int i = 0; i < g->nvcpus; i++)
 		model_set_vcpu_load(m, guest, i, 0, false);
+	memory_reboot(m, g);
 	g->booted = g->hung = false;
 	g->boot_left_s = (double)m->config.boot_ns / 1e9;
-	memory_reboot(m, g);
 	guest_cpu_update(m, g);
 	model_emit(m, MODEL_REBOOTED, g, 0);
 }
@@ -330,7 +332,9 @@ static void boot_step(struct model *m)
 		g->boot_left_s -= MODEL_STEP_S;
 		if (g->boot_left_s > 0)
 			continue;
+		memory_sync(m, g);
 		g->booted = true;
+		memory_ready(m, g);
 		guest_cpu_update(m, g);
 		model_emit(m, MODEL_READY, g, 0);
 	}

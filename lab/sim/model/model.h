@@ -137,7 +137,8 @@ int model_guest_start(struct model *m, unsigned int guest, bool booted);
 
 /* No effect where the state does not allow it. A reboot keeps the process: vCPU times, affinity,
  * statistics period and balloon target stay, the guest's own counters go back to 0 and its loads
- * end. */
+ * end. QEMU goes on telling the balloon's size and the statistics of before until the new kernel's
+ * driver is there, which then takes all down to the target by itself. */
 void model_guest_stop(struct model *m, unsigned int guest);
 void model_guest_pause(struct model *m, unsigned int guest);
 void model_guest_resume(struct model *m, unsigned int guest);
@@ -200,13 +201,13 @@ int model_set_affinity(struct model *m, unsigned int guest, unsigned int vcpu,
 const unsigned char *model_affinity(const struct model *m, unsigned int guest, unsigned int vcpu);
 size_t model_maplen(const struct model *m);
 
-/* A new balloon target. −1 with ERANGE above the maximum, ENODEV without a device, EINVAL if it
- * does not run. */
+/* A new balloon target, as whole pages: an odd size leaves the guest the page that it cuts. −1 with
+ * ERANGE above the maximum, ENODEV without a device, EINVAL if it does not run. */
 int model_set_balloon(struct model *m, unsigned int guest, uint64_t kib);
 bool model_has_balloon(const struct model *m, unsigned int guest);
 uint64_t model_balloon_target(const struct model *m, unsigned int guest);
 
-/* 0: off. In effect while the process lives. */
+/* 0: off. In effect while the process lives. A change sets QEMU's timer anew. */
 void model_set_stats_period(struct model *m, unsigned int guest, unsigned int seconds);
 unsigned int model_stats_period(const struct model *m, unsigned int guest);
 
@@ -288,7 +289,9 @@ unsigned int model_pcpus(const struct model *m);
 
 /* What the balloon driver told last. Unchanged between two reports. */
 struct model_stats {
-	uint64_t made_ns; /* when; MODEL_NEVER: nothing was told since the start, all else is 0 */
+	/* When; MODEL_NEVER: nothing was told since the start, all else is 0. The driver tells once
+	 * as it loads, and then each period. */
+	uint64_t made_ns;
 	uint64_t unused_kib;	/* MemFree */
 	uint64_t usable_kib;	/* MemAvailable */
 	uint64_t available_kib; /* MemTotal */
@@ -303,7 +306,8 @@ void model_stats_read(struct model *m, unsigned int guest, struct model_stats *o
 
 /* A guest as it is now: what only its inside and its process know. */
 struct model_memory {
-	uint64_t actual_kib;
+	uint64_t actual_kib; /* the balloon's size as QEMU tells it, in whole pages as all of these
+			      */
 	uint64_t target_kib;
 	uint64_t maximum_kib;
 	uint64_t rss_kib;    /* of its process on the host; 0 when off */

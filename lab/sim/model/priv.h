@@ -56,6 +56,8 @@ struct pcpu {
 /* How the memory of a guest is laid out, KiB: actual = overhead + base + anon + cache + free. */
 struct memory {
 	double actual, maximum, target, initial;
+	double shown; /* the size that QEMU tells: after a reset the old one, until a driver comes
+		       */
 	double way_start; /* actual when the target was set: where a partial balloon's way begins */
 	double overhead;  /* the kernel's own: MemTotal = actual − overhead */
 	double base, base_noise;
@@ -77,10 +79,13 @@ struct memory {
 	struct model_balloon_fault fault;
 	bool no_balloon;
 	unsigned int period_s;
-	double stats_left_s; /* guest time until the next report */
+	double stats_left_ns;	 /* guest time until the next report */
+	uint64_t stats_since_ns; /* … as of then */
+	uint64_t up_since_ns;	 /* of a guest that was up at once; NEVER: it has a period */
 	bool stats_frozen;
 	struct model_stats stats;
-	double told_kib; /* of the last MODEL_BALLOON */
+	struct rng stats_rng; /* its own: a report may be read before others' noise is drawn */
+	double told_kib;      /* of the last MODEL_BALLOON */
 	uint64_t told_ns;
 	struct rng rng;
 };
@@ -155,6 +160,10 @@ void balance_step(struct model *m);
 void memory_init(struct model *m, struct guest *g, const struct model_guest_config *config);
 void memory_start(struct model *m, struct guest *g, bool booted);
 void memory_reboot(struct model *m, struct guest *g);
+/* Its driver has loaded. */
+void memory_ready(struct model *m, struct guest *g);
+/* Statistics up to now; call it before changing whether it can tell any. */
+void memory_sync(struct model *m, struct guest *g);
 void memory_step(struct model *m);
 double memory_rss(const struct guest *g);
 double memory_free(const struct memory *mem);
