@@ -176,7 +176,7 @@ static void confirm_belief(struct cpu_belief *belief, double off, double slept_p
 
 double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, unsigned int confirm)
 {
-	bool sleepless = is_sleepless(belief, window), guessed;
+	bool sleepless = is_sleepless(belief, window), guessed, hidden = belief->guessed;
 	double seen_pct = estimate(window, sleepless, &guessed);
 	double off = seen_pct - belief->demand_pct;
 	double gate = fmax(GATE_LEAST_PCT + 100 * COUNTER_STEP_S / window->elapsed_s,
@@ -215,6 +215,8 @@ double cpu_believe(struct cpu_belief *belief, const struct cpu_window *window, u
 		/* A guess that comes and goes says nothing about how steady the load is. */
 		belief->pending_pct = guessed || belief->guessed ? 0 : contradiction;
 	}
+	belief->least_pct =
+		fmin(fmax(hidden ? belief->least_pct : 0, window->usage_pct), belief->demand_pct);
 	if (!belief->guessed && !belief->pending)
 		belief->sure_pct = belief->demand_pct;
 	belief->disturbed = false;

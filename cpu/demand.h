@@ -18,6 +18,7 @@ struct cpu_belief {
 	double pending_pct;  /* … by so much */
 	double first_pct;    /* … and showed this */
 	bool guessed;	     /* the vCPU never slept: it may want less than this */
+	double least_pct;    /* … but no less than this, which it got */
 	double sure_pct;     /* the last belief that was no guess */
 	double slept_pct;    /* of a window, in those that agreed */
 	double awake_pct;    /* of the last window: ran or waited */

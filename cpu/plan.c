@@ -4,6 +4,7 @@
  */
 #include "plan.h"
 
+#include "hidden.h"
 #include "search/part.h"
 #include "rates.h"
 #include "search/search.h"
@@ -79,11 +80,18 @@
 #define REST_FIRST 4U
 #define REST_MOST  256U
 
+/*
+ * Demands may stay hidden for so many ticks while what is done is only what brings them to light;
+ * then what is likeliest is acted on. (Random starts take 1.5 such ticks on average, 3 at most.)
+ */
+#define LOOKS_MOST 4U
+
 struct cpu_state {
 	struct cpu_tracks tracks;
 	unsigned int held;   /* ticks in a row */
 	bool unreached;	     /* the last tick made a plan, or found that none was worth its moves */
 	double expected_pct; /* the spread that was left, or aimed at */
+	unsigned int looks;  /* ticks in a row that only brought demands to light */
 	unsigned int small;  /* ticks in a row that would have gained a little */
 };
 
@@ -195,6 +203,7 @@ struct decision {
 	bool *parted;  /* [problem.nvcpus] moved for another reason than load */
 	double *load;  /* [problem.npcpus] scratch */
 	bool *touched; /* [problem.npcpus] scratch */
+	bool looks;    /* what it does is to see more, and the rest waits */
 	bool small;    /* it would gain a little, which is to be seen again before it counts */
 };
 
@@ -439,6 +448,23 @@ static bool differs(const struct decision *d)
 	return memcmp(d->to, d->table.at, d->table.problem.nvcpus * sizeof(*d->to)) != 0;
 }
 
+/* Of a plan for hidden demands, does first what brings them to light. */
+static int look(struct decision *d, const struct cpu_state *state)
+{
+	ptrdiff_t kept;
+
+	/* Who decides on one window alone will not look again. */
+	if (!d->table.looks || !differs(d) || state->looks >= LOOKS_MOST || d->policy->confirm < 2)
+		return 0;
+	kept = hidden_keep(&d->table, d->policy->threshold_pct, d->to);
+	if (kept > 0) {
+		d->looks = true;
+		d->plan->bound = 0;
+		d->plan->exact = false;
+	}
+	return kept < 0 ? -1 : 0;
+}
+
 /* Fills in what is to be: to[]. */
 static int choose(struct decision *d, const struct cpu_state *state)
 {
@@ -450,8 +476,10 @@ static int choose(struct decision *d, const struct cpu_state *state)
 	d->plan->verdict = judge(table, d->policy, d->plan, d->load);
 	if (d->plan->verdict == CPU_ACT && balance(d, state))
 		return -1;
+	if (look(d, state))
+		return -1;
 	/* While something floats for want of load there is nothing to part. */
-	if (d->plan->verdict != CPU_QUIET && part(d))
+	if (d->plan->verdict != CPU_QUIET && !d->looks && part(d))
 		return -1;
 	if (differs(d))
 		d->plan->verdict = CPU_ACT;
@@ -526,6 +554,7 @@ static int decide(struct decision *d, const struct cpu_state *state,
 	     windows->changed_pct > fmax(d->policy->threshold_pct, HOLD_SHARE * d->table.total)) &&
 	    state->held < HOLD_TICKS) {
 		d->plan->verdict = CPU_HELD;
+		d->looks = false;
 		d->plan->bound = 0;
 		d->plan->exact = false;
 		*held = state->held + 1;
@@ -591,6 +620,7 @@ int cpu_plan(struct cpu_state *state, const struct cpu_policy *policy,
 		state->tracks = next;
 		next = old;
 		state->held = held;
+		state->looks = decision.looks ? state->looks + 1 : 0;
 		state->small = decision.small ? state->small + 1 : 0;
 		state->expected_pct = plan->plan_spread_pct;
 		state->unreached = plan->verdict == CPU_ACT || plan->verdict == CPU_BEST ||

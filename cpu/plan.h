@@ -102,7 +102,9 @@ struct cpu_vcpu_load {
 	bool known;	   /* two samples were compared */
 	double usage_pct;  /* what it used */
 	double delay_pct;  /* what it waited; −1: not known */
-	double demand_pct; /* what it would use if it never waited: what is planned with */
+	double demand_pct; /* what it would use if it never waited, at most */
+	double least_pct;  /* and at least: less where it never slept, so that it may want more than
+			      it got */
 	double weight;	   /* its part of its guest's, which those that do something share */
 };
 

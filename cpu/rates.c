@@ -232,6 +232,7 @@ static void follow_vcpu(struct reading *r, size_t i, const struct cpu_policy *po
 		change = fabs(track->belief.demand_pct - before);
 	r->windows->changed_pct += disturbed ? 0 : change;
 	load->demand_pct = track->belief.demand_pct;
+	load->least_pct = track->belief.guessed ? track->belief.least_pct : load->demand_pct;
 	load->weight = weight_of(r, i);
 	load->known = track->belief.known;
 }

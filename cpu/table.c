@@ -2,6 +2,8 @@
 /* From demands to a problem that can be searched: who can be placed, where, and what counts. */
 #include "table.h"
 
+#include "hidden.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@ void table_free(struct table *table)
 	free(table->column);
 	free(table->base);
 	free(table->demand);
+	free(table->least);
+	free(table->hidden);
 	free(table->core);
 	free(table->cache);
 	free(table->node);
@@ -33,6 +37,8 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 
 	table->vcpu = calloc(n, sizeof(*table->vcpu));
 	table->demand = calloc(n, sizeof(*table->demand));
+	table->least = calloc(n, sizeof(*table->least));
+	table->hidden = calloc(n, sizeof(*table->hidden));
 	table->at = calloc(n, sizeof(*table->at));
 	table->guest = calloc(n, sizeof(*table->guest));
 	table->kin = calloc(n, sizeof(*table->kin));
@@ -43,9 +49,10 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->core = calloc(m, sizeof(*table->core));
 	table->cache = calloc(m, sizeof(*table->cache));
 	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->at && table->guest && table->kin &&
-			       table->weight && table->pcpu && table->column && table->base &&
-			       table->core && table->cache && table->node
+	return table->vcpu && table->demand && table->least && table->hidden && table->at &&
+			       table->guest && table->kin && table->weight && table->pcpu &&
+			       table->column && table->base && table->core && table->cache &&
+			       table->node
 		       ? 0
 		       : -1;
 }
@@ -107,6 +114,7 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 		column = -1;
 	table->vcpu[n] = i;
 	table->demand[n] = plan->vcpus[i].demand_pct;
+	table->least[n] = plan->vcpus[i].least_pct;
 	table->guest[n] = vcpu->guest;
 	table->weight[n] = plan->vcpus[i].weight;
 	table->at[n] = column < 0 ? CPU_NOWHERE : (int)column;
@@ -284,7 +292,7 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 	add_pcpus(table, sample, plan->pcpus);
 	for (size_t i = 0; i < sample->nvcpus; i++)
 		add_vcpu(table, sample, sorted[i], plan);
-	if (limit_demands(table, policy->due_most))
+	if (hidden_guess(table) || limit_demands(table, policy->due_most))
 		return -1;
 	number_kin(table);
 	table->problem.base = table->base;

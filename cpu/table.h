@@ -9,10 +9,12 @@
 /* The part of a sample that can be planned, in an order that is not the sample's. */
 struct table {
 	struct cpu_problem problem;
-	size_t *vcpu;	   /* [problem.nvcpus] position in the sample */
-	size_t *pcpu;	   /* [problem.npcpus] position in the sample */
-	ptrdiff_t *column; /* [sample.npcpus] position in the problem, or −1 */
-	double *base, *demand;
+	size_t *vcpu;		       /* [problem.nvcpus] position in the sample */
+	size_t *pcpu;		       /* [problem.npcpus] position in the sample */
+	ptrdiff_t *column;	       /* [sample.npcpus] position in the problem, or −1 */
+	double *base, *demand, *least; /* least: what is wanted at least, see hidden.h */
+	bool *hidden;		       /* [problem.nvcpus] its demand is a guess */
+	bool looks; /* there are such, and room for them to show what they want */
 	int *core, *cache, *node, *at;
 	size_t *guest;
 	unsigned char *kin;   /* [problem.nvcpus] see search.h; only of guests with several vCPUs */

@@ -87,8 +87,12 @@ static void test_course(void **state)
 		const struct course_case *c = &course_cases[i];
 		struct made_up m;
 		size_t moves = 0, pins = 0;
-		/* By the second full window; what floats and never sleeps is seen once more. */
-		int done = c->start[0] == F && c->demand[0] == HEAVY ? 3 : 2;
+		/*
+		 * At the second full window; what floats and never sleeps is seen once more, and of
+		 * many that hide on one pCPU the last when the first have shown what they want.
+		 */
+		int first = c->start[0] == F && c->demand[0] == HEAVY ? 3 : 2;
+		int last = strcmp(c->name, "all on one") ? first : 3;
 
 		made_up_init(&m, (size_t)c->pcpus);
 		for (int g = 0; g < 8 && c->demand[g] > 0; g++)
@@ -96,7 +100,7 @@ static void test_course(void **state)
 		for (int tick = 0; tick < 20; tick++) {
 			moves += made_up_run(&m, 1);
 			pins += m.plan.npins;
-			if (m.plan.npins && tick != done)
+			if (m.plan.npins && (tick < first || tick > last))
 				fail_msg("%s: pins at tick %d", c->name, tick);
 		}
 		if (moves != c->moves || pins != c->pins || fabs(spread_of(&m) - c->spread) > 1e-6)
@@ -118,9 +122,7 @@ static void test_first_sample_decides_nothing(void **state)
 	assert_int_equal(made_up_tick(m), 0);
 	assert_int_equal(m->plan.verdict, CPU_FIRST);
 	assert_int_equal(made_up_run(m, 1), 0); /* one window is no confirmation */
-	assert_int_equal(made_up_run(m, 1), 6);
-	assert_int_equal(m->plan.bound, 6);
-	assert_true(m->plan.exact);
+	assert_in_range(made_up_run(m, 1), 1, 6);
 }
 
 static void test_once_decides_on_one_window(void **state)
@@ -194,7 +196,9 @@ static void test_a_change_is_acted_on_at_the_next_tick(void **state)
 	made_up_run(m, 5);
 	m->demand[0] = m->demand[4] = HEAVY; /* both on pCPU 0: best is 100, 100, 120, 120 */
 	assert_int_equal(made_up_run(m, 1), 0);
-	assert_int_equal(made_up_run(m, 1), 3);
+	assert_in_range(made_up_run(m, 1), 1, 3);
+	assert_in_range(made_up_run(m, 1), 0, 2);
+	assert_int_equal(lround(spread_of(m)), 20);
 	assert_int_equal(made_up_run(m, 20), 0);
 }
 
@@ -541,9 +545,78 @@ static void test_pcpus_with_holes(void **state)
 		m->pcpus[p].id = ids[p];
 	for (int g = 0; g < 8; g++)
 		made_up_guest(m, 64, HEAVY);
-	assert_int_equal(made_up_run(m, 3), 6);
+	assert_int_equal(made_up_run(m, 4), 6);
 	for (int p = 0; p < 4; p++)
 		assert_int_equal(lround(made_up_load(m, ids[p])), 200);
+}
+
+/* --- what full pCPUs hide --- */
+
+/* One of three that want 40 %, all on one pCPU, is all that must leave; the rest is seen then. */
+static void test_looks_before_it_plans(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 3; g++)
+		made_up_guest(m, 0, 40);
+	for (int g = 0; g < 5; g++)
+		made_up_guest(m, 1 + g % 3, 40);
+	assert_int_equal(made_up_run(m, 3), 1);
+	assert_int_equal(made_up_run(m, 20), 0);
+	assert_int_equal(lround(spread_of(m)), 0);
+}
+
+/* What was likely is not planned for any longer when it is seen to be otherwise. */
+static void test_plans_what_it_then_sees(void **state)
+{
+	struct made_up *m = *state;
+	static const double demand[] = {60, 60, 60, 20, 20, 20, 20, 20};
+
+	for (int g = 0; g < 8; g++)
+		made_up_guest(m, g < 3 ? 0 : 1 + g % 3, demand[g]);
+	made_up_run(m, 6);
+	assert_true(spread_of(m) <= 20 + 1e-6);
+	assert_int_equal(made_up_run(m, 20), 0);
+}
+
+/* Hidden loads on several pCPUs: each is relieved before the next look, not one after another. */
+static void test_looks_everywhere_at_once(void **state)
+{
+	struct made_up *m = *state;
+	bool left[2] = {false, false};
+
+	for (int g = 0; g < 6; g++)
+		made_up_guest(m, g < 3 ? 0 : 1, 40);
+	made_up_run(m, 3);
+	for (size_t i = 0; i < m->plan.npins; i++)
+		left[m->plan.pins[i].from] = true;
+	assert_true(left[0] && left[1]);
+	made_up_run(m, 10);
+	assert_true(spread_of(m) <= 40 + 1e-6);
+}
+
+/* Where no pCPU has room there is no place to look: what never sleeps counts with its due. */
+static void test_does_not_look_where_all_is_full(void **state)
+{
+	struct made_up *m = *state;
+
+	for (int g = 0; g < 12; g++)
+		made_up_guest(m, g < 6 ? 0 : 1 + g % 3, HEAVY);
+	assert_int_equal(made_up_run(m, 3), 3);
+	assert_int_equal(made_up_run(m, 20), 0);
+}
+
+/* Who decides once decides at once. */
+static void test_once_does_not_look(void **state)
+{
+	struct made_up *m = *state;
+
+	m->policy.confirm = 1;
+	for (int g = 0; g < 6; g++)
+		made_up_guest(m, 0, 60);
+	made_up_tick(m);
+	made_up_run(m, 1);
+	assert_in_range(m->plan.moves, 4, 5);
 }
 
 /* --- what is not ours --- */
@@ -779,6 +852,11 @@ int main(void)
 		TEST(test_a_guest_comes_and_another_goes),
 		TEST(test_pcpus_come_and_go),
 		TEST(test_pcpus_with_holes),
+		TEST(test_looks_before_it_plans),
+		TEST(test_plans_what_it_then_sees),
+		TEST(test_looks_everywhere_at_once),
+		TEST(test_does_not_look_where_all_is_full),
+		TEST(test_once_does_not_look),
 		TEST(test_unusable_pcpus_are_left),
 		TEST(test_unmanaged_guests_count_but_stay),
 		TEST(test_the_hosts_own_load_counts),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The scheduler's benchmark: its policy and every baseline on the model of a host.
 SEARCH := $(patsubst %,build/tree/cpu/search/%.o,search assignment bounds board local exact refine)
-POLICY_CPU := $(patsubst %,build/tree/cpu/%.o,plan rates demand table search/part) $(SEARCH)
+POLICY_CPU := $(patsubst %,build/tree/cpu/%.o,plan rates demand table hidden search/part) $(SEARCH)
 BENCH_CPU := $(patsubst %,build/bench/%.o,cpu cpu_run cpu_truth cpu_host cpu_baselines cpu_cases cpu_bound cpu_subsets)
 # Their inner loops are for the vector units.
 build/bench/cpu_bound.o build/bench/cpu_subsets.o: CFLAGS += -O3
