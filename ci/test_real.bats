@@ -22,7 +22,7 @@ fails() {
 	# A guest that the mutant has crushed may not let its loads be ended; the checker says what the trace is worth.
 	"$CI/../lab/lab" run --prefix "$PREFIX" --trace "$trace" "$scenario" -- "$CI/build/$program" "$mutant" 1 ||
 		(($? == 3))
-	verdict=$("$CI/build/$checker" --text "$scenario" "$trace") || status=$?
+	verdict=$("$CI/build/$checker" --text "$trace" "$scenario") || status=$?
 	echo "$verdict"
 	((status != 3)) || skip "$(sed -n 's/^  cannot judge: //p' <<<"$verdict"): $(grep -m 1 unjudged <<<"$verdict")"
 	((status == 1))

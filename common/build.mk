@@ -42,7 +42,7 @@ BALLAST_LDLIBS = $(pkgs_libs) -lm
 
 # What a program links to read scenarios, to write traces, to read them.
 SCENARIO_OBJS := build/scenario.o build/scenario_resolve.o build/inifile.o build/timeline.o build/units.o build/text.o
-TRACE_OBJS := build/trace.o build/trace_kinds.o
+TRACE_OBJS := build/trace.o build/trace_kinds.o build/text.o
 TRACE_READ_OBJS := build/trace_read.o build/trace_kinds.o build/pool.o build/array.o
 
 vpath %.c $(COMMON)

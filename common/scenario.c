@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A timeline of ten thousand guests is a tenth of it. */
+#define FILE_MAX (16 << 20)
+
 #define SUFFIX	   ".scenario"
 #define PATH_SHOWN 100
 
@@ -398,7 +401,8 @@ static void set_name(struct scenario *s)
 	text_clean(s->name, strlen(s->name));
 }
 
-int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])
+/* Everything as it is before the first line is read. */
+static int begin(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])
 {
 	static const struct scenario_host host = {
 		.pcpus = 4,
@@ -412,7 +416,6 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 		.deflate_kib_s = 21 * KIB_PER_GIB / 10,
 	};
 	struct scenario_parse *p = calloc(1, sizeof(*p));
-	int status = -1, bad_line;
 
 	memset(s, 0, sizeof(*s));
 	error[0] = '\0';
@@ -420,9 +423,8 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 	s->parse = p;
 	if (!p || !s->path) {
 		snprintf(error, SCENARIO_ERROR_MAX, "%.100s: out of memory", path);
-		goto out;
+		return -1;
 	}
-	set_name(s);
 	s->interval_s = 2;
 	s->host = host;
 	p->scenario = s;
@@ -430,15 +432,50 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 	p->vcpus.value = 1;
 	p->memory_kib = 512 * KIB_PER_MIB;
 	p->maximum_kib = 2048 * KIB_PER_MIB;
-	p->ini.file = fopen(path, "re");
-	if (!p->ini.file) {
-		scenario_fail(p, 0, "%s", strerror(errno));
-		goto out;
-	}
+	return 0;
+}
+
+/* Carriage returns before a line's end go, and what is no text becomes question marks. */
+static void clean(char *text, size_t len)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != '\r' || (i + 1 < len && text[i + 1] != '\n'))
+			text[kept++] = text[i];
+	text[kept] = '\0';
+	text_clean(text, kept);
+}
+
+static int read_file(struct scenario_parse *p, FILE *file)
+{
+	char *text = malloc(FILE_MAX + 1);
+	size_t len = text ? fread(text, 1, FILE_MAX + 1, file) : 0;
+
+	if (!text)
+		return scenario_fail(p, 0, "out of memory");
+	p->scenario->text = text;
+	if (ferror(file))
+		return scenario_fail(p, 0, "%s", strerror(errno));
+	if (len > FILE_MAX)
+		return scenario_fail(p, 0, "longer than any scenario (%d MiB)", FILE_MAX >> 20);
+	clean(text, len);
+	p->scenario->text = realloc(text, strlen(text) + 1);
+	return p->scenario->text ? 0 : scenario_fail(p, 0, "out of memory");
+}
+
+static int parse(struct scenario *s, char error[SCENARIO_ERROR_MAX])
+{
+	struct scenario_parse *p = s->parse;
+	size_t len = strlen(s->text);
+	int bad_line;
+
+	/* An empty buffer cannot be opened. */
+	p->ini.file = fmemopen(len ? s->text : (char[]){"\n"}, len ? len : 1, "r");
+	if (!p->ini.file)
+		return scenario_fail(p, 0, "%s", strerror(errno));
 	bad_line = ini_parse_stream(inifile_line, &p->ini, on_key, p);
-	if (ferror(p->ini.file))
-		scenario_fail(p, 0, "%s", strerror(errno));
-	else if (bad_line)
+	if (bad_line)
 		scenario_fail(p, (unsigned int)bad_line, "neither [section] nor key = value");
 	else if (p->ini.cut)
 		scenario_fail(
@@ -447,15 +484,47 @@ int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERRO
 	fclose(p->ini.file);
 	p->ini.file = NULL;
 	if (error[0])
-		goto out;
+		return -1;
 	set_late_defaults(p);
-	status = check_whole(p);
-out:
+	return check_whole(p);
+}
+
+static int done(struct scenario *s, int status)
+{
 	if (status)
 		scenario_free(s);
 	else
-		p->error = NULL;
+		s->parse->error = NULL;
 	return status;
+}
+
+int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX])
+{
+	int status = begin(s, path, error);
+	FILE *file;
+
+	if (status)
+		return done(s, status);
+	set_name(s);
+	file = fopen(path, "re");
+	status = file ? read_file(s->parse, file)
+		      : scenario_fail(s->parse, 0, "%s", strerror(errno));
+	if (file)
+		fclose(file);
+	return done(s, status ? status : parse(s, error));
+}
+
+int scenario_read_text(struct scenario *s, const char *name, const char *text, const char *origin,
+		       char error[SCENARIO_ERROR_MAX])
+{
+	int status = begin(s, origin, error);
+
+	if (status)
+		return done(s, status);
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->text = strdup(text);
+	status = s->text ? parse(s, error) : scenario_fail(s->parse, 0, "out of memory");
+	return done(s, status);
 }
 
 const char *scenario_program(enum scenario_kind kind)
@@ -493,5 +562,6 @@ void scenario_free(struct scenario *s)
 	free(s->host.offline);
 	free(s->title);
 	free(s->path);
+	free(s->text);
 	memset(s, 0, sizeof(*s));
 }

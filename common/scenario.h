@@ -85,7 +85,9 @@ struct scenario_setting {
 
 struct scenario {
 	char *path;
-	char name[SCENARIO_NAME_MAX]; /* the file's name without .scenario */
+	char *text; /* the file's, as it is in a trace: UTF-8, lines end in a newline alone */
+	char prefix[SCENARIO_NAME_MAX]; /* of the guests' names, after scenario_resolve() */
+	char name[SCENARIO_NAME_MAX];	/* the file's name without .scenario */
 	char *title;
 	enum scenario_kind kind;
 	double length_s;   /* default 30 (cpu), 180 (memory) */
@@ -108,6 +110,13 @@ struct scenario {
 int scenario_read(struct scenario *s, const char *path, char error[SCENARIO_ERROR_MAX]);
 
 /*
+ * The same of a text that a trace keeps: name is the scenario's, and origin stands for the path
+ * in what is said of it.
+ */
+int scenario_read_text(struct scenario *s, const char *name, const char *text, const char *origin,
+		       char error[SCENARIO_ERROR_MAX]);
+
+/*
  * Fills in the guests for a host whose online pCPUs have the ids pcpus[0…n−1], ascending. prefix is
  * the guests' name prefix, e.g. "aos_vm". −1 with error where the scenario asks for what such a
  * host has not. May be called again for another host.
@@ -118,6 +127,16 @@ int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const 
 /* Online pCPUs of [host]: ids 0…pcpus−1 without the offline ones. Returns how many; ids must hold
  * host.pcpus. */
 size_t scenario_host_pcpus(const struct scenario *s, int *ids);
+
+/* Whether the phase is a load inside the guest; or such a one or the end of all, "idle". */
+bool phase_is_load(enum phase_verb verb);
+bool phase_sets_load(enum phase_verb verb);
+
+/* Whether the guest is off until a phase of its own starts it. */
+bool scenario_starts_off(const struct scenario_guest *guest);
+
+/* A phase's place in its guest's timeline, from 1: how traces name it. */
+int64_t scenario_phase_number(const struct scenario_guest *guest, const struct phase *phase);
 
 /* The phase as it is written in a scenario, without its time: "cpu 45%", "memory 1700M 20M/s".
  * Returns buf. */

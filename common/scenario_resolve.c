@@ -171,6 +171,8 @@ static int resolve_guests(struct scenario *s, const int *pcpus, size_t npcpus, c
 		return scenario_fail(p, p->count.line,
 				     "%u guests of %u vCPUs are too many; at most %d of %d", count,
 				     vcpus, GUESTS_MAX, VCPUS_MAX);
+	if (snprintf(s->prefix, sizeof(s->prefix), "%s", prefix) >= (int)sizeof(s->prefix))
+		return scenario_fail(p, 0, "the guests' name prefix %.20s… is too long", prefix);
 	s->guests = calloc(count, sizeof(*s->guests));
 	if (!s->guests)
 		return scenario_fail(p, 0, "out of memory");
@@ -228,4 +230,25 @@ size_t scenario_host_pcpus(const struct scenario *s, int *ids)
 			ids[count++] = (int)id;
 	}
 	return count;
+}
+
+bool scenario_starts_off(const struct scenario_guest *guest)
+{
+	return guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
+}
+
+int64_t scenario_phase_number(const struct scenario_guest *guest, const struct phase *phase)
+{
+	return phase - guest->phases + 1;
+}
+
+bool phase_is_load(enum phase_verb verb)
+{
+	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE ||
+	       verb == PHASE_STRESS;
+}
+
+bool phase_sets_load(enum phase_verb verb)
+{
+	return phase_is_load(verb) || verb == PHASE_IDLE;
 }

@@ -40,6 +40,44 @@ static void write_text(const char *text)
 	fclose(file);
 }
 
+#define HEADER                                                                                     \
+	"{\"type\":\"header\",\"version\":2,\"scenario\":\"s\",\"scenario_text\":\"\",\"prefix\":" \
+	"\"vm\","                                                                                  \
+	"\"kind\":\"cpu\",\"world\":\"sim\",\"started\":\"now\",\"epoch_ns\":0,\"sample_s\":1,"    \
+	"\"interval_s\":2,\"length_s\":30,\"host\":{\"pcpus\":[0,3]}}\n"
+
+static const struct trace_header *some_header(void)
+{
+	static const char *program[] = {"./p", "2\n"};
+	static int pcpus[] = {0, 3, 7};
+	static struct trace_header_guest guests[] = {{"vm1", "u", 2, 512, 2048},
+						     {"vm2", NULL, 2, -1, -1}};
+	static const struct trace_header header = {
+		.scenario = "some",
+		.scenario_text = "[scenario]\nkind = cpu\n",
+		.prefix = "vm",
+		.kind = TRACE_KIND_CPU,
+		.world = TRACE_WORLD_SIM,
+		.seed = 7,
+		.started = "2026-01-01T00:00:00Z",
+		.epoch_ns = 86400000000000,
+		.sample_s = 0.5,
+		.interval_s = 2,
+		.length_s = 30,
+		.program = program,
+		.nprogram = 2,
+		.host_name = "host",
+		.host_memory_kib = -1,
+		.pcpus = pcpus,
+		.npcpus = 3,
+		.guests = guests,
+		.nguests = 2,
+		.version_ballast = "0",
+	};
+
+	return &header;
+}
+
 static struct trace_sample some_sample(double t_s)
 {
 	static struct trace_pcpu pcpus[] = {{0, 99.5, 97.25}, {3, 0.001, -1}};
@@ -68,7 +106,7 @@ static void test_round_trip(void **state)
 
 	(void)state;
 	assert_int_equal(trace_create(&w, path), 0);
-	assert_int_equal(trace_write_header(&w, json_pack("{s:s}", "world", "sim")), 0);
+	assert_int_equal(trace_write_header(&w, some_header()), 0);
 	assert_int_equal(trace_write_sample(&w, &sample), 0);
 	write_event(&w, 1.5,
 		    (struct trace_event){.kind = TRACE_PIN,
@@ -80,7 +118,20 @@ static void test_round_trip(void **state)
 
 	if (trace_read(&trace, path, error))
 		fail_msg("%s", error);
-	assert_string_equal(json_string_value(json_object_get(trace.header, "world")), "sim");
+	assert_string_equal(trace.header.scenario_text, "[scenario]\nkind = cpu\n");
+	assert_int_equal(trace.header.kind, TRACE_KIND_CPU);
+	assert_int_equal(trace.header.world, TRACE_WORLD_SIM);
+	assert_int_equal(trace.header.epoch_ns, 86400000000000);
+	assert_true(trace.header.sample_s == 0.5);
+	assert_int_equal(trace.header.nprogram, 2);
+	assert_string_equal(trace.header.program[1], "2\n");
+	assert_int_equal(trace.header.npcpus, 3);
+	assert_int_equal(trace.header.pcpus[2], 7);
+	assert_int_equal(trace.header.host_memory_kib, -1);
+	assert_null(trace.header.version_qemu);
+	assert_int_equal(trace.header.nguests, 2);
+	assert_int_equal(trace.header.guests[0].maximum_kib, 2048);
+	assert_null(trace.header.guests[1].uuid);
 	assert_int_equal(trace.nsamples, 2);
 	assert_int_equal(trace.nevents, 2);
 	assert_true(trace.samples[0].t_s == 1 && trace.samples[1].t_s == 2.001);
@@ -119,7 +170,7 @@ static void test_decimals(void **state)
 		double off;
 
 		assert_int_equal(trace_create(&w, path), 0);
-		assert_int_equal(trace_write_header(&w, NULL), 0);
+		assert_int_equal(trace_write_header(&w, some_header()), 0);
 		assert_int_equal(trace_write_sample(&w, &sample), 0);
 		trace_close(&w);
 		assert_int_equal(trace_read(&trace, path, error), 0);
@@ -137,7 +188,7 @@ static void test_truncated(void **state)
 
 	(void)state;
 	write_text(
-		"{\"type\":\"header\",\"version\":1}\n"
+		HEADER
 		"{\"type\":\"event\",\"t_s\":1,\"event\":\"end\"}\n{\"type\":\"event\",\"t_s\":2,"
 		"\"ev");
 	assert_int_equal(trace_read(&trace, path, error), 0);
@@ -146,7 +197,7 @@ static void test_truncated(void **state)
 	trace_free(&trace);
 }
 
-#define EVENT(rest) "{\"type\":\"header\",\"version\":1}\n{\"type\":\"event\"" rest "}\n"
+#define EVENT(rest) HEADER "{\"type\":\"event\"" rest "}\n"
 
 static void test_bad_files(void **state)
 {
@@ -156,12 +207,12 @@ static void test_bad_files(void **state)
 		{"", "has no header"},
 		{"hello\n", ":1: not JSON"},
 		{"{\"type\":\"event\",\"t_s\":1,\"event\":\"end\"}\n", ":1: not a trace"},
-		{"{\"type\":\"header\",\"version\":9}\n", ":1: trace version 9"},
-		{"{\"type\":\"header\",\"version\":1}\n{}\n", ":2: the line has no type"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"song\"}\n",
-		 ":2: unknown type \"song\""},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"sample\"}\n",
-		 ":2: the sample lacks"},
+		{"{\"type\":\"header\",\"version\":1}\n",
+		 ":1: trace version 1; this program reads version 2"},
+		{"{\"type\":\"header\",\"version\":2}\n", ":1: the header lacks scenario"},
+		{HEADER "{}\n", ":2: the line has no type"},
+		{HEADER "{\"type\":\"song\"}\n", ":2: unknown type \"song\""},
+		{HEADER "{\"type\":\"sample\"}\n", ":2: the sample lacks"},
 		{EVENT(""), ":2: the event lacks"},
 		{EVENT(",\"t_s\":1,\"event\":\"song\""), ":2: unknown event \"song\""},
 		{EVENT(",\"t_s\":1,\"event\":\"balloon\",\"guest\":\"a\""),
@@ -174,12 +225,10 @@ static void test_bad_files(void **state)
 		 ":2: the event end has no field \"actual\""},
 		{EVENT(",\"t_s\":1,\"event\":\"program_exit\",\"asked\":true"),
 		 ":2: the event program_exit should have one of status and signal"},
-		{"{\"type\":\"header\",\"version\":1}\n{\"type\":\"header\",\"version\":1}\n",
-		 ":2: a second header"},
-		{"{\"type\":\"header\",\"version\":1}\n"
-		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"guests\":[{}]}\n",
+		{HEADER HEADER, ":2: a second header"},
+		{HEADER "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"guests\":[{}]}\n",
 		 ":2: a guest"},
-		{"{\"type\":\"header\",\"version\":1}\n"
+		{HEADER
 		 "{\"type\":\"sample\",\"t_s\":1,\"elapsed_s\":1,\"pcpus\":[{\"usage\":1}]}\n",
 		 ":2: a pCPU has no field \"usage\""},
 	};
@@ -203,7 +252,7 @@ static void test_garbage(void **state)
 	struct trace trace;
 
 	(void)state;
-	write_text("{\"type\":\"header\",\"version\":1}\n\033[2J\007\n");
+	write_text(HEADER "\033[2J\007\n");
 	assert_int_equal(trace_read(&trace, path, error), -1);
 	for (const char *c = error; *c; c++)
 		assert_false(iscntrl((unsigned char)*c));
@@ -232,7 +281,7 @@ static void test_many_writers(void **state)
 
 	(void)state;
 	assert_int_equal(trace_create(&w, path), 0);
-	assert_int_equal(trace_write_header(&w, NULL), 0);
+	assert_int_equal(trace_write_header(&w, some_header()), 0);
 	trace_close(&w);
 	for (int i = 0; i < writers; i++) {
 		if (fork())
@@ -268,7 +317,7 @@ static void test_fields(void **state)
 
 	(void)state;
 	assert_int_equal(trace_create(&w, path), 0);
-	assert_int_equal(trace_write_header(&w, NULL), 0);
+	assert_int_equal(trace_write_header(&w, some_header()), 0);
 	for (unsigned int kind = 0; kind < TRACE_EVENT_KINDS; kind++) {
 		const struct trace_field *fields = trace_kinds[kind].fields;
 		bool either = false;
@@ -340,14 +389,14 @@ static void test_refused(void **state)
 static void test_output(void **state)
 {
 	static const char line[] = "a\0b\377\"\n\033";
-	char error[TRACE_ERROR_MAX], text[256];
+	char error[TRACE_ERROR_MAX], text[1024];
 	struct trace_writer w;
 	struct trace trace;
 	FILE *file;
 
 	(void)state;
 	assert_int_equal(trace_create(&w, path), 0);
-	assert_int_equal(trace_write_header(&w, NULL), 0);
+	assert_int_equal(trace_write_header(&w, some_header()), 0);
 	assert_int_equal(trace_write_output(&w, 1, TRACE_STDERR, line, sizeof(line) - 1), 0);
 	trace_close(&w);
 	assert_int_equal(trace_read(&trace, path, error), 0);
@@ -357,7 +406,7 @@ static void test_output(void **state)
 	assert_non_null(fgets(text, sizeof(text), file));
 	fclose(file);
 	assert_string_equal(text, "{\"type\":\"event\",\"t_s\":1,\"event\":\"program_output\","
-				  "\"stream\":\"stderr\",\"line\":\"a?b?\\\"\\n\\u001B\"}\n");
+				  "\"stream\":\"stderr\",\"line\":\"a?b?\\\"\\n?\"}\n");
 }
 
 /* --- trace(5) --- */
@@ -404,6 +453,30 @@ static void put_events(FILE *out)
 	fputs(".El\n", out);
 }
 
+/* The manual names every field of the header and of samples. */
+static void test_manual_names(void **state)
+{
+	static const struct trace_field *const tables[] = {
+		trace_header_fields,	     trace_header_guest_fields, trace_header_host_fields,
+		trace_header_version_fields, trace_pcpu_fields,		trace_vcpu_fields,
+		trace_memory_fields,	     trace_host_fields,		trace_program_fields,
+	};
+	FILE *file = fopen("trace.5", "re");
+	char *manual = NULL;
+	size_t size = 0;
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(getdelim(&manual, &size, '\0', file) > 0);
+	fclose(file);
+	*strstr(manual, ".Ss event") = '\0';
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+		for (const struct trace_field *f = tables[i]; f->name; f++)
+			if (!strstr(manual, f->name))
+				fail_msg("trace.5 does not tell %s", f->name);
+	free(manual);
+}
+
 /* The manual has the table's kinds, fields, types and words, to the letter. */
 static void test_manual(void **state)
 {
@@ -431,7 +504,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_garbage),	     cmocka_unit_test(test_endless_line),
 		cmocka_unit_test(test_many_writers), cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_output),
-		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_manual),	     cmocka_unit_test(test_manual_names),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "--manual")) {

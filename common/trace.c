@@ -2,6 +2,8 @@
 /* Writes traces, formatted by hand: a run of 1,000 guests has a million figures. */
 #include "trace.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,23 +91,6 @@ static int put_decimal(struct trace_writer *w, double value)
 	return put(w, fraction);
 }
 
-/* Bytes that are not UTF-8 become question marks: JSON has nothing else. */
-static json_t *string_of(const char *text)
-{
-	json_t *string = json_string(text);
-	char *copy;
-
-	if (string)
-		return string;
-	copy = strdup(text);
-	for (char *c = copy; c && *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	string = copy ? json_string(copy) : NULL;
-	free(copy);
-	return string;
-}
-
 /* Names and CPU lists, most of what is written, need no care. */
 static bool is_plain(const char *text)
 {
@@ -124,7 +109,9 @@ static int put_string(struct trace_writer *w, const char *text)
 
 	if (is_plain(text))
 		return put(w, "\"") || put(w, text) || put(w, "\"") ? -1 : 0;
-	string = string_of(text);
+	string = json_string(text);
+	if (!string) /* no UTF-8, and JSON has nothing else */
+		string = text_json(text);
 	quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
 	status = quoted ? put(w, quoted) : -1;
 	free(quoted);
@@ -231,6 +218,30 @@ static int put_object(struct trace_writer *w, const struct trace_field *fields, 
 
 /* --- lines --- */
 
+static int put_header(struct trace_writer *w, const struct trace_header *h)
+{
+	if (put(w, "{\"type\":\"header\",\"version\":") || put_integer(w, TRACE_VERSION) ||
+	    put_fields(w, trace_header_fields, h) || put(w, ",\"program\":["))
+		return -1;
+	for (size_t i = 0; i < h->nprogram; i++)
+		if ((i && put(w, ",")) || put_string(w, h->program[i]))
+			return -1;
+	if (put(w, "],\"host\":{\"pcpus\":["))
+		return -1;
+	for (size_t i = 0; i < h->npcpus; i++)
+		if ((i && put(w, ",")) || put_integer(w, h->pcpus[i]))
+			return -1;
+	if (put(w, "]") || put_fields(w, trace_header_host_fields, h) || put(w, "},\"guests\":["))
+		return -1;
+	for (size_t i = 0; i < h->nguests; i++)
+		if ((i && put(w, ",")) || put_object(w, trace_header_guest_fields, &h->guests[i]))
+			return -1;
+	return put(w, "],\"versions\":") || put_object(w, trace_header_version_fields, h) ||
+			       put(w, "}")
+		       ? -1
+		       : 0;
+}
+
 static int put_guest(struct trace_writer *w, const struct trace_guest *guest)
 {
 	if (put(w, "{\"name\":") || put_string(w, guest->name) || put(w, ",\"vcpus\":["))
@@ -316,26 +327,10 @@ static int write_line(struct trace_writer *w)
 	return written < 0 ? -1 : 0;
 }
 
-static int write_json(struct trace_writer *w, json_t *object)
+int trace_write_header(struct trace_writer *w, const struct trace_header *header)
 {
-	char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(12));
-	int status;
-
 	w->len = 0;
-	status = !text || put(w, text) || write_line(w) ? -1 : 0;
-	free(text);
-	json_decref(object);
-	return status;
-}
-
-int trace_write_header(struct trace_writer *w, json_t *header)
-{
-	json_t *line = json_pack("{s:s, s:i}", "type", "header", "version", TRACE_VERSION);
-
-	if (header && line)
-		json_object_update_missing(line, header);
-	json_decref(header);
-	return line ? write_json(w, line) : -1;
+	return put_header(w, header) || write_line(w) ? -1 : 0;
 }
 
 int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces: what was seen while a scenario ran, as JSON Lines. This header is their whole vocabulary:
- * a header, samples (what the host looked like at a moment) and events (what happened). Both worlds
+ * Traces: what was seen while a scenario ran, as JSON Lines. This file is their whole vocabulary: a
+ * header (what ran where: a trace is evidence by itself), samples (what the host looked like at a
+ * moment) and events (what happened). Both worlds
  * write them with trace.c, everything that judges reads them with trace_read.c; trace_kinds.c lists
  * each event's fields once for both, and for trace(5). Every line is written with one write(2) to a
  * file opened for appending, so several processes may write one trace.
@@ -14,8 +15,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRACE_VERSION	1
+#define TRACE_VERSION	2
 #define TRACE_ERROR_MAX 256
+
+/* --- the header: texts and numbers that are not known are left out, see trace_kinds.c --- */
+
+enum trace_kind_of_run { TRACE_KIND_CPU = 1, TRACE_KIND_MEMORY };
+enum trace_world { TRACE_WORLD_REAL = 1, TRACE_WORLD_SIM };
+
+struct trace_header_guest {
+	const char *name;
+	const char *uuid;
+	int64_t vcpus, memory_kib, maximum_kib;
+};
+
+struct trace_header {
+	const char *scenario; /* its name */
+	const char *scenario_text;
+	const char *prefix; /* of the guests' names */
+	enum trace_kind_of_run kind;
+	enum trace_world world;
+	int64_t seed;	     /* of the simulated world */
+	const char *started; /* ISO 8601, UTC */
+	int64_t epoch_ns;    /* CLOCK_MONOTONIC at t_s = 0 */
+	double sample_s, interval_s, length_s;
+	const char **program; /* its arguments */
+	size_t nprogram;
+	const char *host_name;
+	int64_t host_memory_kib;
+	const char *host_kernel;
+	const char *host_accel; /* kvm, tcg, sim */
+	int *pcpus;		/* ids of the online ones, ascending */
+	size_t npcpus;
+	struct trace_header_guest *guests; /* in the scenario's order */
+	size_t nguests;
+	const char *version_ballast, *version_libvirt, *version_qemu;
+};
 
 /* --- samples: a figure that is not known is −1, and left out of the line --- */
 
@@ -247,6 +282,12 @@ extern const struct trace_field trace_memory_fields[];
 extern const struct trace_field trace_host_fields[];	/* in struct trace_sample */
 extern const struct trace_field trace_program_fields[]; /* in struct trace_sample */
 
+/* Of the header and its parts; the latter two's members have host_ and version_ before the name. */
+extern const struct trace_field trace_header_fields[];
+extern const struct trace_field trace_header_guest_fields[];
+extern const struct trace_field trace_header_host_fields[];
+extern const struct trace_field trace_header_version_fields[];
+
 /* Makes each field's member one that is not known. */
 void trace_forget(const struct trace_field *fields, void *base);
 
@@ -267,9 +308,8 @@ struct trace_writer {
 int trace_create(struct trace_writer *w, const char *path);
 int trace_append(struct trace_writer *w, const char *path);
 
-/* The header: an object; "type" and "version" are added. Takes over the reference. 0, −1 with
- * errno. */
-int trace_write_header(struct trace_writer *w, json_t *header);
+/* The first line. 0; −1 with errno: EINVAL where a required field is not known. */
+int trace_write_header(struct trace_writer *w, const struct trace_header *header);
 
 int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample);
 
@@ -288,7 +328,8 @@ int trace_close(struct trace_writer *w);
 struct pool;
 
 struct trace {
-	json_t *header;
+	struct trace_header header;
+	json_t *header_json;	      /* the same as it was read, for reports */
 	struct trace_sample *samples; /* by t_s */
 	size_t nsamples, samples_size;
 	struct trace_event *events; /* by t_s, equal times in file order */

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+static const char *const kind_words[] = {NULL, "cpu", "memory", NULL};
+static const char *const world_words[] = {NULL, "real", "sim", NULL};
 static const char *const stream_words[] = {NULL, "stdout", "stderr", NULL};
 static const char *const by_words[] = {NULL, "program", "scenario", NULL};
 static const char *const outcome_words[] = {NULL, "done", "error", "refused", "unanswered", NULL};
@@ -119,6 +121,51 @@ const struct trace_kind trace_kinds[TRACE_EVENT_KINDS] = {
 /* In a sample, where the member has the object's name before its own. */
 #define PART(type, object, member) \
 	{#member, TRACE_##type, TRACE_OPTIONAL, offsetof(struct trace_sample, object##_##member), NULL, NULL}
+
+#define HEAD(type, need, member) {#member, TRACE_##type, TRACE_##need, offsetof(struct trace_header, member), NULL, NULL}
+#define HEAD_WORD(member, words) \
+	{#member, TRACE_WORD, TRACE_REQUIRED, offsetof(struct trace_header, member), words, NULL}
+#define HEAD_PART(type, object, member) \
+	{#member, TRACE_##type, TRACE_OPTIONAL, offsetof(struct trace_header, object##_##member), NULL, NULL}
+
+const struct trace_field trace_header_fields[] = {
+	HEAD(TEXT, REQUIRED, scenario),
+	HEAD(TEXT, REQUIRED, scenario_text),
+	HEAD(TEXT, REQUIRED, prefix),
+	HEAD_WORD(kind, kind_words),
+	HEAD_WORD(world, world_words),
+	HEAD(INTEGER, OPTIONAL, seed),
+	HEAD(TEXT, REQUIRED, started),
+	HEAD(INTEGER, REQUIRED, epoch_ns),
+	HEAD(NUMBER, REQUIRED, sample_s),
+	HEAD(NUMBER, REQUIRED, interval_s),
+	HEAD(NUMBER, REQUIRED, length_s),
+	{0},
+};
+
+const struct trace_field trace_header_guest_fields[] = {
+	{"name", TRACE_TEXT, TRACE_REQUIRED, offsetof(struct trace_header_guest, name), NULL, NULL},
+	FIGURE(TEXT, trace_header_guest, uuid),
+	{"vcpus", TRACE_INTEGER, TRACE_REQUIRED, offsetof(struct trace_header_guest, vcpus), NULL, NULL},
+	FIGURE(INTEGER, trace_header_guest, memory_kib),
+	FIGURE(INTEGER, trace_header_guest, maximum_kib),
+	{0},
+};
+
+const struct trace_field trace_header_host_fields[] = {
+	HEAD_PART(TEXT, host, name),
+	HEAD_PART(INTEGER, host, memory_kib),
+	HEAD_PART(TEXT, host, kernel),
+	HEAD_PART(TEXT, host, accel),
+	{0},
+};
+
+const struct trace_field trace_header_version_fields[] = {
+	HEAD_PART(TEXT, version, ballast),
+	HEAD_PART(TEXT, version, libvirt),
+	HEAD_PART(TEXT, version, qemu),
+	{0},
+};
 
 const struct trace_field trace_pcpu_fields[] = {
 	FIGURE(ID, trace_pcpu, id),

@@ -249,17 +249,96 @@ static int add_event(struct reader *r, json_t *object)
 	return read_fields(r, what, trace_kinds[kind].fields, object, keys, event);
 }
 
+/* Room for n elements in a list of the header; *list is freed with the trace. */
+static void *list_of(struct reader *r, size_t n, size_t size)
+{
+	void *list = calloc(n + 1, size);
+
+	if (!list)
+		fail(r, "out of memory");
+	return list;
+}
+
+static int read_program(struct reader *r, struct trace_header *h, const json_t *array)
+{
+	h->program = list_of(r, json_array_size(array), sizeof(*h->program));
+	if (!h->program)
+		return -1;
+	for (; h->nprogram < json_array_size(array); h->nprogram++) {
+		const char *text = json_string_value(json_array_get(array, h->nprogram));
+
+		if (!text)
+			return fail(r, "the header's program has what is no text");
+		h->program[h->nprogram] = pool_text(r->trace->texts, text);
+		if (!h->program[h->nprogram])
+			return fail(r, "out of memory");
+	}
+	return 0;
+}
+
+static int read_pcpus(struct reader *r, struct trace_header *h, const json_t *array)
+{
+	h->pcpus = list_of(r, json_array_size(array), sizeof(*h->pcpus));
+	if (!h->pcpus)
+		return -1;
+	for (; h->npcpus < json_array_size(array); h->npcpus++) {
+		const json_t *id = json_array_get(array, h->npcpus);
+		json_int_t last = h->npcpus ? h->pcpus[h->npcpus - 1] : -1;
+
+		if (json_integer_value(id) <= last && !(h->npcpus == 0 && json_is_integer(id)))
+			return fail(r, "the header's host.pcpus should be numbers, ascending");
+		if (json_integer_value(id) < 0 || json_integer_value(id) > INT_MAX)
+			return fail(r, "the header's host.pcpus has no pCPU's number");
+		h->pcpus[h->npcpus] = (int)json_integer_value(id);
+	}
+	return h->npcpus ? 0 : fail(r, "the header does not tell host.pcpus");
+}
+
+static int read_header_guests(struct reader *r, struct trace_header *h, const json_t *array)
+{
+	h->guests = list_of(r, json_array_size(array), sizeof(*h->guests));
+	if (!h->guests)
+		return -1;
+	for (; h->nguests < json_array_size(array); h->nguests++)
+		if (read_fields(r, "a guest of the header", trace_header_guest_fields,
+				json_array_get(array, h->nguests), no_others,
+				&h->guests[h->nguests]))
+			return -1;
+	return 0;
+}
+
+static int read_header(struct reader *r, struct trace_header *h, json_t *object)
+{
+	static const char *const keys[] = {"type",   "version",	 "program", "host",
+					   "guests", "versions", NULL};
+	static const char *const host_keys[] = {"pcpus", NULL};
+	json_t *host = json_object_get(object, "host");
+
+	return read_fields(r, "the header", trace_header_fields, object, keys, h) ||
+			       read_program(r, h, json_object_get(object, "program")) ||
+			       read_fields(r, "the header's host", trace_header_host_fields, host,
+					   host_keys, h) ||
+			       read_pcpus(r, h, json_object_get(host, "pcpus")) ||
+			       read_header_guests(r, h, json_object_get(object, "guests")) ||
+			       read_fields(r, "the header's versions", trace_header_version_fields,
+					   json_object_get(object, "versions"), no_others, h)
+		       ? -1
+		       : 0;
+}
+
 static int add_header(struct reader *r, json_t *object)
 {
 	int version = (int)json_integer_value(json_object_get(object, "version"));
 
-	if (r->trace->header)
+	if (r->trace->header_json)
 		return fail(r, "a second header; a trace has one");
 	if (version != TRACE_VERSION)
-		return fail(r, "trace version %d; this program reads version %d", version,
-			    TRACE_VERSION);
-	r->trace->header = json_incref(object);
-	return 0;
+		return fail(
+			r,
+			"trace version %d; this program reads version %d: run the scenario again",
+			version, TRACE_VERSION);
+	r->trace->header_json = json_incref(object);
+	return read_header(r, &r->trace->header, object);
 }
 
 static int add_line(struct reader *r, json_t *object)
@@ -270,7 +349,7 @@ static int add_line(struct reader *r, json_t *object)
 		return fail(r, "the line has no type");
 	if (!strcmp(type, "header"))
 		return add_header(r, object);
-	if (!r->trace->header)
+	if (!r->trace->header_json)
 		return fail(r, "not a trace: the first line is no header");
 	if (!strcmp(type, "sample"))
 		return add_sample(r, object);
@@ -375,7 +454,7 @@ int trace_read(struct trace *trace, const char *path, char error[TRACE_ERROR_MAX
 	trace->texts = pool_new();
 	status = trace->texts ? read_lines(&r, file) : fail(&r, "out of memory");
 	fclose(file);
-	if (!status && !trace->header) {
+	if (!status && !trace->header_json) {
 		r.line = 0;
 		status = fail(&r, "not a trace: it has no header");
 	}
@@ -396,7 +475,10 @@ void trace_free(struct trace *trace)
 	free(trace->samples);
 	free(trace->events);
 	pool_free(trace->texts);
-	json_decref(trace->header);
+	free(trace->header.program);
+	free(trace->header.pcpus);
+	free(trace->header.guests);
+	json_decref(trace->header_json);
 	memset(trace, 0, sizeof(*trace));
 }
 

@@ -32,7 +32,7 @@ passes() { # SCENARIO ARGS…: with three seeds, the checker says pass
 	local seed
 	for seed in 1 2 3; do
 		simulate $seed "$@"
-		$check --text "$1" "$trace" >"$BATS_TEST_TMPDIR/verdict" || {
+		$check --text "$trace" "$1" >"$BATS_TEST_TMPDIR/verdict" || {
 			echo "seed $seed"
 			grep -v '^  pass' "$BATS_TEST_TMPDIR/verdict"
 			grep -E '^pin|scheduler:' "$out"

@@ -206,19 +206,17 @@ static int start_program(struct program *program, struct recorder *r, struct inj
 
 /* From the injector's readiness to the end of everything. An exit status. */
 static int conduct(struct recorder *r, const struct args *args, struct injector *injector,
-		   json_t *header)
+		   struct trace_header *header)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	struct sampler sampler;
 	bool complete = false;
 	int status, loads;
 
-	if (!program || sampler_init(&sampler, r)) {
-		json_decref(header);
+	if (!program || sampler_init(&sampler, r))
 		return EXIT_LAB;
-	}
 	r->epoch_s = sampler.last_s;
-	json_object_set_new(header, "epoch_ns", json_integer((json_int_t)(r->epoch_s * 1e9)));
+	header->epoch_ns = (int64_t)(r->epoch_s * 1e9);
 	if (trace_write_header(&r->trace, header) ||
 	    (injector->child.pid && injector_go(injector, r->epoch_s))) {
 		log_warn("%s: %s", args->trace, strerror(errno));
@@ -253,7 +251,7 @@ static int record(struct recorder *r, const struct args *args)
 	struct injector injector = {0};
 	const struct injector_args injector_args = {args->inject, args->uri, args->scenario,
 						    args->prefix, args->trace};
-	json_t *header;
+	struct record_header header;
 	int status = EXIT_LAB;
 
 	r->announcements = &announcements;
@@ -262,12 +260,11 @@ static int record(struct recorder *r, const struct args *args)
 		return EXIT_LAB;
 	for (size_t i = 0; i < r->scenario.nguests; i++)
 		watch_guest(&r->guests[i], &r->scenario.guests[i]);
-	header = record_header(r, args->program);
+	record_header(&header, r, args->program);
 	if (trace_create(&r->trace, args->trace))
 		die(EXIT_USAGE, "%s: %s", args->trace, strerror(errno));
 	child_adopt_orphans();
 	if (args->inject && injector_start(&injector, &injector_args)) {
-		json_decref(header);
 		injector_finish(&injector, &announcements, true);
 		goto out;
 	}
@@ -276,9 +273,10 @@ static int record(struct recorder *r, const struct args *args)
 	r->session.on_open = events_register;
 	r->session.on_close = events_deregister;
 	r->session.opaque = r;
-	status = conduct(r, args, &injector, header);
+	status = conduct(r, args, &injector, &header.header);
 	session_close(&r->session);
 out:
+	record_header_free(&header);
 	trace_close(&r->trace);
 	return status;
 }

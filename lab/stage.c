@@ -51,11 +51,6 @@ struct stage {
 
 extern char **environ;
 
-static bool starts_off(const struct scenario_guest *guest)
-{
-	return guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
-}
-
 static int fail(const struct scenario_guest *guest, const char *what)
 {
 	log_warn("guest %s: %s: %s", guest->name, what, virGetLastErrorMessage());
@@ -351,7 +346,7 @@ static int set_guest(struct stage *s, size_t index)
 
 	if (virDomainGetInfo(dom, &info) < 0)
 		return fail(guest, "does not tell its state");
-	if (starts_off(guest)) {
+	if (scenario_starts_off(guest)) {
 		if (virDomainIsActive(dom) == 1 && virDomainDestroy(dom) < 0)
 			return fail(guest, "cannot be powered off");
 		return pin_guest(s, index, false);
@@ -385,8 +380,9 @@ static int stage_set(struct stage *s)
 	for (size_t i = 0; i < s->scenario.nguests; i++) {
 		const struct scenario_guest *guest = &s->scenario.guests[i];
 
-		if (!starts_off(guest) && virDomainSetMemoryFlags(s->doms[i], guest->memory_kib,
-								  VIR_DOMAIN_AFFECT_LIVE) < 0)
+		if (!scenario_starts_off(guest) &&
+		    virDomainSetMemoryFlags(s->doms[i], guest->memory_kib, VIR_DOMAIN_AFFECT_LIVE) <
+			    0)
 			return fail(guest, "cannot be given the scenario's memory");
 	}
 	return wait_memory(s) || wait_quiet(s) ? -1 : 0;

@@ -45,7 +45,7 @@ in_guest() { "$CLONE" --timeout 60s exec "$@"; }
 judged() {
 	local scenario=$CI/testdata/$1.scenario program=$2 checker=$3 status=0
 	"$LAB" run --prefix "$prefix" --trace "$BATS_TEST_TMPDIR/trace" "$scenario" -- "$program" 1
-	verdict=$("$CI/build/$checker" --text "$scenario" "$BATS_TEST_TMPDIR/trace") || status=$?
+	verdict=$("$CI/build/$checker" --text "$BATS_TEST_TMPDIR/trace" "$scenario") || status=$?
 	echo "$verdict"
 	((status != 3)) || skip "$(sed -n 's/^  cannot judge: //p' <<<"$verdict"): $(grep -m 1 unjudged <<<"$verdict")"
 	((status == 0))

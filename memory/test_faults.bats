@@ -34,7 +34,7 @@ well_despite() {
 	for seed in 1 2 3; do
 		$sim -v --seed $seed --trace "$BATS_TEST_TMPDIR/trace" "$scenario" -- ./memory_coordinator 2 \
 			>"$BATS_TEST_TMPDIR/out" 2>&1
-		$check --text "$scenario" "$BATS_TEST_TMPDIR/trace" || {
+		$check --text "$BATS_TEST_TMPDIR/trace" "$scenario" || {
 			grep -E "^(set|note)|coordinator:" "$BATS_TEST_TMPDIR/out" | tail -40
 			return 1
 		}

@@ -27,7 +27,7 @@ write_scenario() { # TEXT: timeline and faults
 	[ -x ../ci/build/check_memory ] || skip "the checker is not built: make -C ci"
 	for scenario in "$scenarios"/mem-*.scenario; do
 		simulate "$scenario" 2
-		../ci/build/check_memory "$scenario" "$trace" >"$BATS_TEST_TMPDIR/verdict"
+		../ci/build/check_memory "$trace" "$scenario" >"$BATS_TEST_TMPDIR/verdict"
 	done
 }
 
@@ -113,7 +113,7 @@ write_scenario() { # TEXT: timeline and faults
 @test "with a budget, what the first two have is shared with those that come later" {
 	[ -x ../ci/build/check_memory ] || skip "the checker is not built: make -C ci"
 	simulate $scenarios/mem-budget.scenario --budget 2600M --reserve 400M 2
-	../ci/build/check_memory --text $scenarios/mem-budget.scenario "$trace"
+	../ci/build/check_memory --text "$trace" $scenarios/mem-budget.scenario
 	grep -q 'short_mib=' "$BATS_TEST_TMPDIR/out"
 	# Within the budget at all times, and at the end a Jain index of what is granted (all need the same) of 0.98.
 	grep '"type":"sample"' "$trace" | sed 's/"actual_kib":/\n&/g' | awk -F'[:,]' '

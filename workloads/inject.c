@@ -107,7 +107,7 @@ static int cmd_start(struct args *args)
 		log_warn("%s", error);
 		return EXIT_USAGE;
 	}
-	if (!load_is(phase.verb)) {
+	if (!phase_sets_load(phase.verb)) {
 		log_warn("\"%s\" is not a load; cpu, memory, free, cache, stress and idle are",
 			 args->operands[1]);
 		goto out;

@@ -51,12 +51,6 @@ static const char ask_all[] =
 	"fi\n"
 	"exit 0\n";
 
-bool load_is(enum phase_verb verb)
-{
-	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE ||
-	       verb == PHASE_STRESS || verb == PHASE_IDLE;
-}
-
 /* The JSON lines of a program's output; others are left out. */
 static json_t *parse_reports(const char *text)
 {

@@ -9,9 +9,6 @@
 #include "agent.h"
 #include "scenario.h"
 
-/* Whether a phase is a load (and not something that happens to the guest itself). */
-bool load_is(enum phase_verb verb);
-
 /*
  * Makes sure that the guest has exactly the programs and profiles of dir (workloads/build/guest):
  * compares digests, pushes them through the agent where they differ.
@@ -19,8 +16,8 @@ bool load_is(enum phase_verb verb);
 int load_prepare(virDomainPtr dom, const char *dir, char error[AGENT_ERROR_MAX]);
 
 /*
- * Begins a phase for which load_is() holds. *ended becomes an array with the final reports of what
- * it replaced or ended (the programs' own JSON objects), to be freed.
+ * Begins a phase for which phase_sets_load() holds. *ended becomes an array with the final reports
+ * of what it replaced or ended (the programs' own JSON objects), to be freed.
  */
 int load_begin(virDomainPtr dom, const struct phase *phase, json_t **ended,
 	       char error[AGENT_ERROR_MAX]);

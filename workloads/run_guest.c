@@ -198,7 +198,8 @@ static void begin_phase(struct run_guest *g, const struct phase *phase)
 
 	phase_format(phase, text, sizeof(text));
 	virResetLastError();
-	status = load_is(phase->verb) ? begin_load(g, phase, error) : change_guest(g, phase, error);
+	status = phase_sets_load(phase->verb) ? begin_load(g, phase, error)
+					      : change_guest(g, phase, error);
 	now_s = runner_now_s(g->runner);
 	if (status < 0) {
 		run_complain(g, true, "%s: %s", text, error[0] ? error : virGetLastErrorMessage());
@@ -207,7 +208,8 @@ static void begin_phase(struct run_guest *g, const struct phase *phase)
 	printf("%.3f %s %s (%+.3f s)\n", now_s, g->guest->name, text, now_s - phase->at_s);
 	run_write(g, now_s,
 		  (struct trace_event){.kind = TRACE_LOAD,
-				       .load = {run_number(g, phase), text, now_s - phase->at_s}});
+				       .load = {scenario_phase_number(g->guest, phase), text,
+						now_s - phase->at_s}});
 	if ((phase->verb == PHASE_START || phase->verb == PHASE_REBOOT) && boot(g, error))
 		run_complain(g, true, "%s: %s", text, error);
 }
@@ -289,11 +291,6 @@ static void look_inside(struct run_guest *g)
 
 /* --- the thread --- */
 
-static bool starts_off(const struct scenario_guest *guest)
-{
-	return guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
-}
-
 /* Before the run: the guest is found, its agent answers, the loads are in it. 0, −1 after a
  * complaint. */
 static int prepare(struct run_guest *g)
@@ -313,7 +310,7 @@ static int prepare(struct run_guest *g)
 		return -1;
 	}
 	active = virDomainIsActive(g->dom);
-	if (starts_off(g->guest) && active == 0)
+	if (scenario_starts_off(g->guest) && active == 0)
 		return 0;
 	if (active != 1) {
 		run_complain(g, true, "it is not running");

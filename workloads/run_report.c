@@ -29,11 +29,6 @@ void run_write(struct run_guest *g, double t_s, struct trace_event event)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int64_t run_number(const struct run_guest *g, const struct phase *phase)
-{
-	return phase - g->guest->phases + 1;
-}
-
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
 {
 	char text[512];
@@ -153,7 +148,7 @@ void run_end_active(struct run_guest *g, enum load_class class, const json_t *re
 	if (!phase)
 		return;
 	active->phase = NULL;
-	e.load_report.number = run_number(g, phase);
+	e.load_report.number = scenario_phase_number(g->guest, phase);
 	e.load_report.phase = phase_format(phase, text, sizeof(text));
 	e.load_report.from_s = active->from_s;
 	e.load_report.to_s = now_s;

@@ -11,9 +11,6 @@
 /* An event of this guest, where a trace is written. */
 void run_write(struct run_guest *g, double t_s, struct trace_event event);
 
-/* A phase's place in the guest's timeline, from 1. */
-int64_t run_number(const struct run_guest *g, const struct phase *phase);
-
 /* A line on stderr and a warning in the trace; fatal ones make the run fail. */
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

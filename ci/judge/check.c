@@ -2,7 +2,6 @@
 /* Judges a run: reads what is expected, asks each judge, adds up the verdict. */
 #include "check.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,80 +12,12 @@ bool check_about(const struct trace_event *event, enum trace_event_kind kind,
 	return event->kind == kind && event->guest && !strcmp(event->guest, guest->name);
 }
 
-size_t check_pcpus(const struct trace *trace, int **ids)
-{
-	const json_t *host = json_object_get(trace->header, "host"), *value;
-	const json_t *pcpus = json_object_get(host, "pcpus");
-	size_t index, count = 0;
-
-	*ids = calloc(json_array_size(pcpus) + 1, sizeof(**ids));
-	if (!*ids)
-		return 0;
-	json_array_foreach(pcpus, index, value) if (json_is_integer(value))(*ids)[count++] =
-		(int)json_integer_value(value);
-	return count;
-}
-
-/* The guests' names without their number, from the header. */
-static void guess_prefix(const struct trace *trace, char *prefix, size_t len)
-{
-	const json_t *guest = json_array_get(json_object_get(trace->header, "guests"), 0);
-	const char *name = json_string_value(json_object_get(guest, "name"));
-	size_t n;
-
-	if (!name)
-		name = "aos_vm1";
-	n = strlen(name);
-	while (n && isdigit((unsigned char)name[n - 1]))
-		n--;
-	snprintf(prefix, len, "%.*s", (int)n, name);
-}
-
-/* The scenario's guests on the trace's host. */
-static int resolve(struct scenario *s, const struct trace *trace, char error[CHECK_ERROR_MAX])
-{
-	const char *name = json_string_value(json_object_get(trace->header, "scenario"));
-	char prefix[SCENARIO_NAME_MAX];
-	int *ids, status;
-	size_t n;
-
-	if (s->kind != check_kind) {
-		snprintf(error, CHECK_ERROR_MAX, "%.100s: kind = %s is judged by %s", s->path,
-			 s->kind == SCENARIO_CPU ? "cpu" : "memory",
-			 s->kind == SCENARIO_CPU ? "check_cpu" : "check_memory");
-		return -1;
-	}
-	if (!name || strcmp(name, s->name) != 0) {
-		snprintf(error, CHECK_ERROR_MAX,
-			 "the trace is of the scenario \"%.60s\", not of \"%.60s\"",
-			 name ? name : "", s->name);
-		return -1;
-	}
-	n = check_pcpus(trace, &ids);
-	if (!n) {
-		free(ids);
-		snprintf(error, CHECK_ERROR_MAX, "the trace's header does not say host.pcpus");
-		return -1;
-	}
-	guess_prefix(trace, prefix, sizeof(prefix));
-	status = scenario_resolve(s, ids, n, prefix, error);
-	free(ids);
-	return status;
-}
-
 const struct expect_value *check_value(const struct run *run, const char *key)
 {
 	for (size_t i = 0; i < run->nvalues; i++)
 		if (!strcmp(run->values[i].spec->key, key))
 			return &run->values[i];
 	return NULL;
-}
-
-/* Whether the phase is a load that runs inside the guest. */
-static bool is_load(const struct phase *phase)
-{
-	return phase->verb == PHASE_CPU || phase->verb == PHASE_MEMORY ||
-	       phase->verb == PHASE_CACHE || phase->verb == PHASE_STRESS;
 }
 
 double check_begun_s(const struct run *run, const struct scenario_guest *guest,
@@ -96,10 +27,10 @@ double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		const struct trace_event *event = &run->trace->events[i];
 
 		if (check_about(event, TRACE_LOAD, guest) &&
-		    event->load.number == phase - guest->phases + 1)
+		    event->load.number == scenario_phase_number(guest, phase))
 			return event->t_s;
 	}
-	return is_load(phase) ? NAN : phase->at_s;
+	return phase_is_load(phase->verb) ? NAN : phase->at_s;
 }
 
 /* Nothing seen for longer than so many samples is a hole, and so much of a run must be seen:
@@ -116,7 +47,7 @@ static bool guests_expected(const struct scenario *s, double from_s, double to_s
 {
 	for (size_t g = 0; g < s->nguests; g++) {
 		const struct scenario_guest *guest = &s->guests[g];
-		bool on = !guest->nphases || guest->phases[0].verb != PHASE_START;
+		bool on = !scenario_starts_off(guest);
 
 		for (size_t i = 0; i < guest->nphases && guest->phases[i].at_s <= to_s; i++) {
 			const struct phase *phase = &guest->phases[i];
@@ -219,8 +150,12 @@ int check_judge(struct scenario *s, const struct trace *trace, struct verdict *v
 	struct run run = {.scenario = s, .trace = trace, .verdict = v};
 	struct expect_value *values;
 
-	if (resolve(s, trace, error))
+	if (s->kind != check_kind) {
+		snprintf(error, CHECK_ERROR_MAX, "%.100s: kind = %s is judged by %s", s->path,
+			 s->kind == SCENARIO_CPU ? "cpu" : "memory",
+			 s->kind == SCENARIO_CPU ? "check_cpu" : "check_memory");
 		return -1;
+	}
 	values = expect_read(s, check_specs, check_nspecs, &run.nvalues, error);
 	if (!values)
 		return -1;

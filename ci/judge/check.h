@@ -38,9 +38,8 @@ void check_release(struct run *run);
 /* --- for both --- */
 
 /*
- * Judges a trace. The scenario is resolved here for the trace's host. 0 with *v to be freed with
- * verdict_free(); −1 with one line in error where scenario and trace are not fit to be judged
- * together.
+ * Judges a trace by its scenario, evidence_scenario()'s. 0 with *v to be freed with verdict_free();
+ * −1 with one line in error where the scenario is another checker's or expects what none knows.
  */
 int check_judge(struct scenario *s, const struct trace *trace, struct verdict *v,
 		char error[CHECK_ERROR_MAX]);
@@ -54,10 +53,6 @@ const struct expect_value *check_value(const struct run *run, const char *key);
  */
 double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		     const struct phase *phase);
-
-/* The host's online pCPUs by the trace's header; ids to be freed. Returns how many, 0 if it says
- * none. */
-size_t check_pcpus(const struct trace *trace, int **ids);
 
 /* Whether the event is of that kind and about that guest. */
 bool check_about(const struct trace_event *event, enum trace_event_kind kind,

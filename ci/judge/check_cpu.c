@@ -77,11 +77,10 @@ struct host_load {
 static struct host_load host_load(const struct run *run, double from_s, double to_s)
 {
 	const struct layout *l = &cpu(run)->layout;
-	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
 	struct window all = window_between(run->trace, from_s, to_s);
 	struct host_load load = {0};
 
-	if (world && !strcmp(world, "sim"))
+	if (run->trace->header.world == TRACE_WORLD_SIM)
 		return load;
 	for (size_t c = 0; c < l->npcpus; c++) {
 		bool was_busy = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* check_cpu and check_memory: a scenario and a trace in, a verdict out. */
+/* check_cpu and check_memory: a trace in, a verdict out. */
 #include "check.h"
+#include "evidence.h"
 #include "log.h"
 #include "text.h"
 
@@ -16,10 +17,13 @@ static const char *program_name(void)
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: %s [--text] SCENARIO TRACE\n"
+		"usage: %s [--text] TRACE [SCENARIO]\n"
 		"Judges the trace of a run by what its scenario expects of %s; prints the verdict "
 		"as\n"
-		"JSON (see ci/verdict.5), or with --text a line per expectation.\n"
+		"JSON (see ballast-verdict(5)), or with --text a line per expectation. The trace "
+		"has "
+		"the scenario\n"
+		"in it; a SCENARIO that is given must be the same.\n"
 		"Exit status: 0 pass, 1 fail, 2 bad input, 3 it cannot be judged.\n",
 		program_name(), scenario_program(check_kind));
 }
@@ -35,7 +39,7 @@ static json_t *verdict_header(const struct scenario *s, const struct trace *trac
 				   text_json(path), "length_s", s->length_s);
 
 	for (size_t i = 0; i < sizeof(copied) / sizeof(*copied); i++) {
-		json_t *value = json_object_get(trace->header, copied[i]);
+		json_t *value = json_object_get(trace->header_json, copied[i]);
 
 		if (value)
 			json_object_set(header, copied[i], value);
@@ -43,7 +47,18 @@ static json_t *verdict_header(const struct scenario *s, const struct trace *trac
 	return header;
 }
 
-static int check(const char *scenario_path, const char *trace_path, bool text)
+static bool is_scenario(const char *path)
+{
+	char error[SCENARIO_ERROR_MAX];
+	struct scenario s;
+
+	if (scenario_read(&s, path, error))
+		return false;
+	scenario_free(&s);
+	return true;
+}
+
+static int check(const char *trace_path, const char *scenario_path, bool text)
 {
 	char error[CHECK_ERROR_MAX > TRACE_ERROR_MAX ? CHECK_ERROR_MAX : TRACE_ERROR_MAX];
 	struct scenario s = {0};
@@ -52,10 +67,20 @@ static int check(const char *scenario_path, const char *trace_path, bool text)
 	json_t *document;
 	int status;
 
-	if (scenario_read(&s, scenario_path, error) || trace_read(&trace, trace_path, error))
+	if (trace_read(&trace, trace_path, error)) {
+		if (scenario_path && is_scenario(trace_path))
+			die(EXIT_USAGE, "%s is a scenario: it is %s TRACE SCENARIO", trace_path,
+			    program_name());
+		if (is_scenario(trace_path))
+			die(EXIT_USAGE, "%s is a scenario, and a trace is judged: it is %s TRACE",
+			    trace_path, program_name());
 		die(EXIT_USAGE, "%s", error);
+	}
 	if (trace.truncated)
 		die(EXIT_USAGE, "%s: the last line is cut off: the trace is not whole", trace_path);
+	if ((scenario_path && evidence_same(&trace, scenario_path, error)) ||
+	    evidence_scenario(&s, &trace, trace_path, error))
+		die(EXIT_USAGE, "%s", error);
 	if (check_judge(&s, &trace, &v, error))
 		die(EXIT_USAGE, "%s", error);
 	document = verdict_document(&v, verdict_header(&s, &trace, trace_path));
@@ -99,7 +124,7 @@ int main(int argc, char *argv[])
 		default:
 			return EXIT_USAGE; /* getopt has said what is wrong */
 		}
-	if (argc - optind != 2)
-		die(EXIT_USAGE, "it is %s SCENARIO TRACE; see --help", program_name());
+	if (argc - optind != 1 && argc - optind != 2)
+		die(EXIT_USAGE, "it is %s TRACE [SCENARIO]; see --help", program_name());
 	return check(argv[optind], argv[optind + 1], text);
 }

@@ -2,6 +2,8 @@
 /* Judges tables of made-up runs. */
 #include "check_rows.h"
 
+#include "evidence.h"
+
 #include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +59,7 @@ void check_fake(const struct fake *fake, struct verdict *v)
 
 	close(mkstemp(path));
 	fake_trace(fake, path);
-	if (scenario_read(&s, fake->scenario, error) || trace_read(&trace, path, error) ||
+	if (trace_read(&trace, path, error) || evidence_scenario(&s, &trace, path, error) ||
 	    check_judge(&s, &trace, v, error))
 		fail_msg("%s", error);
 	trace_free(&trace);

@@ -36,9 +36,7 @@ static double default_within_s(const struct scenario *s, unsigned int fewest)
 /* Only there the scenario says how pCPUs share cores. */
 static bool is_simulated(const struct run *run)
 {
-	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
-
-	return world && !strcmp(world, "sim");
+	return run->trace->header.world == TRACE_WORLD_SIM;
 }
 
 /* --- demands --- */

@@ -2,7 +2,7 @@
 /* Writes made-up traces for the checkers' tests. */
 #include "fake_trace.h"
 
-#include "trace.h"
+#include "evidence.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -45,20 +45,17 @@ static void event(struct play *p, double t_s, struct trace_event event)
 	assert_int_equal(trace_write_event(&p->writer, &event), 0);
 }
 
-static void write_header(struct play *p)
+static void write_header(struct play *p, const int *ids)
 {
-	json_t *pcpus = json_array(), *guests = json_array();
-	const struct scenario *s = &p->scenario;
+	struct trace_header header;
 
-	for (unsigned int i = 0; i < p->fake->pcpus; i++)
-		json_array_append_new(pcpus, json_integer(i));
-	for (size_t g = 0; g < s->nguests; g++)
-		json_array_append_new(guests, json_pack("{ss si}", "name", s->guests[g].name,
-							"vcpus", (int)s->guests[g].vcpus));
-	trace_write_header(&p->writer,
-			   json_pack("{ss ss ss s{ss so} so}", "scenario", s->name, "kind",
-				     s->kind == SCENARIO_CPU ? "cpu" : "memory", "world", "real",
-				     "host", "name", "fake", "pcpus", pcpus, "guests", guests));
+	assert_int_equal(evidence_header(&header, &p->scenario, ids, p->fake->pcpus), 0);
+	header.world = TRACE_WORLD_REAL;
+	header.started = "2026-01-01T00:00:00Z";
+	header.epoch_ns = 0;
+	header.host_name = "fake";
+	assert_int_equal(trace_write_header(&p->writer, &header), 0);
+	evidence_free(&header);
 }
 
 /* --- loads --- */
@@ -390,7 +387,7 @@ static void set_stage(struct play *p)
 
 		p->actual_kib[g] = (double)guest->memory_kib;
 		p->booted_s[g] = -BOOT_S;
-		p->off[g] = guest->nphases && guest->phases[0].verb == PHASE_START;
+		p->off[g] = scenario_starts_off(guest);
 		for (size_t v = 0; v < guest->vcpus; v++) {
 			assert_true(p->nvcpus < VCPUS_MAX);
 			p->guest_of[p->nvcpus] = guest;
@@ -414,7 +411,7 @@ void fake_trace(const struct fake *fake, const char *path)
 		fail_msg("%s", error);
 	set_stage(&p);
 	assert_int_equal(trace_create(&p.writer, path), 0);
-	write_header(&p);
+	write_header(&p, ids);
 	if (!fake->no_program)
 		event(&p, 0,
 		      (struct trace_event){.kind = TRACE_PROGRAM_START, .program_start = {1}});

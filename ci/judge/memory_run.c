@@ -92,7 +92,7 @@ static void note_boot(struct guest_memory *g, double t_s, double target_kib)
 static void follow_life(struct guest_memory *g, const struct run *run)
 {
 	const struct scenario_guest *guest = g->guest;
-	bool off = guest->nphases && guest->phases[0].verb == PHASE_START;
+	bool off = scenario_starts_off(guest);
 	double off_s = 0;
 
 	for (size_t i = 0; i < run->trace->nevents; i++) {

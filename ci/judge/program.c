@@ -42,12 +42,12 @@ static double idle_since_s(const struct trace *trace, double end_s)
  */
 static double still_since_s(const struct run *run)
 {
-	const char *world = json_string_value(json_object_get(run->trace->header, "world"));
 	double call_s = last_call_s(run->trace, run->end_s);
 
 	if (call_s >= 0)
 		return call_s;
-	return world && !strcmp(world, "sim") ? 0 : idle_since_s(run->trace, run->end_s);
+	return run->trace->header.world == TRACE_WORLD_SIM ? 0
+							   : idle_since_s(run->trace, run->end_s);
 }
 
 /* What is wrong with how the program ended; 0 if nothing, −1 with the reason in f->measured. */

@@ -17,10 +17,11 @@ int layout_init(struct layout *l, const struct run *run)
 	*l = (struct layout){.nguests = s->nguests};
 	for (size_t g = 0; g < s->nguests; g++)
 		l->nvcpus += s->guests[g].vcpus;
-	l->npcpus = check_pcpus(run->trace, &l->pcpu_ids);
+	l->npcpus = run->trace->header.npcpus;
+	l->pcpu_ids = run->trace->header.pcpus;
 	l->guest_of = calloc(l->nvcpus + 1, sizeof(*l->guest_of));
 	l->vcpu_of = calloc(l->nvcpus + 1, sizeof(*l->vcpu_of));
-	if (!l->pcpu_ids || !l->guest_of || !l->vcpu_of)
+	if (!l->guest_of || !l->vcpu_of)
 		return -1;
 	for (size_t g = 0; g < s->nguests; g++)
 		for (size_t v = 0; v < s->guests[g].vcpus; v++) {
@@ -32,7 +33,6 @@ int layout_init(struct layout *l, const struct run *run)
 
 void layout_free(struct layout *l)
 {
-	free(l->pcpu_ids);
 	free(l->guest_of);
 	free(l->vcpu_of);
 }
@@ -80,7 +80,7 @@ struct state {
 
 static struct state state_after(const struct scenario_guest *guest, double planned_to_s)
 {
-	struct state state = {.on = !guest->nphases || guest->phases[0].verb != PHASE_START};
+	struct state state = {.on = !scenario_starts_off(guest)};
 
 	for (size_t i = 0; i < guest->nphases && guest->phases[i].at_s < planned_to_s; i++) {
 		const struct phase *phase = &guest->phases[i];

@@ -8,7 +8,7 @@
 /* All vCPUs of all guests, one after another. */
 struct layout {
 	size_t nvcpus, nguests, npcpus;
-	int *pcpu_ids;		/* ascending; elsewhere pCPUs are positions in here */
+	const int *pcpu_ids;	/* the trace's, ascending; elsewhere pCPUs are positions in here */
 	unsigned int *guest_of; /* per vCPU */
 	size_t *vcpu_of;	/* per vCPU: its number in its guest */
 };

@@ -12,10 +12,11 @@ fake() {
 	"$ci/build/fake" "$balanced" "$trace" "$1"
 }
 
-# A scenario with one more line in [expect].
+# Judges such a trace of a scenario with one more line in [expect].
 expecting() {
-	sed "s/^\[expect\]/[expect]\n$1/" "$balanced" >"$BATS_TEST_TMPDIR/cpu-balanced.scenario"
-	run "$ci/build/check_cpu" "$BATS_TEST_TMPDIR/cpu-balanced.scenario" "$trace"
+	fake "$1"
+	sed -i "1s/\[expect\]\\\\n/&$2\\\\n/" "$trace"
+	run "$ci/build/check_cpu" "$trace"
 }
 
 one_line() {
@@ -24,51 +25,88 @@ one_line() {
 
 @test "pass is 0, fail is 1, cannot judge is 3" {
 	fake nothing
-	run "$ci/build/check_cpu" "$balanced" "$trace"
+	run "$ci/build/check_cpu" "$trace"
+	[ "$status" -eq 0 ]
+	run "$ci/build/check_cpu" "$trace" "$balanced"
 	[ "$status" -eq 0 ]
 	fake exits
-	run "$ci/build/check_cpu" "$balanced" "$trace"
+	run "$ci/build/check_cpu" "$trace"
 	[ "$status" -eq 1 ]
 	fake cut
-	run "$ci/build/check_cpu" "$balanced" "$trace"
+	run "$ci/build/check_cpu" "$trace"
 	[ "$status" -eq 3 ]
 	[[ $output == *'"reason": "the run was not complete'* ]]
 }
 
 @test "--text has a line per expectation" {
 	fake nothing
-	run "$ci/build/check_cpu" --text "$balanced" "$trace"
+	run "$ci/build/check_cpu" --text "$trace"
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == "cpu-balanced: pass" ]]
 	[[ $output == *spread*"asked: at most 10 points"* ]]
 }
 
 @test "an expectation can be left out" {
-	fake exits
-	expecting "program_alive = none"
+	expecting exits "program_alive = none"
 	[ "$status" -eq 0 ]
 }
 
 @test "a missing file, a wrong kind, another scenario's trace" {
 	fake nothing
-	run "$ci/build/check_cpu" "$balanced" /nonexistent
+	run "$ci/build/check_cpu" /nonexistent
 	one_line
 	[[ $output == *"/nonexistent"* ]]
-	run "$ci/build/check_cpu" /nonexistent.scenario "$trace"
+	run "$ci/build/check_cpu" "$trace" /nonexistent.scenario
 	one_line
-	run "$ci/build/check_memory" "$balanced" "$trace"
+	[[ $output == *"/nonexistent.scenario"* ]]
+	run "$ci/build/check_memory" "$trace"
 	one_line
 	[[ $output == *"judged by check_cpu"* ]]
-	run "$ci/build/check_cpu" "$ci/scenarios/cpu-idle.scenario" "$trace"
+	run "$ci/build/check_cpu" "$trace" "$ci/scenarios/cpu-idle.scenario"
 	one_line
-	[[ $output == *cpu-balanced*cpu-idle* ]]
+	[[ $output == *cpu-idle.scenario:*"is not what the trace was recorded with"* ]]
+}
+
+@test "the scenario of a trace: comments may differ, lines may not, and the order is told" {
+	local other=$BATS_TEST_TMPDIR/other.scenario
+	fake nothing
+	sed '1i# a comment, and an empty line\n' "$balanced" >"$other"
+	run "$ci/build/check_cpu" "$trace" "$other"
+	[ "$status" -eq 0 ]
+	sed 's,cpu 40%,cpu 17%,' "$balanced" >"$other"
+	! cmp -s "$other" "$balanced"
+	run "$ci/build/check_cpu" "$trace" "$other"
+	one_line
+	[[ $output == *"other.scenario:"[0-9]*": \"all = 5s cpu 17%\" is not what"*"with: \"all = 5s cpu 40%"* ]]
+	head -n -1 "$balanced" >"$other"
+	run "$ci/build/check_cpu" "$trace" "$other"
+	one_line
+	[[ $output == *"the end is not what the trace was recorded with"* ]]
+	run "$ci/build/check_cpu" "$balanced" "$trace"
+	one_line
+	[[ $output == *"is a scenario: it is check_cpu TRACE SCENARIO" ]]
+	run "$ci/build/check_cpu" "$balanced"
+	one_line
+	[[ $output == *"is a scenario, and a trace is judged"* ]]
+}
+
+@test "an old trace, one of other guests than its scenario's" {
+	fake nothing
+	sed '1s/"version":2/"version":1/' "$trace" >"$trace.old"
+	run "$ci/build/check_cpu" "$trace.old"
+	one_line
+	[[ $output == *":1: trace version 1; this program reads version 2"* ]]
+	sed '1s/"name":"vm2"/"name":"vm5"/' "$trace" >"$trace.other"
+	run "$ci/build/check_cpu" "$trace.other"
+	one_line
+	[[ $output == *"guest 2 differs"* ]]
 }
 
 @test "a title, a path and a name that are no text cost nothing" {
 	local odd=$BATS_TEST_TMPDIR/gr$'\xfc\xdf'.scenario
 	sed $'s/^title = .*/title = gr\xfc\xdf/' "$balanced" >"$odd"
 	"$ci/build/fake" "$odd" "$trace"$'\xff' nothing
-	run "$ci/build/check_cpu" "$odd" "$trace"$'\xff'
+	run "$ci/build/check_cpu" "$trace"$'\xff'
 	[ "$status" -eq 0 ]
 	grep -qF '"scenario": "gr??"' <<<"$output"
 	grep -qF '"title": "gr??"' <<<"$output"
@@ -78,36 +116,35 @@ one_line() {
 @test "a truncated trace" {
 	fake nothing
 	head -c -20 "$trace" >"$trace.cut"
-	run "$ci/build/check_cpu" "$balanced" "$trace.cut"
+	run "$ci/build/check_cpu" "$trace.cut"
 	one_line
 	[[ $output == *"cut off"* ]]
 }
 
 @test "a trace that is no trace" {
 	printf 'hello\n' >"$trace"
-	run "$ci/build/check_cpu" "$balanced" "$trace"
+	run "$ci/build/check_cpu" "$trace"
 	one_line
 	: >"$trace"
-	run "$ci/build/check_cpu" "$balanced" "$trace"
+	run "$ci/build/check_cpu" "$trace"
 	one_line
 }
 
 @test "an unknown expectation, one of the other kind, bad units" {
-	fake nothing
-	expecting "spraed = 10"
+	expecting nothing "spraed = 10"
 	one_line
 	[[ $output == *spraed* ]]
-	expecting "unused = 100M 95%"
+	expecting nothing "unused = 100M 95%"
 	one_line
 	[[ $output == *"no expectation of kind = cpu"* ]]
-	expecting "spread = 10M"
+	expecting nothing "spread = 10M"
 	one_line
 	[[ $output == *":"[0-9]*"spread = 10M: it is a number"* ]]
-	expecting "balance_within = soon"
+	expecting nothing "balance_within = soon"
 	one_line
-	expecting "moves = few"
+	expecting nothing "moves = few"
 	one_line
-	expecting "pinned = maybe"
+	expecting nothing "pinned = maybe"
 	one_line
 }
 

@@ -17,7 +17,7 @@ judge() {
 	trace=$BATS_TEST_TMPDIR/trace
 	"$CI/../lab/lab" run --world sim --seed 1 --trace "$trace" "$scenario" -- "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 || true
 	judged=0
-	verdict=$("$CI/build/$checker" --text "$scenario" "$trace") || judged=$?
+	verdict=$("$CI/build/$checker" --text "$trace" "$scenario") || judged=$?
 	echo "$verdict"
 }
 

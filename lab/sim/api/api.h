@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "preload/real.h"
 #include "world/world.h"
+#include "uuid.h"
 
 #include <jansson.h>
 #define VIR_ENUM_SENTINELS
@@ -105,9 +106,6 @@ const size_t *guests_in_order(size_t *count);
 
 /* Whether flags of virConnectListAllDomains() choose it. */
 bool guest_listed(size_t place, unsigned int flags);
-
-/* buf must hold VIR_UUID_STRING_BUFLEN. Returns it. */
-char *uuid_format(const unsigned char *uuid, char *buf);
 
 /* enum virDomainState. */
 int domain_state(size_t place, int *reason);

@@ -77,15 +77,6 @@ void guests_start(void)
 	sort();
 }
 
-char *uuid_format(const unsigned char *u, char *buf)
-{
-	snprintf(buf, VIR_UUID_STRING_BUFLEN,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-		 u[15]);
-	return buf;
-}
-
 /* A new process has run nowhere yet. */
 static void forget_times(struct api_guest *guest)
 {

@@ -2,7 +2,9 @@
 /* One run of a scenario in the simulated world: time, samples, the trace. */
 #include "play.h"
 
+#include "evidence.h"
 #include "log.h"
+#include "uuid.h"
 
 #include <errno.h>
 #include <math.h>
@@ -45,58 +47,57 @@ static void on_world_event(const struct world_event *event, void *opaque)
 
 /* --- the header --- */
 
-static json_t *guest_list(const struct play *p)
+/* Of a JSON array of texts, which must outlive it. NULL: out of memory. */
+static const char **list_of(const json_t *array)
 {
-	json_t *list = json_array();
+	const char **list = calloc(json_array_size(array) + 1, sizeof(*list));
 
-	for (size_t i = 0; i < world_guests(p->world); i++) {
-		const struct world_guest *guest = world_guest(p->world, i);
-		const unsigned char *u = guest->uuid;
-		char uuid[37];
-
-		snprintf(uuid, sizeof(uuid),
-			 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-			 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
-			 u[12], u[13], u[14], u[15]);
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", guest->config->name,
-					"uuid", uuid, "vcpus", (int)guest->config->vcpus,
-					"memory_kib", (json_int_t)guest->config->memory_kib,
-					"maximum_kib", (json_int_t)guest->config->maximum_kib));
-	}
+	for (size_t i = 0; list && i < json_array_size(array); i++)
+		list[i] = json_string_value(json_array_get(array, i));
 	return list;
 }
 
-static json_t *pcpu_list(const struct play *p)
+static int describe(struct play *p, const struct play_config *config, struct trace_header *h)
 {
-	json_t *list = json_array();
+	const struct scenario *s = &p->scenario;
+	int *ids = calloc(s->host.pcpus, sizeof(*ids));
+	int status = ids ? evidence_header(h, s, ids, scenario_host_pcpus(s, ids)) : -1;
 
-	for (unsigned int i = 0; i < model_pcpus(world_model(p->world)); i++) {
-		struct model_pcpu pcpu;
-
-		model_pcpu_read(world_model(p->world), i, &pcpu);
-		if (pcpu.online)
-			json_array_append_new(list, json_integer(i));
-	}
-	return list;
+	free(ids);
+	if (status)
+		return -1;
+	h->world = TRACE_WORLD_SIM;
+	h->seed = (int64_t)config->seed;
+	h->started = "2026-01-01T00:00:00Z";
+	h->epoch_ns = (int64_t)(PLAY_UPTIME_S * MODEL_NS_PER_S);
+	h->host_name = PLAY_HOST_NAME;
+	h->host_memory_kib = (int64_t)s->host.memory_kib;
+	h->host_accel = "sim";
+	return 0;
 }
 
 static void write_header(struct play *p, const struct play_config *config)
 {
-	const struct scenario *s = &p->scenario;
-	json_t *program = config->program ? json_loads(config->program, 0, NULL) : json_array();
-	json_t *header = json_pack(
-		"{s:s, s:s, s:s, s:I, s:s, s:I, s:f, s:f, s:f, s:o, s:{s:s, s:o, s:I, s:s}, s:o, "
-		"s:{s:s}}",
-		"scenario", s->name, "kind", s->kind == SCENARIO_CPU ? "cpu" : "memory", "world",
-		"sim", "seed", (json_int_t)config->seed, "started", "2026-01-01T00:00:00Z",
-		"epoch_ns", (json_int_t)(PLAY_UPTIME_S * MODEL_NS_PER_S), "sample_s", s->sample_s,
-		"interval_s", s->interval_s, "length_s", s->length_s, "program",
-		program ? program : json_array(), "host", "name", PLAY_HOST_NAME, "pcpus",
-		pcpu_list(p), "memory_kib", (json_int_t)s->host.memory_kib, "accel", "sim",
-		"guests", guest_list(p), "versions", "ballast", BALLAST_VERSION);
+	json_t *program = config->program ? json_loads(config->program, 0, NULL) : NULL;
+	char(*uuids)[UUID_TEXT_LEN] = calloc(world_guests(p->world) + 1, sizeof(*uuids));
+	struct trace_header header = {0};
+	const char **list = list_of(program);
 
-	note_failure(p, trace_write_header(&p->trace, header));
+	errno = ENOMEM;
+	if (!uuids || !list || describe(p, config, &header)) {
+		note_failure(p, -1);
+	} else {
+		header.program = list;
+		header.nprogram = json_array_size(program);
+		for (size_t i = 0; i < world_guests(p->world); i++)
+			header.guests[i].uuid =
+				uuid_format(world_guest(p->world, i)->uuid, uuids[i]);
+		note_failure(p, trace_write_header(&p->trace, &header));
+		evidence_free(&header);
+	}
+	free(list);
+	free(uuids);
+	json_decref(program);
 }
 
 /* --- opening --- */

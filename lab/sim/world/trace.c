@@ -22,19 +22,13 @@ static enum trace_life life_of(enum model_event_kind state)
 	}
 }
 
-/* A phase's place in its guest's timeline, from 1. */
-static int64_t number_of(const struct scenario_guest *guest, const struct phase *phase)
-{
-	return phase - guest->phases + 1;
-}
-
 static struct trace_event report_of(const struct scenario_guest *guest,
 				    const struct world_event *event)
 {
 	const struct world_report *r = &event->report;
 	struct trace_event e = trace_event(TRACE_LOAD_REPORT, guest->name);
 
-	e.load_report.number = number_of(guest, event->phase);
+	e.load_report.number = scenario_phase_number(guest, event->phase);
 	e.load_report.from_s = r->from_s;
 	e.load_report.to_s = r->to_s;
 	if (event->phase->verb == PHASE_CPU) {
@@ -91,7 +85,7 @@ static bool translate(const struct world *w, const struct world_event *event, st
 		break;
 	case WORLD_LOAD:
 		*e = (struct trace_event){.kind = TRACE_LOAD,
-					  .load = {number_of(guest, event->phase),
+					  .load = {scenario_phase_number(guest, event->phase),
 						   phase_format(event->phase, text, CPULIST_MAX),
 						   event->skew_s}};
 		break;

@@ -222,12 +222,6 @@ static bool stress(struct world *w, size_t guest, const char *profile)
 	return false;
 }
 
-static bool is_load(enum phase_verb verb)
-{
-	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE ||
-	       verb == PHASE_STRESS || verb == PHASE_IDLE;
-}
-
 static void set_load(struct world *w, size_t guest, const struct phase *phase)
 {
 	unsigned int id = w->guests[guest].view.id;
@@ -458,14 +452,14 @@ static void play_phase(struct world *w, const struct action *action)
 		     phase_format(phase, text, sizeof(text)));
 		return;
 	}
-	if (is_load(phase->verb) && !model_guest_ready(w->model, id)) {
+	if (phase_sets_load(phase->verb) && !model_guest_ready(w->model, id)) {
 		struct action later = *action;
 
 		later.t_ns = model_now(w->model) + RETRY_NS;
 		world_schedule(w, &later);
 		return;
 	}
-	if (is_load(phase->verb))
+	if (phase_sets_load(phase->verb))
 		set_load(w, action->guest, phase);
 	else
 		change_guest(w, action->guest, phase);
@@ -553,11 +547,6 @@ static struct model *make_model(const struct scenario_host *host, uint64_t seed)
 	return m;
 }
 
-static bool starts_off(const struct scenario_guest *guest)
-{
-	return guest->nphases > 0 && guest->phases[0].verb == PHASE_START;
-}
-
 /* The host must hold what it has promised when the scenario begins. */
 static int check_memory(const struct scenario *s, char error[WORLD_ERROR_MAX])
 {
@@ -565,7 +554,7 @@ static int check_memory(const struct scenario *s, char error[WORLD_ERROR_MAX])
 	char host[32], swap_size[32], guests[32], used[32];
 
 	for (size_t i = 0; i < s->nguests; i++)
-		if (!starts_off(&s->guests[i]))
+		if (!scenario_starts_off(&s->guests[i]))
 			promised += s->guests[i].memory_kib;
 	if (s->host.used_kib < s->host.memory_kib && promised + s->host.used_kib <= room)
 		return 0;
@@ -594,7 +583,7 @@ static int make_guest(struct world *w, size_t i)
 	g->vcpus = calloc(config->vcpus, sizeof(*g->vcpus));
 	if (!g->windows || !g->vcpus || add_guest(w, i))
 		return -1;
-	if (!starts_off(config))
+	if (!scenario_starts_off(config))
 		world_start(w, i, true);
 	for (size_t j = 0; j < config->nphases; j++)
 		world_schedule(w, &(struct action){.t_ns = nanoseconds(config->phases[j].at_s),
