@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A libvirt connection that outlives libvirtd: opened again with back-off when it is lost. Single
- * threaded: libvirt's events are dispatched inside session_wait(), nowhere else.
+ * A libvirt connection that outlives libvirtd: opened again with back-off when it is lost.
+ * libvirt's events are dispatched inside session_wait(), nowhere else.
  */
 #ifndef BALLAST_SESSION_H
 #define BALLAST_SESSION_H
+
+#include "wire.h"
 
 #include <libvirt/libvirt.h>
 #include <stdbool.h>
@@ -19,9 +21,12 @@ struct session {
 	void *opaque;
 	double retry_s; /* CLOCK_MONOTONIC of the next attempt */
 	double backoff_s;
-	bool lost;  /* the close callback ran: drop conn at the next session_ready() */
-	bool woken; /* session_wake() was called: session_wait() returns early */
+	bool lost;	  /* the close callback ran: drop conn at the next session_ready() */
+	bool woken;	  /* session_wake() was called: session_wait() returns early */
+	bool full;	  /* no more calls fit on it, and libvirtd makes no other one: told */
+	struct wire wire; /* how calls are made on it */
 	int timer;
+	int quit_fd;
 	int quit_watch;
 };
 
@@ -32,11 +37,14 @@ struct session {
  */
 int session_init(struct session *s, const char *uri);
 
-/* Opens the connection. 0, or −1 with libvirt's error set. */
+/* From here on no call of libvirt holds up the loop, which decides at that interval: see wire.h. */
+void session_guard(struct session *s, double interval_s);
+
+/* Opens the connection. 0, or −1: session_error() tells why. */
 int session_open(struct session *s);
 
-/* libvirt's message for what failed last in this thread, valid until its next call. */
-const char *session_error(void);
+/* libvirt's message for what failed last, valid until the next call. */
+const char *session_error(const struct session *s);
 
 /*
  * True if there is a live connection. Where it was lost, tries again once the back-off (1 s
@@ -53,7 +61,9 @@ void session_wake(struct session *s);
 /* Is the hypervisor this machine, so that /proc and the clock here are its own? */
 bool session_is_local(virConnectPtr conn);
 
-/* Closes the connection; warns if references were leaked. */
-void session_close(struct session *s);
+/* Closes the connection; warns if references were leaked. False: libvirtd does not answer and calls
+ * are still on their way, so nothing that they use may be freed, and the process ends by _exit().
+ */
+bool session_close(struct session *s);
 
 #endif

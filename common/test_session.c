@@ -25,7 +25,7 @@ static void test_unreachable(void **state)
 	(void)state;
 	session.uri = "nonsense:///x";
 	assert_int_equal(session_open(&session), -1);
-	assert_non_null(strstr(session_error(), "nonsense"));
+	assert_non_null(strstr(session_error(&session), "nonsense"));
 	assert_false(session_ready(&session));
 	assert_true(session.retry_s > tick_now_s() - 1); /* the next try waits for the back-off */
 	session.uri = "test:///default";

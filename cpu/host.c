@@ -25,6 +25,7 @@
 struct host {
 	struct guest_env env;
 	struct session *session;
+	struct wire *wire; /* the session's calls */
 	int tunable_event, metadata_event;
 	bool told; /* libvirt told of an affinity that others set */
 
@@ -52,9 +53,10 @@ struct host *host_new(const struct host_options *options, const struct saved *ea
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (host) {
-		host->env = (struct guest_env){options, earlier, &host->pcpus};
+		host->env = (struct guest_env){options, earlier, &host->pcpus, &session->wire};
 		host->pcpus.asked = options->pcpus;
 		host->session = session;
+		host->wire = host->pcpus.wire = &session->wire;
 		host->tunable_event = host->metadata_event = -1;
 	}
 	return host;
@@ -65,7 +67,7 @@ void host_free(struct host *host)
 	if (!host)
 		return;
 	for (size_t g = 0; g < host->nguests; g++)
-		guest_clear(&host->guests[g]);
+		guest_clear(&host->env, &host->guests[g]);
 	free(host->guests);
 	host_pcpus_free(&host->pcpus);
 	free(host->sample_guests);
@@ -165,16 +167,23 @@ static void drop_records(struct host *host)
 	host->nrecords = 0;
 }
 
+/* libvirtd may never answer: then the next connection's event is not to be lost for it. */
+static void deregister(virConnectPtr conn, int *event)
+{
+	int id = *event;
+
+	*event = -1;
+	if (id >= 0)
+		virConnectDomainEventDeregisterAny(conn, id);
+}
+
 void host_closed(virConnectPtr conn, void *opaque)
 {
 	struct host *host = opaque;
 
 	drop_records(host);
-	if (host->tunable_event >= 0)
-		virConnectDomainEventDeregisterAny(conn, host->tunable_event);
-	if (host->metadata_event >= 0)
-		virConnectDomainEventDeregisterAny(conn, host->metadata_event);
-	host->tunable_event = host->metadata_event = -1;
+	deregister(conn, &host->tunable_event);
+	deregister(conn, &host->metadata_event);
 }
 
 /* --- guests --- */
@@ -188,10 +197,15 @@ static bool is_due(const struct host *host, const struct guest *guest, int event
 /* What may have changed of a guest that is known. */
 static void read_again(struct host *host, virDomainPtr dom, struct guest *guest)
 {
+	int result;
+
+	/* Whatever came of a pin that was given up shows in the affinity. */
+	if (wire_is_back(host->wire, &guest->left, &result))
+		guest->stale = true;
 	if ((guest->outdated || is_due(host, guest, host->tunable_event) ||
 	     is_due(host, guest, host->metadata_event)) &&
 	    guest_read_policy(&host->env, dom, guest))
-		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
+		log_verbose("guest %s: %s", guest->name, host->wire->error);
 	if (guest->stale || is_due(host, guest, host->tunable_event))
 		guest_read_affinity(&host->env, dom, guest);
 }
@@ -252,7 +266,7 @@ static int know_guests(struct host *host)
 		if (host->guests[g].seen)
 			host->guests[kept++] = host->guests[g];
 		else
-			guest_clear(&host->guests[g]);
+			guest_clear(&host->env, &host->guests[g]);
 	}
 	host->nguests = kept;
 	if (added)
@@ -334,8 +348,7 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 		if (!guest)
 			continue;
 		host->sample_guests[n] = (struct cpu_guest){
-			.managed =
-				guest->policy.managed && !guest->left_alone && !guest->wait_ticks,
+			.managed = guest->policy.managed && !guest->left_alone && !guest->left,
 			.weight = guest->policy.weight,
 			.cap_pct = guest->policy.cap_pct,
 			.node = guest->policy.node,
@@ -343,7 +356,6 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 		memcpy(host->sample_guests[n].uuid, uuid, VIR_UUID_BUFLEN);
 		host->sample_records[n] = (size_t)r;
 		host->sample_known[n] = guest;
-		guest->wait_ticks -= guest->wait_ticks > 0;
 		if (add_vcpus(host, host->records[r], n, guest))
 			return -1;
 		n++;
@@ -353,22 +365,6 @@ static int sample_guests(struct host *host, struct cpu_sample *sample)
 	sample->nvcpus = host->nvcpus;
 	sample->vcpus = host->vcpus;
 	return 0;
-}
-
-static void ask_statistics(struct host *host, virConnectPtr conn)
-{
-	/*
-	 * One guest that hangs must not make all others wait: take what is there without waiting.
-	 */
-	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
-
-	drop_records(host);
-	host->nrecords =
-		virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_VCPU, &host->records,
-					    flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-	if (host->nrecords < 0)
-		host->nrecords = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_VCPU,
-							     &host->records, flags);
 }
 
 /*
@@ -381,7 +377,9 @@ static void sample_guests_at(struct host *host, virConnectPtr conn, double *time
 	for (unsigned int i = 0; i < SAMPLE_TRIES; i++) {
 		double before_s = tick_now_s(), took_s, usual_s = host->usual_call_s;
 
-		ask_statistics(host, conn);
+		drop_records(host);
+		host->nrecords =
+			wire_stats(host->wire, conn, VIR_DOMAIN_STATS_VCPU, &host->records);
 		took_s = tick_now_s() - before_s;
 		*time_s = before_s + took_s / 2;
 		host->usual_call_s = usual_s > 0 ? fmin(took_s, 1.2 * usual_s) : took_s;
@@ -438,7 +436,7 @@ int host_pin(struct host *host, const struct cpu_sample *sample, const struct cp
 	virDomainPtr dom = host->records[host->sample_records[vcpu->guest]]->dom;
 	struct guest *guest = find_guest(host, sample->guests[vcpu->guest].uuid);
 
-	if (!guest || guest->failed_tick == host->tick)
+	if (!guest)
 		return -1;
 	return guest_pin(&host->env, guest, dom, vcpu->number, pin->to, host->tick);
 }

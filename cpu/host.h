@@ -31,10 +31,10 @@ struct host *host_new(const struct host_options *options, const struct saved *ea
 void host_free(struct host *host);
 
 /*
- * Do options.pcpus name only pCPUs that the host has? 0; −1 with libvirt's error; else how many it
- * has.
+ * 0 if options.pcpus names only pCPUs that the host has; −1 with the error in the session's wire;
+ * else how many it has.
  */
-int host_check(virConnectPtr conn, const struct host_options *options);
+int host_check(struct session *session, const struct host_options *options);
 
 /* For struct session: what to do when a connection was made, and before one is given up. opaque is
  * the host. */
@@ -42,8 +42,8 @@ void host_opened(virConnectPtr conn, void *opaque);
 void host_closed(virConnectPtr conn, void *opaque);
 
 /*
- * Reads everything into *sample, which stays valid until the next call. 0, or −1 with libvirt's
- * error set; what can be said better than by libvirt's error was logged then.
+ * Reads everything into *sample, which stays valid until the next call. 0, or −1 with
+ * the error in the session's wire; what can be told better than by that was logged then.
  */
 int host_sample(struct host *host, virConnectPtr conn, struct cpu_sample *sample);
 
@@ -63,8 +63,8 @@ void host_notice(struct host *host);
 void host_announce(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
 /*
- * Makes one pin on a vCPU of the last sample. 0, or −1 after saying why on stderr; of a guest one
- * of whose pins failed in this tick the others are not tried.
+ * Makes one pin on a vCPU of the last sample. 0, or −1 after telling why on stderr; it is not even
+ * tried while the vCPU's back-off lasts or a call on its guest is still on its way.
  */
 int host_pin(struct host *host, const struct cpu_sample *sample, const struct cpu_pin *pin);
 
@@ -85,6 +85,6 @@ struct host_restored {
 };
 
 /* Puts affinities back; says on stderr why one could not be. */
-struct host_restored host_restore(virConnectPtr conn, const struct saved *saved);
+struct host_restored host_restore(struct session *session, const struct saved *saved);
 
 #endif

@@ -11,15 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A guest's pin that failed is tried again at the next tick, so many times in a row; then the guest
- * is left alone for 1, 2, 4 … at most 64 ticks.
- */
-#define RETRIES		   2U
-#define BACKOFF_MOST_STEPS 6U
-
-void guest_clear(struct guest *guest)
+void guest_clear(const struct guest_env *env, struct guest *guest)
 {
+	wire_forget(env->wire, &guest->left);
 	for (unsigned int v = 0; guest->original && v < guest->nvcpus; v++)
 		free(guest->original[v]);
 	free(guest->name);
@@ -29,6 +23,7 @@ void guest_clear(struct guest *guest)
 	free(guest->original);
 	free(guest->announced);
 	free(guest->allowed);
+	free(guest->pins);
 }
 
 /* --- affinity --- */
@@ -124,8 +119,7 @@ static int read_affinity(const struct guest_env *env, virDomainPtr dom, struct g
 	int n = -1, changed = 0;
 
 	if (maps)
-		n = virDomainGetVcpuPinInfo(dom, (int)guest->nvcpus, maps, (int)guest->maplen,
-					    VIR_DOMAIN_AFFECT_LIVE);
+		n = wire_affinity(env->wire, dom, (int)guest->nvcpus, maps, (int)guest->maplen);
 	for (int v = 0; v < n; v++)
 		changed += take_affinity(env->pcpus, guest, (unsigned int)v,
 					 maps + (size_t)v * guest->maplen);
@@ -139,7 +133,7 @@ void guest_read_affinity(const struct guest_env *env, virDomainPtr dom, struct g
 	int changed = read_affinity(env, dom, guest);
 
 	if (changed < 0)
-		log_verbose("guest %s: %s", guest->name, virGetLastErrorMessage());
+		log_verbose("guest %s: %s", guest->name, env->wire->error);
 	if (changed <= 0 || !guest->policy.managed)
 		return;
 	guest->left_alone = env->options->respect_pins;
@@ -175,34 +169,21 @@ static int recall_affinity(const struct guest_env *env, struct guest *guest)
 	return guest->allowed ? 0 : -1;
 }
 
-/*
- * The guest's weight as it is in force; the default of a host with cgroup v1 is 1024, of one with
- * v2 100, so only what is read in the same way can be compared. What the document says where that
- * cannot be had.
- */
-static double read_weight(virDomainPtr dom, double fallback)
-{
-	virTypedParameter params[32];
-	unsigned long long shares = 0;
-	int n = (int)(sizeof(params) / sizeof(*params));
-
-	if (virDomainGetSchedulerParametersFlags(dom, params, &n, VIR_DOMAIN_AFFECT_LIVE))
-		return fallback;
-	virTypedParamsGetULLong(params, n, VIR_DOMAIN_SCHEDULER_CPU_SHARES, &shares);
-	virTypedParamsClear(params, n);
-	return shares ? (double)shares / XML_SHARES_DEFAULT : fallback;
-}
-
 int guest_read_policy(const struct guest_env *env, virDomainPtr dom, struct guest *guest)
 {
-	char *xml = virDomainGetXMLDesc(dom, 0);
+	char *xml = wire_xml(env->wire, dom);
+	unsigned long long shares;
 
 	guest->outdated = !xml;
 	if (!xml)
 		return -1;
 	xml_read_guest(xml, &guest->policy);
 	free(xml);
-	guest->policy.weight = read_weight(dom, guest->policy.weight);
+	/* Shares as they are in force: the default of a host with cgroup v1 is 1024, of one with v2
+	 * 100, so only what is read in the same way can be compared. */
+	shares = wire_shares(env->wire, dom);
+	if (shares)
+		guest->policy.weight = (double)shares / XML_SHARES_DEFAULT;
 	if (env->options->guests && fnmatch(env->options->guests, guest->name, 0) != 0)
 		guest->policy.managed = false;
 	return 0;
@@ -231,14 +212,16 @@ int guest_read(const struct guest_env *env, const virDomainStatsRecord *record, 
 	guest->ours = calloc(guest->nvcpus + 1, sizeof(*guest->ours));
 	guest->original = calloc(guest->nvcpus + 1, sizeof(*guest->original));
 	guest->announced = calloc(guest->nvcpus + 1, sizeof(*guest->announced));
+	guest->pins = calloc(guest->nvcpus + 1, sizeof(*guest->pins));
 	for (unsigned int v = 0; guest->ours && v < guest->nvcpus; v++)
 		guest->ours[v] = CPU_FLOATING;
 	if (!guest->name || !guest->affinity || !guest->pinned || !guest->ours ||
-	    !guest->original || !guest->announced || guest_read_policy(env, record->dom, guest) ||
+	    !guest->original || !guest->announced || !guest->pins ||
+	    guest_read_policy(env, record->dom, guest) ||
 	    read_affinity(env, record->dom, guest) < 0 || recall_affinity(env, guest)) {
 		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
-			    virGetLastErrorMessage());
-		guest_clear(guest);
+			    env->wire->error);
+		guest_clear(env, guest);
 		return -1;
 	}
 	return 0;
@@ -246,51 +229,48 @@ int guest_read(const struct guest_env *env, const virDomainStatsRecord *record, 
 
 /* --- pins --- */
 
-/* Whoever is busy with something else, or gone, is not asked again and again. */
-static void note_failure(struct guest *guest, unsigned int number, int pcpu)
+static void note_failure(const struct guest_env *env, struct guest *guest, unsigned int number,
+			 int pcpu, unsigned long tick)
 {
-	bool timed_out = virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
-	unsigned int step;
+	bool timed_out = env->wire->code == VIR_ERR_OPERATION_TIMEOUT;
 
-	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ||
-	    virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID) {
+	if (env->wire->code == VIR_ERR_NO_DOMAIN || env->wire->code == VIR_ERR_OPERATION_INVALID) {
 		log_verbose("guest %s is gone", guest->name);
 		return;
 	}
-	if (!guest->failures)
-		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; trying again", guest->name,
-			 number, pcpu, virGetLastErrorMessage());
-	if (timed_out && guest->failures < RETRIES)
-		guest->failures = RETRIES;
-	if (guest->failures >= RETRIES) {
-		step = guest->failures - RETRIES;
-		guest->wait_ticks = 1U << (step < BACKOFF_MOST_STEPS ? step : BACKOFF_MOST_STEPS);
-	}
-	guest->failures++;
+	if (!guest->pins[number].failures)
+		log_warn("guest %s: pinning vCPU %u to pCPU %d: %s; %s", guest->name, number, pcpu,
+			 env->wire->error,
+			 timed_out ? "going on without waiting for it" : "trying again");
+	backoff_fail(&guest->pins[number], tick, timed_out);
+	if (timed_out)
+		guest->failed_tick = tick; /* the whole guest is held */
 }
 
 int guest_pin(const struct guest_env *env, struct guest *guest, virDomainPtr dom,
 	      unsigned int number, int pcpu, unsigned long tick)
 {
 	size_t maplen = env->pcpus->maplen;
-	unsigned char *map = calloc(1, maplen);
+	unsigned char *map;
 	int before = guest->pinned[number], result;
 
+	if (guest->left || guest->failed_tick == tick || backoff_waits(&guest->pins[number], tick))
+		return -1;
+	map = calloc(1, maplen);
 	if (!map)
 		return -1;
 	cpumap_add(map, (unsigned int)pcpu);
 	/* The event of our own pin may come at any moment from here on. */
 	guest->pinned[number] = guest->ours[number] = pcpu;
-	result = virDomainPinVcpuFlags(dom, number, map, (int)maplen, VIR_DOMAIN_AFFECT_LIVE);
+	result = wire_pin(env->wire, dom, number, map, (int)maplen, &guest->left);
 	if (result == 0) {
-		guest->failures = 0;
+		backoff_end(&guest->pins[number]);
 		memcpy(guest->affinity + number * guest->maplen, map,
 		       guest->maplen < maplen ? guest->maplen : maplen);
 	} else {
 		guest->pinned[number] = before;
 		guest->stale = true;
-		guest->failed_tick = tick;
-		note_failure(guest, number, pcpu);
+		note_failure(env, guest, number, pcpu, tick);
 	}
 	free(map);
 	return result;

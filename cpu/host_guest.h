@@ -3,6 +3,7 @@
 #ifndef BALLAST_CPU_HOST_GUEST_H
 #define BALLAST_CPU_HOST_GUEST_H
 
+#include "backoff.h"
 #include "host.h"
 #include "host_pcpus.h"
 #include "xml.h"
@@ -19,15 +20,15 @@ struct guest {
 	int *ours;	 /* [nvcpus] where we pinned it last, or tried to; CPU_FLOATING: nowhere */
 	char **original; /* [nvcpus] the affinity without us, as others set it last */
 	bool *announced; /* [nvcpus] we pin it, or did */
-	unsigned char *allowed; /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
-	bool left_alone;	/* others pin it, which is to be respected */
-	bool stale;		/* its affinity must be read again … */
-	bool outdated;		/* … and its policy */
-	bool unsaved;		/* what is to be put back is other than was saved */
-	bool seen;		/* in this sample */
-	unsigned int failures;
-	unsigned long failed_tick; /* the last in which a pin failed */
-	unsigned int wait_ticks;
+	unsigned char *allowed;	   /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
+	bool left_alone;	   /* others pin it, which is to be respected */
+	bool stale;		   /* its affinity must be read again … */
+	bool outdated;		   /* … and its policy */
+	bool unsaved;		   /* what is to be put back is other than was saved */
+	bool seen;		   /* in this sample */
+	struct backoff *pins;	   /* [nvcpus] of those that failed */
+	struct call *left;	   /* a pin that nobody waits for any more; NULL: none */
+	unsigned long failed_tick; /* the last in which a call on the guest was given up */
 };
 
 /* What all guests have in common. */
@@ -35,6 +36,7 @@ struct guest_env {
 	const struct host_options *options;
 	const struct saved *earlier;
 	const struct host_pcpus *pcpus;
+	struct wire *wire;
 };
 
 /*
@@ -43,9 +45,9 @@ struct guest_env {
  */
 int guest_read(const struct guest_env *env, const virDomainStatsRecord *record,
 	       struct guest *guest);
-void guest_clear(struct guest *guest);
+void guest_clear(const struct guest_env *env, struct guest *guest);
 
-/* What is set for it, by its definition or live. 0, −1 with libvirt's error set. */
+/* What is set for it, by its definition or live. 0, −1 with the error in env->wire. */
 int guest_read_policy(const struct guest_env *env, virDomainPtr dom, struct guest *guest);
 
 /* Takes over what somebody else made of its affinity, and says so once. */

@@ -4,6 +4,7 @@
 
 #include "host.h"
 #include "log.h"
+#include "session.h"
 #include "units.h"
 #include "xml.h"
 
@@ -83,8 +84,7 @@ static ssize_t read_proc_stat(struct host_pcpus *pcpus)
 static ssize_t read_cpu_map(struct host_pcpus *pcpus, virConnectPtr conn)
 {
 	unsigned char *map = NULL;
-	unsigned int online;
-	int total = virNodeGetCPUMap(conn, &map, &online, 0);
+	int total = wire_cpu_map(pcpus->wire, conn, &map);
 	ssize_t n = 0;
 
 	if (total <= 0)
@@ -121,7 +121,7 @@ static void leave_isolated(struct host_pcpus *pcpus)
  */
 static int read_topology(struct host_pcpus *pcpus, virConnectPtr conn)
 {
-	int total = virNodeGetCPUMap(conn, NULL, NULL, 0);
+	int total = wire_cpu_map(pcpus->wire, conn, NULL);
 	char *capabilities;
 
 	if (total <= 0)
@@ -144,7 +144,7 @@ static int read_topology(struct host_pcpus *pcpus, virConnectPtr conn)
 	free(pcpus->topology);
 	pcpus->topology = NULL;
 	pcpus->ntopology = 0;
-	capabilities = virConnectGetCapabilities(conn);
+	capabilities = wire_capabilities(pcpus->wire, conn);
 	if (capabilities)
 		pcpus->ntopology = xml_read_topology(capabilities, &pcpus->topology);
 	free(capabilities);
@@ -187,9 +187,9 @@ void host_pcpus_free(struct host_pcpus *pcpus)
 	free(pcpus->topology);
 }
 
-int host_check(virConnectPtr conn, const struct host_options *options)
+int host_check(struct session *session, const struct host_options *options)
 {
-	int total = virNodeGetCPUMap(conn, NULL, NULL, 0), result = 0;
+	int total = wire_cpu_map(&session->wire, session->conn, NULL), result = 0;
 	unsigned char *map;
 
 	if (total <= 0)

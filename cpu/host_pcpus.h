@@ -4,11 +4,11 @@
 #define BALLAST_CPU_HOST_PCPUS_H
 
 #include "plan.h"
-
-#include <libvirt/libvirt.h>
+#include "wire.h"
 
 struct host_pcpus {
 	const char *asked; /* list of those to use; NULL: all that are not isolated */
+	struct wire *wire; /* how libvirt is asked */
 	bool local;	   /* they are this machine's: /proc tells */
 	bool changed;	   /* topology and use must be read again */
 
@@ -21,7 +21,7 @@ struct host_pcpus {
 	unsigned char *wanted; /* [maplen] may be used */
 };
 
-/* Reads who is online and what each carries. 0, or −1 with libvirt's error set or out of memory. */
+/* Reads who is online and what each carries. 0, or −1 with the error in wire or out of memory. */
 int host_pcpus_sample(struct host_pcpus *pcpus, virConnectPtr conn);
 void host_pcpus_free(struct host_pcpus *pcpus);
 

@@ -17,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+/* Whoever ends daemons waits 5 s for them at least; something is left for the end itself. */
+#define RESTORE_S 4.0
 
 struct scheduler {
 	struct args args;
@@ -43,7 +47,8 @@ static int sample(struct scheduler *s)
 	}
 	if (host_sample(s->host, s->session.conn, &s->sample)) {
 		/* A connection that is just going down fails at each tick. */
-		trouble_begin(&s->sample_trouble, "reading the guests: %s", session_error());
+		trouble_begin(&s->sample_trouble, "reading the guests: %s",
+			      session_error(&s->session));
 		s->totals.lost++;
 		return -1;
 	}
@@ -206,14 +211,15 @@ static void open_session(struct scheduler *s)
 	int pcpus;
 
 	if (session_init(&s->session, s->args.uri))
-		die(EXIT_LAB, "libvirt's event loop: %s", session_error());
+		die(EXIT_LAB, "libvirt's event loop: %s", session_error(&s->session));
+	session_guard(&s->session, s->args.interval_s);
 	s->session.on_open = host_opened;
 	s->session.on_close = host_closed;
 	s->session.opaque = s->host;
 	if (session_open(&s->session))
 		die(s->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    s->args.uri, session_error());
-	pcpus = host_check(s->session.conn, &s->args.host);
+		    s->args.uri, session_error(&s->session));
+	pcpus = host_check(&s->session, &s->args.host);
 	if (pcpus > 0)
 		die(EXIT_USAGE, "--pcpus %s: this host has pCPUs 0-%d only", s->args.host.pcpus,
 		    pcpus - 1);
@@ -224,7 +230,7 @@ static struct host_restored restore(struct scheduler *s, const struct saved *sav
 {
 	const struct saved nothing = {0};
 	char error[STATE_ERROR_MAX];
-	struct host_restored restored = host_restore(s->session.conn, saved);
+	struct host_restored restored = host_restore(&s->session, saved);
 
 	if (!restored.failed && state_write(s->state_path, s->args.uri, &nothing, error))
 		log_warn("%s", error);
@@ -236,6 +242,7 @@ static int restore_at_exit(struct scheduler *s)
 	struct host_restored restored;
 	struct saved saved;
 
+	calls_extend(&s->session.wire.calls, tick_now_s() + RESTORE_S);
 	s->session.retry_s = 0; /* there is no next time to wait for */
 	if (!session_ready(&s->session) || host_save(s->host, &saved)) {
 		log_warn("no connection to put affinities back; '" PROGRAM
@@ -292,7 +299,10 @@ int main(int argc, char **argv)
 		if (s.args.restore_on_exit)
 			status = restore_at_exit(&s);
 	}
-	session_close(&s.session);
+	if (!session_close(&s.session)) {
+		fflush(NULL);
+		_exit(status); /* what the calls on their way use cannot be freed */
+	}
 	cpu_plan_free(&s.plan);
 	cpu_state_free(s.state);
 	host_free(s.host);

@@ -3,9 +3,11 @@
  * libvirt. */
 #include "host.h"
 
+#include "backoff.h"
 #include "host_memory.h"
 #include "log.h"
 #include "tick.h"
+#include "trouble.h"
 #include "xml.h"
 
 #include <fnmatch.h>
@@ -30,18 +32,21 @@ struct guest {
 	unsigned int id; /* libvirt's, another at each start */
 	char *name;
 	struct xml_guest settings;
-	int64_t period_s;     /* of its statistics before we set it; MEM_NOT_KNOWN: we did not */
-	int64_t original_kib; /* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
-	bool set;	      /* its balloon was, by us */
-	int64_t actual_kib;   /* its size in the last sample */
-	int64_t target_kib;   /* what we set since, or that size */
-	bool outdated;	      /* its settings have to be read again */
-	bool failing;	      /* the last call failed and was told */
-	bool told;	      /* it had statistics since its start */
-	bool told_rss;	      /* and its process' size */
-	bool met;	      /* it was in a sample since its start, with these settings */
-	bool is_new;	      /* this is that sample */
-	bool seen;	      /* in this sample */
+	int64_t period_s;	/* of its statistics before we set it; MEM_NOT_KNOWN: we did not */
+	int64_t original_kib;	/* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
+	bool set;		/* its balloon was, by us */
+	int64_t actual_kib;	/* its size in the last sample */
+	int64_t target_kib;	/* what we set since, or that size */
+	bool outdated;		/* its settings have to be read again */
+	struct backoff sets;	/* of its balloon */
+	struct call *left;	/* a set that nobody waits for any more; NULL: none */
+	int64_t left_kib;	/* what it sets */
+	struct trouble trouble; /* its balloon cannot be set */
+	bool told;		/* it had statistics since its start */
+	bool told_rss;		/* and its process' size */
+	bool met;		/* it was in a sample since its start, with these settings */
+	bool is_new;		/* this is that sample */
+	bool seen;		/* in this sample */
 };
 
 struct host {
@@ -49,6 +54,8 @@ struct host {
 	const struct saved *saved; /* of an earlier life; NULL: none */
 	bool local;		   /* the guests run on the machine we run on: /proc tells */
 	struct session *session;   /* to be woken by what others do */
+	struct wire *wire;	   /* its calls */
+	unsigned long tick;
 	int balloon_event, metadata_event; /* callbacks; negative: none */
 	bool changed;			   /* by others, since the last sample */
 
@@ -71,8 +78,15 @@ struct host *host_new(const struct host_options *options, struct session *sessio
 		return NULL;
 	host->options = options;
 	host->session = session;
+	host->wire = &session->wire;
 	host->balloon_event = host->metadata_event = -1;
 	return host;
+}
+
+static void clear_guest(struct host *host, struct guest *guest)
+{
+	wire_forget(host->wire, &guest->left);
+	free(guest->name);
 }
 
 void host_free(struct host *host)
@@ -80,7 +94,7 @@ void host_free(struct host *host)
 	if (!host)
 		return;
 	for (size_t g = 0; g < host->nguests; g++)
-		free(host->guests[g].name);
+		clear_guest(host, &host->guests[g]);
 	free(host->guests);
 	free(host->sample_guests);
 	free(host->sample_records);
@@ -188,11 +202,14 @@ static void drop_records(struct host *host)
 	host->nrecords = 0;
 }
 
+/* libvirtd may never answer: then the next connection's event is not to be lost for it. */
 static void deregister(virConnectPtr conn, int *event)
 {
-	if (*event >= 0)
-		virConnectDomainEventDeregisterAny(conn, *event);
+	int id = *event;
+
 	*event = -1;
+	if (id >= 0)
+		virConnectDomainEventDeregisterAny(conn, id);
 }
 
 void host_closed(virConnectPtr conn, void *opaque)
@@ -220,19 +237,19 @@ static void set_period(const struct host *host, virDomainPtr dom, struct guest *
 	if (!guest->settings.balloon || !guest->settings.managed || host->options->touch_nothing ||
 	    (found > 0 && found <= host->options->period_s))
 		return;
-	if (virDomainSetMemoryStatsPeriod(dom, host->options->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
+	if (wire_set_period(host->wire, dom, host->options->period_s) < 0)
 		log_warn("guest %s: setting the period of its statistics: %s", guest->name,
-			 virGetLastErrorMessage());
+			 host->wire->error);
 	else
 		guest->period_s = found;
 }
 
-static void put_period_back(virDomainPtr dom, struct guest *guest)
+static void put_period_back(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
 	if (guest->period_s != MEM_NOT_KNOWN &&
-	    virDomainSetMemoryStatsPeriod(dom, (int)guest->period_s, VIR_DOMAIN_AFFECT_LIVE) < 0)
+	    wire_set_period(host->wire, dom, (int)guest->period_s) < 0)
 		log_warn("guest %s: putting back the period of its statistics: %s", guest->name,
-			 virGetLastErrorMessage());
+			 host->wire->error);
 	guest->period_s = MEM_NOT_KNOWN;
 }
 
@@ -252,11 +269,10 @@ static void recall(const struct host *host, struct guest *guest)
 /* What the guest's XML says, and for it the command line. 0, or −1 if it cannot be asked now. */
 static int read_settings(const struct host *host, virDomainPtr dom, struct guest *guest)
 {
-	char *xml = virDomainGetXMLDesc(dom, 0);
+	char *xml = wire_xml(host->wire, dom);
 
 	if (!xml) {
-		log_verbose("guest %s: %s; asking again next time", guest->name,
-			    virGetLastErrorMessage());
+		log_verbose("guest %s: %s; asking again next time", guest->name, host->wire->error);
 		return -1;
 	}
 	xml_read_guest(xml, &guest->settings);
@@ -308,7 +324,7 @@ static void reread_settings(const struct host *host, virDomainPtr dom, struct gu
 	if (period_s == MEM_NOT_KNOWN)
 		set_period(host, dom, guest);
 	else if (!guest->settings.managed)
-		put_period_back(dom, guest);
+		put_period_back(host, dom, guest);
 }
 
 static int make_room(struct host *host, size_t n)
@@ -365,7 +381,7 @@ static void know_guests(struct host *host)
 		if (host->guests[g].seen)
 			host->guests[kept++] = host->guests[g];
 		else
-			free(host->guests[g].name);
+			clear_guest(host, &host->guests[g]);
 	}
 	host->nguests = kept;
 	if (kept > 1)
@@ -447,8 +463,7 @@ static size_t ask_busy_again(struct host *host)
 			busy[nbusy++] = host->records[r]->dom;
 	}
 	if (nbusy)
-		n = virDomainListGetStats(busy, STATS, &again,
-					  VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+		n = wire_stats_of(host->wire, busy, STATS, &again);
 	for (int i = 0; i < n; i++) {
 		for (int r = 0; r < host->nrecords; r++) {
 			virDomainStatsRecord old = *host->records[r];
@@ -469,17 +484,13 @@ static size_t ask_busy_again(struct host *host)
 
 static int read_records(struct host *host, virConnectPtr conn)
 {
-	const unsigned int flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
 	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
 
 	drop_records(host);
-	/* One guest that hangs must not make all others wait: take what is there without waiting.
-	 */
-	host->nrecords = virConnectGetAllDomainStats(
-		conn, STATS, &host->records, flags | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-	if (host->nrecords < 0 && virConnectIsAlive(conn) == 1)
-		host->nrecords = virConnectGetAllDomainStats(conn, STATS, &host->records, flags);
-	for (int i = 0; i < BUSY_TRIES && !tick_quit && ask_busy_again(host); i++)
+	host->nrecords = wire_stats(host->wire, conn, STATS, &host->records);
+	/* Who hangs does not answer at the tenth time either. */
+	for (int i = 0; i < BUSY_TRIES && !tick_quit && !host->wire->told && ask_busy_again(host);
+	     i++)
 		nanosleep(&pause, NULL);
 	if (host->nrecords >= 0)
 		return 0;
@@ -502,6 +513,7 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 
 	*sample = (struct mem_sample){.host_total_kib = -1, .host_available_kib = -1, .wall_s = -1};
 	host->changed = false;
+	host->tick++;
 	if (read_records(host, conn))
 		return -1;
 	sample->time_s = tick_now_s();
@@ -533,7 +545,7 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 		sample->nguests++;
 	}
 	sample->guests = host->sample_guests;
-	return host_memory_read(conn, host->local, sample);
+	return host_memory_read(host->wire, conn, host->local, sample);
 }
 
 const char *host_guest_name(const struct host *host, size_t guest)
@@ -548,22 +560,49 @@ bool host_guest_new(const struct host *host, size_t guest)
 
 /* --- what is set --- */
 
+/* What a guest's balloon was set to, as far as is known now. */
+static void note_set(struct guest *guest, int64_t kib)
+{
+	backoff_end(&guest->sets);
+	trouble_end(&guest->trouble, "guest %s: its balloon can be set again", guest->name);
+	guest->set = true;
+	guest->target_kib = kib;
+}
+
+static void note_failure(const struct host *host, struct guest *guest)
+{
+	bool timed_out = host->wire->code == VIR_ERR_OPERATION_TIMEOUT;
+
+	backoff_fail(&guest->sets, host->tick, timed_out);
+	trouble_begin(&guest->trouble, "guest %s: setting its balloon: %s%s", guest->name,
+		      host->wire->error, timed_out ? "; going on without waiting for it" : "");
+}
+
 int host_set(struct host *host, const struct mem_set *set)
 {
 	virDomainPtr dom = host->sample_records[set->guest]->dom;
 	struct guest *guest = find_guest(host, host->nguests, host->sample_guests[set->guest].uuid);
 
-	if (virDomainSetMemoryFlags(dom, (unsigned long)set->to_kib, VIR_DOMAIN_AFFECT_LIVE) == 0) {
-		guest->failing = false;
-		guest->set = true;
-		guest->target_kib = set->to_kib;
+	if (guest->left || backoff_waits(&guest->sets, host->tick))
+		return -1;
+	if (wire_set_memory(host->wire, dom, (unsigned long)set->to_kib, &guest->left) == 0) {
+		note_set(guest, set->to_kib);
 		return 0;
 	}
-	if (!guest->failing)
-		log_warn("guest %s: setting its balloon: %s", guest->name,
-			 virGetLastErrorMessage());
-	guest->failing = true;
+	guest->left_kib = set->to_kib;
+	note_failure(host, guest);
 	return -1;
+}
+
+int64_t host_set_late(struct host *host, size_t g)
+{
+	struct guest *guest = find_guest(host, host->nguests, host->sample_guests[g].uuid);
+	int result;
+
+	if (!wire_is_back(host->wire, &guest->left, &result) || result < 0)
+		return 0;
+	note_set(guest, guest->left_kib);
+	return guest->left_kib;
 }
 
 void host_remember(struct host *host, const struct saved *saved)
@@ -586,26 +625,25 @@ struct saved_guest host_save(const struct host *host, size_t guest)
 	return saved;
 }
 
-static void restore_guest(struct guest *guest, virDomainPtr dom, bool balloon)
+static void restore_guest(const struct host *host, struct guest *guest, virDomainPtr dom,
+			  bool balloon)
 {
 	if (balloon && guest->set && guest->original_kib > 0 &&
-	    virDomainSetMemoryFlags(dom, (unsigned long)guest->original_kib,
-				    VIR_DOMAIN_AFFECT_LIVE) < 0)
-		log_warn("guest %s: giving back its memory: %s", guest->name,
-			 virGetLastErrorMessage());
-	put_period_back(dom, guest);
+	    wire_set_memory(host->wire, dom, (unsigned long)guest->original_kib, NULL) < 0)
+		log_warn("guest %s: giving back its memory: %s", guest->name, host->wire->error);
+	put_period_back(host, dom, guest);
 }
 
 void host_restore(struct host *host, virConnectPtr conn, bool balloons)
 {
 	for (size_t g = 0; g < host->nguests; g++) {
 		struct guest *guest = &host->guests[g];
-		virDomainPtr dom = virDomainLookupByUUID(conn, guest->uuid);
+		virDomainPtr dom = wire_lookup(host->wire, conn, guest->uuid);
 
 		if (!dom)
 			continue; /* gone, and what was set with it */
 		if (virDomainGetID(dom) == guest->id)
-			restore_guest(guest, dom, balloons);
+			restore_guest(host, guest, dom, balloons);
 		virDomainFree(dom);
 	}
 }

@@ -40,8 +40,8 @@ void host_opened(virConnectPtr conn, void *opaque);
 void host_closed(virConnectPtr conn, void *opaque);
 
 /*
- * Reads everything into *sample, which stays valid until the next call. 0, or −1 with libvirt's
- * error set; what can be said better than by libvirt's error was logged then.
+ * Reads everything into *sample, which stays valid until the next call. 0, or −1 with
+ * the error in the session's wire; what can be told better than by that was logged then.
  */
 int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample);
 
@@ -56,6 +56,10 @@ bool host_guest_new(const struct host *host, size_t guest);
 
 /* Sets one balloon of the last sample. 0, or −1 after saying why on stderr. */
 int host_set(struct host *host, const struct mem_set *set);
+
+/* What the balloon of a guest of the last sample was set to by a call that was given up and has
+ * gone well since; 0: none. */
+int64_t host_set_late(struct host *host, size_t guest);
 
 /* What was known of guests in an earlier life; must outlive the host. */
 void host_remember(struct host *host, const struct saved *saved);

@@ -42,40 +42,18 @@ static int read_meminfo(struct mem_sample *sample)
 	return 0;
 }
 
-/* libvirt knows no MemAvailable: half of the page cache is taken for free, as old kernels' tools
- * do. */
-static int read_node_memory(virConnectPtr conn, struct mem_sample *sample)
+static int read_node_memory(struct wire *wire, virConnectPtr conn, struct mem_sample *sample)
 {
-	virNodeMemoryStats stats[16];
-	virNodeInfo info;
-	int n = 0;
+	long long total_kib, available_kib;
 
-	if (virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &n, 0) < 0 ||
-	    n > 16 ||
-	    virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, stats, &n, 0) < 0) {
-		/* Not every hypervisor says more than this. */
-		if (virNodeGetInfo(conn, &info) < 0)
-			return -1;
-		sample->host_total_kib = (int64_t)info.memory;
-		sample->host_available_kib = (int64_t)(virNodeGetFreeMemory(conn) / 1024);
-		return 0;
-	}
-	sample->host_available_kib = 0;
-	for (int i = 0; i < n; i++) {
-		int64_t kib = (int64_t)stats[i].value;
-
-		if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_TOTAL))
-			sample->host_total_kib = kib;
-		else if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_FREE) ||
-			 !strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_BUFFERS))
-			sample->host_available_kib += kib;
-		else if (!strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_CACHED))
-			sample->host_available_kib += kib / 2;
-	}
+	if (wire_node_memory(wire, conn, &total_kib, &available_kib))
+		return -1;
+	sample->host_total_kib = total_kib;
+	sample->host_available_kib = available_kib;
 	return 0;
 }
 
-int host_memory_read(virConnectPtr conn, bool local, struct mem_sample *sample)
+int host_memory_read(struct wire *wire, virConnectPtr conn, bool local, struct mem_sample *sample)
 {
-	return local ? read_meminfo(sample) : read_node_memory(conn, sample);
+	return local ? read_meminfo(sample) : read_node_memory(wire, conn, sample);
 }

@@ -4,14 +4,14 @@
 #define BALLAST_MEMORY_HOST_MEMORY_H
 
 #include "plan.h"
+#include "wire.h"
 
-#include <libvirt/libvirt.h>
 #include <stdbool.h>
 
 /*
  * Fills in host_total_kib and host_available_kib, from /proc where the host is this machine. 0, or
- * −1 with libvirt's error set or after saying why on stderr.
+ * −1 with the error in wire or after saying why on stderr.
  */
-int host_memory_read(virConnectPtr conn, bool local, struct mem_sample *sample);
+int host_memory_read(struct wire *wire, virConnectPtr conn, bool local, struct mem_sample *sample);
 
 #endif

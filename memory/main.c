@@ -23,6 +23,9 @@
 /* Somebody else's change is looked at this soon after it is told, together with those beside it. */
 #define LOOK_S 0.2
 
+/* Whoever ends daemons waits 5 s for them at least; something is left for the end itself. */
+#define RESTORE_S 4.0
+
 struct coordinator {
 	struct args args;
 	struct session session;
@@ -31,7 +34,7 @@ struct coordinator {
 	struct mem_plan plan;
 	struct mem_sample sample;
 	enum journal_outcome *outcomes; /* of the plan's sets */
-	struct journal_resume *resumes; /* before the first tick: targets of an earlier life */
+	struct journal_resume *resumes; /* targets that this tick began with */
 	size_t nresumes;
 	struct saved saved;		    /* of an earlier life */
 	struct saved written;		    /* what the state file holds now */
@@ -103,7 +106,6 @@ static void report(struct coordinator *c, size_t failed)
 		report_tick(c->totals.ticks, &c->sample, &c->plan, failed);
 	}
 	c->totals.ticks++;
-	c->nresumes = 0;
 	trouble_check_output(&c->output_trouble);
 	if (!c->args.metrics)
 		return;
@@ -116,26 +118,40 @@ static void report(struct coordinator *c, size_t failed)
 
 /* --- what outlives a run --- */
 
-/* Targets that an earlier life left on their way are taken on; where a guest is neither between the
- * size it had then and its target, somebody else has set it since, and the target is history. */
+/* The target that an earlier life left on its way; where the guest is neither between the size it
+ * had then and its target, somebody else has set it since, and the target is history. 0: none. */
+static int64_t target_then(const struct coordinator *c, const struct saved_guest *now)
+{
+	const struct saved_guest *then = state_find(&c->saved, now->uuid, now->id);
+
+	if (!then || !then->target_kib ||
+	    now->actual_kib < (int64_t)fmin((double)then->actual_kib, (double)then->target_kib) ||
+	    now->actual_kib > (int64_t)fmax((double)then->actual_kib, (double)then->target_kib))
+		return 0;
+	return then->target_kib;
+}
+
+/* Takes on targets of an earlier life, and those of sets that were given up and have gone well
+ * since. */
 static int resume(struct coordinator *c)
 {
-	c->resumes = calloc(c->sample.nguests + 1, sizeof(*c->resumes));
-	if (!c->resumes)
+	struct journal_resume *grown =
+		realloc(c->resumes, (c->sample.nguests + 1) * sizeof(*c->resumes));
+
+	if (!grown)
 		return -1;
+	c->resumes = grown;
 	for (size_t g = 0; g < c->sample.nguests; g++) {
 		const struct saved_guest now = host_save(c->host, g);
-		const struct saved_guest *then = state_find(&c->saved, now.uuid, now.id);
+		int64_t kib = host_set_late(c->host, g);
 
-		if (!then || !then->target_kib ||
-		    now.actual_kib <
-			    (int64_t)fmin((double)then->actual_kib, (double)then->target_kib) ||
-		    now.actual_kib >
-			    (int64_t)fmax((double)then->actual_kib, (double)then->target_kib))
+		if (!kib && c->totals.ticks == 0)
+			kib = target_then(c, &now);
+		if (!kib)
 			continue;
 		memcpy(c->resumes[c->nresumes].uuid, now.uuid, MEM_UUID_LEN);
-		c->resumes[c->nresumes++].target_kib = then->target_kib;
-		if (mem_resume(c->state, now.uuid, then->target_kib))
+		c->resumes[c->nresumes++].target_kib = kib;
+		if (mem_resume(c->state, now.uuid, kib))
 			return -1;
 	}
 	return 0;
@@ -253,13 +269,14 @@ static void tick(struct coordinator *c)
 		return;
 	if (host_sample(c->host, c->session.conn, &c->sample)) {
 		/* A connection that is just going down fails at each tick. */
-		trouble_begin(&c->sample_trouble, "reading the guests: %s", session_error());
+		trouble_begin(&c->sample_trouble, "reading the guests: %s",
+			      session_error(&c->session));
 		return;
 	}
 	trouble_end(&c->sample_trouble, "the guests can be read again");
 	check_sizes(c);
-	if ((c->totals.ticks == 0 && resume(c)) ||
-	    mem_plan(c->state, &c->args.policy, &c->sample, &c->plan) || apply(c)) {
+	c->nresumes = 0;
+	if (resume(c) || mem_plan(c->state, &c->args.policy, &c->sample, &c->plan) || apply(c)) {
 		log_warn("out of memory; nothing is changed this time");
 		return;
 	}
@@ -324,13 +341,14 @@ static void start(struct coordinator *c)
 	if (c->args.metrics && file_replace(c->args.metrics, "", 0))
 		die(EXIT_USAGE, "--metrics %s: %s", c->args.metrics, strerror(errno));
 	if (session_init(&c->session, c->args.uri))
-		die(EXIT_LAB, "libvirt's event loop: %s", session_error());
+		die(EXIT_LAB, "libvirt's event loop: %s", session_error(&c->session));
+	session_guard(&c->session, c->args.interval_s);
 	c->session.on_open = host_opened;
 	c->session.on_close = host_closed;
 	c->session.opaque = c->host;
 	if (session_open(&c->session))
 		die(c->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    c->args.uri, session_error());
+		    c->args.uri, session_error(&c->session));
 	open_state(c);
 	if (c->args.json)
 		journal_write_policy(stdout, &c->args.policy);
@@ -346,14 +364,19 @@ static int put_back(struct coordinator *c)
 			 "what was");
 		return c->args.restore_on_exit ? EXIT_FAIL : EXIT_PASS;
 	}
+	calls_extend(&c->session.wire.calls, tick_now_s() + RESTORE_S);
 	host_restore(c->host, c->session.conn, c->args.restore_on_exit);
 	unlink(c->state_path);
 	return EXIT_PASS;
 }
 
-static void stop(struct coordinator *c)
+/* Ends the process where a call is still on its way: what it uses cannot be freed. */
+static void stop(struct coordinator *c, int status)
 {
-	session_close(&c->session);
+	if (!session_close(&c->session)) {
+		fflush(NULL);
+		_exit(status);
+	}
 	mem_plan_free(&c->plan);
 	mem_state_free(c->state);
 	host_free(c->host);
@@ -378,6 +401,6 @@ int main(int argc, char **argv)
 	start(&c);
 	run(&c);
 	status = put_back(&c);
-	stop(&c);
+	stop(&c, status);
 	return status;
 }

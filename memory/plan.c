@@ -137,6 +137,12 @@ int mem_resume(struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN], 
 
 	if (target_kib <= 0 || target_kib > MEM_KIB_MOST)
 		return 0;
+	known = (struct known *)find_known(state, uuid, 0);
+	if (known) {
+		known->target_kib = target_kib;
+		known->again = true;
+		return 0;
+	}
 	if (state->nguests + 1 > state->size) {
 		size_t size = 2 * state->nguests + 16;
 
