@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The scheduler beside the rules of others, on the same simulated hosts: one table. */
 #include "cpu_run.h"
+#include "cpu_policy.h"
 #include "cpu_truth.h"
 
 #include "log.h"
 #include "units.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -24,21 +26,27 @@
 
 /* What the command line says. */
 struct settings {
-	double scale;	   /* part of the runs to make */
-	const char *rule;  /* only rules with that in their name; NULL: all */
-	uint64_t seed;	   /* of the first run of each case */
-	unsigned int jobs; /* cases at a time */
-	bool trace;	   /* prints each of our decisions */
+	double scale;				/* part of the runs to make */
+	const char *rule;			/* only rules with that in their name; NULL: all */
+	uint64_t seed;				/* of the first run of each case */
+	unsigned int jobs;			/* cases at a time */
+	bool trace;				/* prints each of our decisions */
+	const struct bench_policy_calls *older; /* another tree's policy, or NULL */
 };
+
 /* --- the table --- */
 
 static void print_heading(FILE *out)
 {
-	fprintf(out, "  %-27s %7s %9s %7s %8s %6s %6s %7s %7s %6s %8s %8s\n", "", "bal-",
-		"intervals", "", "÷ fewest", "after", "", "above", "time", "worst", "plan ms", "");
-	fprintf(out, "  %-27s %7s %4s %4s %7s %7s %6s %6s %7s %7s %6s %8s %8s\n", "rule", "anced",
-		"med", "most", "moves", "moves", "that", "wrong", "best", "within", "share",
-		"median", "most");
+	fprintf(out, "  %-27s %7s %9s %7s %8s %6s %6s %7s %7s %6s %8s %8s | %s\n", "", "bal-",
+		"intervals", "", "÷ fewest", "after", "", "above", "time", "worst", "plan ms", "",
+		"starts: none full     some pCPU full");
+	fprintf(out,
+		"  %-27s %7s %4s %4s %7s %7s %6s %6s %7s %7s %6s %8s %8s | %7s %6s %8s %6s %6s "
+		"%6s\n",
+		"rule", "anced", "med", "most", "moves", "moves", "that", "wrong", "best", "within",
+		"share", "median", "most", "÷ least", "interv", "÷ least", "interv", "soon",
+		"still");
 }
 
 static void print_legend(void)
@@ -61,8 +69,48 @@ static void print_legend(void)
 	       "  time within part of all intervals at the end of which it is balanced\n"
 	       "  worst share what the worst-off vCPU got, as a part of what is due to it\n"
 	       "  plan ms     CPU time of a decision: median of those that move something, most of "
-	       "all\n",
-	       EXACT_MOST);
+	       "all\n"
+	       "  starts      of live cases whose loads stay, by whether a pCPU was full at the "
+	       "start "
+	       "(%.0f %% and more):\n"
+	       "              moves divided by the fewest to within 10 points (of more than %d "
+	       "vCPUs "
+	       "by a bound of them),\n"
+	       "              mean intervals until balanced; and of both kinds those balanced "
+	       "within "
+	       "%d intervals,\n"
+	       "              and those without a move after that. The limit of any rule: what one "
+	       "could expect that\n"
+	       "              knows which demands are how likely, and looks after each move\n",
+	       EXACT_MOST, FULL_PCT, EXACT_MOST, SOON);
+}
+
+/* Moves by the fewest to within the target, and intervals, of one kind of starts. */
+static void print_kind(FILE *out, const struct starts *s)
+{
+	char ratio[16] = "-", intervals[16] = "-";
+
+	if (s->fewest > 0)
+		snprintf(ratio, sizeof(ratio), "%.3f", s->moves / s->fewest);
+	if (s->balanced)
+		snprintf(intervals, sizeof(intervals), "%.2f", s->intervals / (double)s->balanced);
+	fprintf(out, " %7s %6s", ratio, intervals);
+}
+
+static void print_starts(FILE *out, const struct starts starts[2])
+{
+	double n = (double)(starts[0].runs + starts[1].runs);
+
+	if (n > 0) {
+		fprintf(out, " |");
+		print_kind(out, &starts[0]);
+		fprintf(out, " ");
+		print_kind(out, &starts[1]);
+		fprintf(out, " %5.1f%% %5.1f%%",
+			100 * (double)(starts[0].soon + starts[1].soon) / n,
+			100 * (double)(starts[0].still + starts[1].still) / n);
+	}
+	fprintf(out, "\n");
 }
 
 static void print_row(FILE *out, const char *name, struct figures *f)
@@ -81,10 +129,25 @@ static void print_row(FILE *out, const char *name, struct figures *f)
 		fprintf(out, " %8.3f", 1e3 * series_at(&f->plan_s, 0.5));
 	else
 		fprintf(out, " %8s", "-");
-	fprintf(out, " %8.3f\n", 1e3 * f->plan_most_s);
+	fprintf(out, " %8.3f", 1e3 * f->plan_most_s);
+	print_starts(out, f->starts);
 	if (f->bounded)
 		fprintf(out, "    %lu runs beside a sharp bound %26.2f ≤ %5.3f\n", f->bounded,
 			f->bounded_moves / (double)f->bounded, f->bounded_moves / f->sharp);
+}
+
+/* What could be had at best by who does not know what a full pCPU hides. */
+static void print_limit(const struct bench_case *c, const struct settings *settings,
+			unsigned int seeds, FILE *out)
+{
+	struct figures figures = {0};
+	const struct starts *full = &figures.starts[1];
+
+	for (unsigned int n = 0; n < seeds; n++)
+		bench_run_limit(c, settings->seed + n, &figures);
+	if (full->limited > 0)
+		fprintf(out, "  %-27s %90s | %14s  %7.3f\n", "the limit of any rule", "", "",
+			full->limit / full->limited);
 }
 
 static void run_case(const struct bench_case *c, const struct settings *settings, FILE *out)
@@ -101,12 +164,31 @@ static void run_case(const struct bench_case *c, const struct settings *settings
 			continue;
 		if (rule->knows && !strstr(c->name, "overcommitted"))
 			continue;
+		if (rule->older && !settings->older)
+			continue;
 		for (unsigned int n = 0; n < seeds; n++)
-			bench_run(c, rule, settings->seed + n, settings->trace, &figures);
+			bench_run(c, rule, settings->seed + n, settings->older, settings->trace,
+				  &figures);
 		print_row(out, rule->name, &figures);
 		free(figures.plan_s.values);
 		free(figures.intervals.values);
 	}
+	if (c->sizes && !settings->rule)
+		print_limit(c, settings, seeds, out);
+}
+
+/* --- the policy of another tree --- */
+
+static const struct bench_policy_calls *load_policy(const char *path)
+{
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const struct bench_policy_calls *calls = object ? dlsym(object, BENCH_POLICY_SYMBOL) : NULL;
+
+	if (!calls)
+		die(EXIT_USAGE,
+		    "-b %s: no policy that can be loaded (make BASELINE=TREE builds one): %s", path,
+		    dlerror());
+	return calls;
 }
 
 /* --- several cases at a time --- */
@@ -164,13 +246,15 @@ static void run_jobs(struct job *jobs, size_t n, const struct settings *settings
 
 static void print_help(void)
 {
-	printf("Usage: bench_cpu [-lt] [-s SCALE] [-S SEED] [-r RULE] [-j JOBS] [CASE...]\n"
+	printf("Usage: bench_cpu [-lt] [-s SCALE] [-S SEED] [-r RULE] [-j JOBS] [-b POLICY] "
+	       "[CASE...]\n"
 	       "Runs the scheduler's policy and the rules of others on a simulated host.\n"
 	       "CASE: those with that in their name.\n"
 	       "  -s SCALE  part of the runs to make (1)\n"
 	       "  -S SEED   of the first run of each case (%d: not used for tuning)\n"
 	       "  -r RULE   only rules with that in their name\n"
 	       "  -j JOBS   cases at a time (as many as there are processors)\n"
+	       "  -b POLICY another tree's policy, to stand beside this one's (a shared object)\n"
 	       "  -t        print each of our decisions\n"
 	       "  -l        list the cases\n",
 	       HELD_OUT_SEED);
@@ -190,7 +274,7 @@ static void parse_args(int argc, char **argv, struct settings *settings)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "s:S:r:j:tlh")) >= 0) {
+	while ((option = getopt(argc, argv, "s:S:r:j:b:tlh")) >= 0) {
 		switch (option) {
 		case 's':
 			settings->scale = parse_option('s', optarg, 0, 1000);
@@ -203,6 +287,9 @@ static void parse_args(int argc, char **argv, struct settings *settings)
 			break;
 		case 'j':
 			settings->jobs = (unsigned int)parse_option('j', optarg, 1, 1024);
+			break;
+		case 'b':
+			settings->older = load_policy(optarg);
 			break;
 		case 't':
 			settings->trace = true;

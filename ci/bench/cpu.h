@@ -32,6 +32,13 @@ struct bench_case {
 	unsigned int ticks;  /* from the loads' beginning, or from that moment */
 	double stolen;	     /* see model_set_stolen() */
 	double full; /* all demands are scaled down to that share of the pCPUs, if they are more */
+	bool feasible; /* only starts from which balance is possible */
+	/*
+	 * Of cases for which the limit of any rule is found: the demand that a part u of all vCPUs
+	 * is below, and to how many sizes it is rounded for that. 0: none.
+	 */
+	double (*size)(double u);
+	size_t sizes;
 	bool open_eyes; /* usage is what is wanted, even where there is no room for it: judges plans
 			   alone */
 	/* Fills demand (percent) and start (pCPU, or −1) of each vCPU. */
@@ -93,6 +100,7 @@ struct bench_rule {
 	const char *name;
 	bool floats; /* starts with every vCPU allowed everywhere */
 	bool ours;
+	bool older; /* ours as it was in another tree */
 	bool knows; /* the true demands, where a host is overcommitted: what could be had at best */
 	double threshold;
 	/*

@@ -169,6 +169,7 @@ static void repin_all(const struct bench_rule *rule, size_t nvcpus, size_t npcpu
 
 const struct bench_rule bench_rules[] = {
 	{.name = "ballast", .ours = true},
+	{.name = "ballast of the other tree", .older = true},
 	{.name = "ballast, told what all want", .ours = true, .knows = true},
 	{.name = "hottest-coolest 15", .threshold = 15, .plan = hottest},
 	{.name = "hottest-coolest 10", .threshold = 10, .plan = hottest},

@@ -171,6 +171,30 @@ static void draw_uniform(const struct bench_case *c, struct dice *dice, double *
 	at_random(c, dice, start);
 }
 
+/* Half a pCPU's load each at most: who fills one does so only for want of balance. */
+static double size_forty(double u)
+{
+	(void)u;
+	return 40;
+}
+
+static double size_two(double u)
+{
+	return u < 0.5 ? 20 : LIGHT;
+}
+
+static double size_any(double u)
+{
+	return 5 + 55 * u;
+}
+
+static void draw_sizes(const struct bench_case *c, struct dice *dice, double *demand, int *start)
+{
+	for (size_t v = 0; v < count(c); v++)
+		demand[v] = c->size(dice_unit(dice));
+	at_random(c, dice, start);
+}
+
 static void draw_tailed(const struct bench_case *c, struct dice *dice, double *demand, int *start)
 {
 	heavy_tailed(c, dice, demand);
@@ -219,6 +243,12 @@ static bool wander(const struct bench_case *c, struct dice *dice, unsigned int t
 		.name = n, .title = "live", .npcpus = pcpus, .nguests = guests, .vcpus = each,     \
 		.seeds = runs, .ticks = length, __VA_ARGS__                                        \
 	}
+#define START(n, pcpus, guests, drawn, ...)                                                        \
+	{                                                                                          \
+		.name = n, .title = "live, balance is possible", .npcpus = pcpus,                  \
+		.nguests = guests, .vcpus = 1, .seeds = 1000, .ticks = 16, .feasible = true,       \
+		.draw = draw_sizes, .size = drawn, __VA_ARGS__                                     \
+	}
 
 const struct bench_case bench_cases[] = {
 	COURSE("cpu-balanced", "", 8, 12, .vcpus = 1, .draw = draw_balanced),
@@ -248,6 +278,10 @@ const struct bench_case bench_cases[] = {
 	KNOWN("64x16 heavy-tailed", 16, 64, 200, draw_tailed, .bounded = 50),
 	KNOWN("256x64 heavy-tailed", 64, 256, 100, draw_tailed, .bounded = 4),
 	KNOWN("4096x256 heavy-tailed", 256, 4096, 5, draw_tailed),
+	START("8x4 starts of 40", 4, 8, size_forty, .sizes = 1),
+	START("8x4 starts of 20 or 45", 4, 8, size_two, .sizes = 2),
+	START("8x4 starts of 5 to 60", 4, 8, size_any),
+	START("6x3 starts of 5 to 60", 3, 6, size_any, .sizes = 4),
 	LIVE("8x4 equal", 4, 8, 1, 1000, 12, .draw = draw_equal),
 	LIVE("8x4 mixed", 4, 8, 1, 1000, 12, .draw = draw_mixed),
 	LIVE("8x4 counts", 4, 8, 1, 1000, 12, .draw = draw_counts),

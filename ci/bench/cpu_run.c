@@ -2,6 +2,7 @@
 /* One run: loads on a simulated host, a rule that moves them, and what came of it. */
 #include "cpu_run.h"
 
+#include "cpu_policy.h"
 #include "cpu_truth.h"
 
 #include <inttypes.h>
@@ -54,6 +55,8 @@ struct run {
 	struct cpu_state *state;
 	struct cpu_policy policy;
 	struct cpu_plan plan;
+	const struct bench_policy_calls *calls;
+	void *older;		/* the state of another tree's policy, or NULL */
 	struct cpu_sample told; /* to a rule that knows */
 	struct cpu_vcpu *told_vcpus;
 	struct cpu_pcpu *told_pcpus;
@@ -102,6 +105,41 @@ static void ask_ours(struct run *r, const struct cpu_sample *sample)
 		abort();
 	for (size_t i = 0; i < r->plan.npins; i++)
 		r->next[r->plan.pins[i].vcpu] = r->plan.pins[i].to;
+}
+
+/* What another tree's policy says. */
+static void ask_older(struct run *r, const struct cpu_sample *sample)
+{
+	size_t n = sample->npcpus;
+	uint64_t *busy_ns = calloc(n, sizeof(*busy_ns));
+	uint64_t *run_ns = calloc(r->nvcpus, sizeof(*run_ns));
+	uint64_t *delay_ns = calloc(r->nvcpus, sizeof(*delay_ns));
+	unsigned char(*uuid)[CPU_UUID_LEN] = calloc(sample->nguests, sizeof(*uuid));
+
+	for (size_t p = 0; p < n; p++)
+		busy_ns[p] = sample->pcpus[p].busy_ns;
+	for (size_t g = 0; g < sample->nguests; g++)
+		memcpy(uuid[g], sample->guests[g].uuid, sizeof(*uuid));
+	for (size_t v = 0; v < r->nvcpus; v++) {
+		run_ns[v] = sample->vcpus[v].run_ns;
+		delay_ns[v] = sample->vcpus[v].delay_ns;
+	}
+	if (r->calls->plan(r->older,
+			   &(struct bench_reading){.time_s = sample->time_s,
+						   .npcpus = n,
+						   .nguests = sample->nguests,
+						   .vcpus = r->c->vcpus,
+						   .busy_ns = busy_ns,
+						   .uuid = (const unsigned char(*)[16])uuid,
+						   .run_ns = run_ns,
+						   .delay_ns = delay_ns,
+						   .pcpu = r->at},
+			   r->next))
+		abort();
+	free(busy_ns);
+	free(run_ns);
+	free(delay_ns);
+	free(uuid);
 }
 
 /* What another's rule says. The first sample has nothing to compare with. */
@@ -164,6 +202,8 @@ static size_t decide(struct run *r)
 	before_s = cpu_now_s();
 	if (r->rule->ours)
 		ask_ours(r, sample);
+	else if (r->rule->older)
+		ask_older(r, sample);
 	else
 		ask_baseline(r, sample);
 	took_s = cpu_now_s() - before_s;
@@ -214,6 +254,35 @@ static void segment_end(struct run *r)
 		series_add(&r->figures->intervals, r->balanced_at - (int)r->segment_from);
 	bench_host_got(r->host, r->got);
 	r->figures->share += truth_worst_share(&r->truth, r->got);
+}
+
+/* Is any pCPU full with what starts there? */
+static bool is_full(const struct run *r)
+{
+	double *sum = calloc(r->c->npcpus, sizeof(*sum));
+	bool full = false;
+
+	for (size_t v = 0; v < r->nvcpus; v++) {
+		if (r->start[v] >= 0)
+			full |= (sum[r->start[v]] += r->truth.demand[v]) >= FULL_PCT;
+	}
+	free(sum);
+	return full;
+}
+
+/* Puts a whole run to those that begin likewise. */
+static void count_start(struct run *r, double moves, double after)
+{
+	struct starts *s = &r->figures->starts[is_full(r)];
+	bool exact;
+
+	s->runs++;
+	s->moves += moves;
+	s->fewest += truth_fewest(&r->truth, r->start, r->truth.target, &exact);
+	s->balanced += r->balanced_at >= 0;
+	s->intervals += r->balanced_at < 0 ? 0 : r->balanced_at;
+	s->soon += r->balanced_at >= 0 && r->balanced_at <= SOON;
+	s->still += after <= 0;
 }
 
 /* Puts a whole run beside a sharp bound. */
@@ -349,19 +418,57 @@ static void begin(struct run *r, const int *start)
 	free(none);
 }
 
-void bench_run(const struct bench_case *c, const struct bench_rule *rule, uint64_t seed, bool trace,
-	       struct figures *figures)
+/* The demands and places that a case begins with. */
+static void draw(const struct bench_case *c, struct dice *dice, struct truth *truth, int *start)
+{
+	do {
+		c->draw(c, dice, truth->demand, start);
+		fit(c, truth->demand);
+		truth_find_best(truth);
+	} while (c->feasible && truth->best > THRESHOLD_PCT);
+}
+
+void bench_run_limit(const struct bench_case *c, uint64_t seed, struct figures *figures)
+{
+	size_t n = c->nguests * c->vcpus;
+	struct run r = {.c = c,
+			.nvcpus = n,
+			.start = calloc(n, sizeof(*r.start)),
+			.truth = {.c = c,
+				  .nvcpus = n,
+				  .demand = calloc(n, sizeof(double)),
+				  .due = calloc(n, sizeof(double))}};
+	struct dice dice = {seed * 7919 + 1};
+	struct starts *s;
+	double limit;
+	bool exact;
+
+	draw(c, &dice, &r.truth, r.start);
+	s = &figures->starts[is_full(&r)];
+	limit = truth_limit(&r.truth, r.start);
+	if (isfinite(limit)) {
+		s->limit += limit;
+		s->limited += truth_fewest(&r.truth, r.start, r.truth.target, &exact);
+	}
+	free(r.start);
+	free(r.truth.demand);
+	free(r.truth.due);
+}
+
+void bench_run(const struct bench_case *c, const struct bench_rule *rule, uint64_t seed,
+	       const struct bench_policy_calls *older, bool trace, struct figures *figures)
 {
 	struct run r = {.c = c,
 			.rule = rule,
 			.figures = figures,
 			.first = true,
 			.trace = trace,
+			.calls = older,
 			.nvcpus = c->nguests * c->vcpus,
 			.dice = {seed * 7919 + 1}};
 	int *start = calloc(r.nvcpus, sizeof(*start));
 	struct figures warmup = {0};
-	double moves_before = figures->moves;
+	double moves_before = figures->moves, after_before = figures->after;
 
 	r.at = calloc(r.nvcpus, sizeof(*r.at));
 	r.next = calloc(r.nvcpus, sizeof(*r.next));
@@ -377,28 +484,31 @@ void bench_run(const struct bench_case *c, const struct bench_rule *rule, uint64
 				 .due = calloc(r.nvcpus, sizeof(double))};
 	r.host = bench_host_new(c, seed);
 	r.state = cpu_state_new();
+	r.older = rule->older ? older->begin() : NULL;
 	cpu_policy_init(&r.policy);
 	if (c->open_eyes)
 		r.policy.due_most = INFINITY;
-	c->draw(c, &r.dice, r.truth.demand, start);
-	fit(c, r.truth.demand);
+	draw(c, &r.dice, &r.truth, start);
 	for (size_t v = 0; rule->floats && v < r.nvcpus; v++)
 		start[v] = -1;
 	/* What is done before the loads counts too, but not in a warm-up that is undone. */
 	r.figures = c->warmup ? &warmup : figures;
 	begin(&r, start);
 	r.figures = figures;
-	truth_find_best(&r.truth);
 	segment_begin(&r, 0);
 	if (!c->warmup)
 		memcpy(r.start, start, r.nvcpus * sizeof(*start));
 	for (unsigned int tick = 0; tick < c->ticks; tick++)
 		step(&r, tick);
 	segment_end(&r);
+	if (!c->change && !c->open_eyes)
+		count_start(&r, figures->moves - moves_before, figures->after - after_before);
 	if (rule->ours && figures->bounded < c->bounded)
 		find_sharp(&r, figures->moves - moves_before);
 	cpu_plan_free(&r.plan);
 	cpu_state_free(r.state);
+	if (r.older)
+		older->end(r.older);
 	bench_host_free(r.host);
 	free(warmup.plan_s.values);
 	free(start);

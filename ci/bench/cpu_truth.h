@@ -40,4 +40,10 @@ double truth_sharp(const struct truth *t, const int *at, double spread, double m
 /* The least part of what is due that a vCPU got. */
 double truth_worst_share(const struct truth *t, const double *got);
 
+/*
+ * The fewest moves that any rule can expect from there whose eyes are not open, on a case with
+ * sizes; NAN where that would take too long.
+ */
+double truth_limit(const struct truth *t, const int *start);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is due to each vCPU in the scheduler's benchmark, by which balance is judged. */
+/* What is due in the scheduler's benchmark, by which balance is judged, and the limit of moves. */
 #include "cpu_truth.h"
 
 #include <math.h>
@@ -52,10 +52,39 @@ static void test_due_is_a_fair_part_of_all_there_is(void **state)
 		check(&rows[i]);
 }
 
+static double forty_or_eighty(double u)
+{
+	return u < 0.5 ? 40 : 80;
+}
+
+/*
+ * Three vCPUs on the first of two pCPUs. Balance is possible only if exactly one of them wants 80
+ * %; with one in three the first move is of that one, and the last, else it shows which it is, and
+ * one of 40 % follows. That is 5/3 moves. Where two of them share a pCPU nothing is hidden.
+ */
+static void test_limit_is_what_can_be_expected(void **state)
+{
+	static const double demand[] = {40, 80, 40};
+	static const int starts[][3] = {{0, 0, 0}, {0, 1, 0}, {0, 0, 1}};
+	static const double limits[] = {5 / 3.0, 0, 1};
+	const struct bench_case c = {
+		.npcpus = 2, .nguests = 3, .vcpus = 1, .size = forty_or_eighty, .sizes = 2};
+	struct truth truth = {.c = &c, .nvcpus = 3, .demand = (double *)demand, .target = 10};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		double limit = truth_limit(&truth, starts[i]);
+
+		if (fabs(limit - limits[i]) > 1e-6)
+			fail_msg("start %zu: %g, not %g", i, limit, limits[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_due_is_a_fair_part_of_all_there_is),
+		cmocka_unit_test(test_limit_is_what_can_be_expected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
