@@ -25,12 +25,16 @@ static void usage(void)
 	fputs("usage: report plan SUITE\n"
 	      "       report merge [--submission NAME] [--not-built cpu=LOG] [--not-built "
 	      "memory=LOG] SUITE DIR\n"
+	      "       report reason VERDICT\n"
+	      "       report status GRADE\n"
 	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
 	      "plan prints \"kind name points length interval file\" per scenario of a suite, "
 	      "after a first line\n"
 	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
-	      "JSON; the others\n"
-	      "show a grade.\n",
+	      "JSON; reason\n"
+	      "prints why a scenario could not be judged, status exits as the grade is worth; the "
+	      "others show a\n"
+	      "grade.\n",
 	      stdout);
 }
 
@@ -117,6 +121,48 @@ static int show(const struct format *format, const char *path)
 	return status || fflush(stdout) ? EXIT_LAB : EXIT_PASS;
 }
 
+/* Why a scenario could not be judged, by its verdict: one line. */
+static int reason(const char *path)
+{
+	json_t *verdict = json_load_file(path, 0, NULL), *finding;
+	size_t i;
+
+	if (!verdict)
+		die(EXIT_USAGE, "%s: no verdict", path);
+	if (doc_text(verdict, "reason")[0]) {
+		puts(doc_text(verdict, "reason"));
+	} else {
+		json_array_foreach(json_object_get(verdict, "expectations"), i, finding)
+		{
+			if (strcmp(doc_text(finding, "result"), "unjudged") != 0)
+				continue;
+			printf("%s: %s\n", doc_text(finding, "name"),
+			       doc_text(finding, "measured"));
+			break;
+		}
+	}
+	json_decref(verdict);
+	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
+/* The exit status that a grade is worth. */
+static int worth_of(const char *path)
+{
+	char error[SUITE_ERROR_MAX];
+	json_t *grade = grade_read(path, error);
+	const char *result;
+	int worth;
+
+	if (!grade)
+		die(EXIT_USAGE, "%s", error);
+	result = doc_text(grade, "result");
+	worth = !strcmp(result, "pass")	  ? EXIT_PASS
+		: !strcmp(result, "fail") ? EXIT_FAIL
+					  : EXIT_LAB;
+	json_decref(grade);
+	return worth;
+}
+
 int main(int argc, char *argv[])
 {
 	log_init("report", false);
@@ -128,9 +174,14 @@ int main(int argc, char *argv[])
 		return plan(argv[2]);
 	if (argc >= 2 && !strcmp(argv[1], "merge"))
 		return merge(argc - 1, argv + 1);
+	if (argc == 3 && !strcmp(argv[1], "reason"))
+		return reason(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "status"))
+		return worth_of(argv[2]);
 	for (size_t i = 0; argc == 3 && i < sizeof(formats) / sizeof(*formats); i++)
 		if (!strcmp(argv[1], formats[i].name))
 			return show(&formats[i], argv[2]);
 	die(EXIT_USAGE,
-	    "it is report plan SUITE, report merge SUITE DIR or report FORMAT GRADE; see --help");
+	    "it is report plan SUITE, report merge SUITE DIR, report reason VERDICT, report status "
+	    "GRADE or report FORMAT GRADE; see --help");
 }
