@@ -2,6 +2,7 @@
 /* Reads and checks scenario files, with inih. */
 #include "scenario_parse.h"
 
+#include "expectations.h"
 #include "text.h"
 #include "timeline.h"
 #include "units.h"
@@ -253,15 +254,15 @@ static int add_setting(struct scenario_setting **list, size_t *count, const char
 
 static int read_expect_key(struct scenario_parse *p, const char *key, const char *value)
 {
-	static const char known[] =
-		" spread demand_spread stddev balance_within moves pins pins_after_balance pinned "
-		"fairness"
-		" unused waste near_target host_reserve release_step floor reach given_back oom "
-		"similar"
-		" program_cpu program_alive guests_run ";
-	char word[64];
+#define KEY(key, form, fallback, meaning) #key,
+	static const char *const known[] = {EXPECTATIONS_OF_BOTH(KEY) EXPECTATIONS_OF_CPU(KEY)
+						    EXPECTATIONS_OF_MEMORY(KEY) NULL};
+#undef KEY
+	size_t i = 0;
 
-	if (snprintf(word, sizeof(word), " %s ", key) >= (int)sizeof(word) || !strstr(known, word))
+	while (known[i] && strcmp(known[i], key) != 0)
+		i++;
+	if (!known[i])
 		return scenario_fail(p, p->ini.line,
 				     "[expect] has no key \"%.40s\"; see common/scenario.5", key);
 	return add_setting(&p->scenario->expect, &p->scenario->nexpect, key, value, p->ini.line);

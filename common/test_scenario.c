@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Scenario files: what they say, and one clear line for each way of getting one wrong. */
+#include "expectations.h"
 #include "scenario.h"
 #include "timeline.h"
 #include "units.h"
@@ -264,9 +265,64 @@ static void test_host_with_offline_pcpus(void **state)
 	scenario_free(&s);
 }
 
+/* --- scenario(5) --- */
+
+struct documented {
+	const char *key, *fallback;
+};
+
+/* The manual's text of a key, up to the next one; NULL where it has none. To be freed. */
+static char *paragraph(const char *manual, const char *key)
+{
+	char item[64];
+	const char *start, *end;
+
+	snprintf(item, sizeof(item), ".It Cm %s No = ", key);
+	start = strstr(strstr(manual, ".Ss [expect]"), item);
+	if (!start)
+		return NULL;
+	end = strstr(start + 1, "\n.It ");
+	return strndup(start, end ? (size_t)(end - start) : strlen(start));
+}
+
+/* Each expectation is explained, with its default, and no other is. */
+static void test_manual(void **state)
+{
+#define ROW(key, form, fallback, meaning) {#key, fallback},
+	static const struct documented rows[] = {EXPECTATIONS_OF_BOTH(ROW) EXPECTATIONS_OF_CPU(ROW)
+							 EXPECTATIONS_OF_MEMORY(ROW)};
+#undef ROW
+	FILE *file = fopen("scenario.5", "re");
+	char *manual = NULL;
+	size_t size = 0, items = 0, n = sizeof(rows) / sizeof(*rows);
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(getdelim(&manual, &size, '\0', file) > 0);
+	fclose(file);
+	*strstr(manual, ".Ss [host]") = '\0';
+	for (size_t i = 0; i < n; i++) {
+		char *text = paragraph(manual, rows[i].key);
+		const char *told = text ? strcasestr(text, "default") : NULL;
+
+		if (!text)
+			fail_msg("scenario.5 does not explain %s", rows[i].key);
+		if (!told || (!rows[i].fallback ? strncmp(told - 3, "No default", 10) != 0
+			      : strcmp(rows[i].fallback, "auto") ? !strstr(told, rows[i].fallback)
+								 : false))
+			fail_msg("scenario.5 does not tell the default of %s", rows[i].key);
+		free(text);
+	}
+	for (const char *at = strstr(manual, ".Ss [expect]"); (at = strstr(at, "\n.It ")); at++)
+		items++;
+	assert_int_equal(items, n);
+	free(manual);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_timeline),

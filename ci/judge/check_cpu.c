@@ -2,6 +2,7 @@
 /* Judges of a scheduler's run, one per expectation of kind = cpu. */
 #include "check.h"
 #include "cpu_run.h"
+#include "expectations.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -288,8 +289,8 @@ static void balance_in(const struct run *run, const struct expect_value *value,
 		excuse_busy_host(&load, INFINITY, f);
 }
 
-static void judge_balance(const struct run *run, const struct expect_value *value,
-			  struct finding *f)
+static void judge_balance_within(const struct run *run, const struct expect_value *value,
+				 struct finding *f)
 {
 	judge_segments(run, value, f, balance_in);
 	if (f->result == RESULT_PASS)
@@ -413,8 +414,8 @@ static void pins_after_in(const struct run *run, const struct expect_value *valu
 	excuse_moves(run, s->segment->from_s, s->segment->to_s, f);
 }
 
-static void judge_pins_after(const struct run *run, const struct expect_value *value,
-			     struct finding *f)
+static void judge_pins_after_balance(const struct run *run, const struct expect_value *value,
+				     struct finding *f)
 {
 	if (!cpu(run)->any_load) {
 		f->result = RESULT_SKIPPED;
@@ -599,20 +600,13 @@ static void judge_fairness(const struct run *run, const struct expect_value *val
 	verdict_figure(run->verdict, "unfairness_pct", f->value);
 }
 
-const struct expect_spec check_specs[] = {
-	{"program_alive", EXPECT_YES_NO, "yes", check_program_alive},
-	{"guests_run", EXPECT_YES_NO, "yes", check_guests_run},
-	{"program_cpu", EXPECT_NUMBER, "10", check_program_cpu},
-	{"spread", EXPECT_NUMBER, "10", judge_spread},
-	{"stddev", EXPECT_NUMBER, "5", judge_stddev},
-	{"demand_spread", EXPECT_NUMBER, "10", judge_demand_spread},
-	{"fairness", EXPECT_NUMBER, "15", judge_fairness},
-	{"balance_within", EXPECT_DURATION, "auto", judge_balance},
-	{"moves", EXPECT_MOVES, "auto", judge_moves},
-	{"pins", EXPECT_COUNT, "auto", judge_pins},
-	{"pins_after_balance", EXPECT_COUNT, "0", judge_pins_after},
-	{"pinned", EXPECT_YES_NO, "auto", judge_pinned},
-};
+/* A key without its judge does not compile. */
+#define COMMON_SPEC(key, form, fallback, meaning)                                                  \
+	{#key, EXPECT_##form, fallback, meaning, check_##key},
+#define SPEC(key, form, fallback, meaning) {#key, EXPECT_##form, fallback, meaning, judge_##key},
+
+const struct expect_spec check_specs[] = {EXPECTATIONS_OF_BOTH(COMMON_SPEC)
+						  EXPECTATIONS_OF_CPU(SPEC)};
 const size_t check_nspecs = sizeof(check_specs) / sizeof(*check_specs);
 
 int check_prepare(struct run *run)

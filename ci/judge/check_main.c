@@ -17,13 +17,14 @@ static const char *program_name(void)
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: %s [--text] TRACE [SCENARIO]\n"
+		"usage: %s [--text] TRACE [SCENARIO] | --expectations\n"
 		"Judges the trace of a run by what its scenario expects of %s; prints the verdict "
 		"as\n"
 		"JSON (see ballast-verdict(5)), or with --text a line per expectation. The trace "
 		"has "
 		"the scenario\n"
-		"in it; a SCENARIO that is given must be the same.\n"
+		"in it; a SCENARIO that is given must be the same. --expectations lists what a "
+		"scenario can ask for.\n"
 		"Exit status: 0 pass, 1 fail, 2 bad input, 3 it cannot be judged.\n",
 		program_name(), scenario_program(check_kind));
 }
@@ -98,10 +99,23 @@ static int check(const char *trace_path, const char *scenario_path, bool text)
 	return fflush(stdout) ? EXIT_LAB : status;
 }
 
+static void list_expectations(void)
+{
+	for (size_t i = 0; i < check_nspecs; i++) {
+		const struct expect_spec *spec = &check_specs[i];
+		const char *fallback = spec->fallback ? spec->fallback : "none";
+
+		printf("%-18s %s: %s; default %s\n", spec->key, spec->meaning,
+		       expect_form(spec->type),
+		       strcmp(fallback, "auto") != 0 ? fallback : "worked out from the scenario");
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	static const struct option options[] = {
 		{"text", no_argument, NULL, 't'},
+		{"expectations", no_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
@@ -115,6 +129,9 @@ int main(int argc, char *argv[])
 		case 't':
 			text = true;
 			break;
+		case 'e':
+			list_expectations();
+			return EXIT_PASS;
 		case 'h':
 			usage(stdout);
 			return EXIT_PASS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Judges of a coordinator's run, one per expectation of kind = memory. */
 #include "check.h"
+#include "expectations.h"
 #include "memory_run.h"
 #include "timeline.h"
 #include "windows.h"
@@ -663,21 +664,13 @@ static void judge_similar(const struct run *run, const struct expect_value *valu
 	SAY(f->measured, "%.0f MiB … %.0f MiB", low, high);
 }
 
-const struct expect_spec check_specs[] = {
-	{"program_alive", EXPECT_YES_NO, "yes", check_program_alive},
-	{"guests_run", EXPECT_YES_NO, "yes", check_guests_run},
-	{"program_cpu", EXPECT_NUMBER, "10", check_program_cpu},
-	{"oom", EXPECT_COUNT, "0", judge_oom}, /* first: much else follows from it */
-	{"unused", EXPECT_SIZE_SHARE, "100M 95%", judge_unused},
-	{"waste", EXPECT_NUMBER, "10", judge_waste},
-	{"reach", EXPECT_SIZE_BY, NULL, judge_reach},
-	{"given_back", EXPECT_SIZE_BY, NULL, judge_given_back},
-	{"near_target", EXPECT_SIZE, "200M", judge_near_target},
-	{"similar", EXPECT_SIZE, NULL, judge_similar},
-	{"release_step", EXPECT_SIZE, "200M", judge_release_step},
-	{"floor", EXPECT_SIZE, "200M", judge_floor},
-	{"host_reserve", EXPECT_SIZE, "200M", judge_host_reserve},
-};
+/* A key without its judge does not compile. */
+#define COMMON_SPEC(key, form, fallback, meaning)                                                  \
+	{#key, EXPECT_##form, fallback, meaning, check_##key},
+#define SPEC(key, form, fallback, meaning) {#key, EXPECT_##form, fallback, meaning, judge_##key},
+
+const struct expect_spec check_specs[] = {EXPECTATIONS_OF_BOTH(COMMON_SPEC)
+						  EXPECTATIONS_OF_MEMORY(SPEC)};
 const size_t check_nspecs = sizeof(check_specs) / sizeof(*check_specs);
 
 int check_prepare(struct run *run)

@@ -22,6 +22,11 @@ static const char *const forms[] = {
 	[EXPECT_SIZE_BY] = "a size, guests and a time like 1700M 1 by 90s, or none",
 };
 
+const char *expect_form(enum expect_type type)
+{
+	return forms[type];
+}
+
 static int parse_count(const char *text, double *out)
 {
 	long count;
@@ -113,7 +118,7 @@ static int read_setting(const struct scenario *s, const struct scenario_setting 
 	v->none = !strcmp(setting->value, "none");
 	if (!v->none && parse_value(setting->value, v)) {
 		snprintf(error, SCENARIO_ERROR_MAX, "%.100s:%u: %s = %.40s: it is %s", s->path,
-			 setting->line, setting->key, setting->value, forms[v->spec->type]);
+			 setting->line, setting->key, setting->value, expect_form(v->spec->type));
 		return -1;
 	}
 	return check_setting(s, setting, v, error);

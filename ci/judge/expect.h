@@ -39,9 +39,13 @@ struct expect_spec {
 	enum expect_type type;
 	const char *fallback; /* as it would be written; NULL: not judged unless asked for;
 				 "auto": the judge works it out where !given */
+	const char *meaning;
 	/* Fills in *f, which comes with name, a result of pass, and NAN where a number would be. */
 	void (*judge)(const struct run *run, const struct expect_value *value, struct finding *f);
 };
+
+/* How such values are written, for people. */
+const char *expect_form(enum expect_type type);
 
 /*
  * Reads what the scenario asks of each spec: one value per spec in the table's order, more where

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # check_cpu and check_memory as commands: exit statuses, and one line for each way of getting it wrong.
 
+bats_require_minimum_version 1.5.0
+
 setup() {
 	ci=$(cd "$(dirname "$BATS_TEST_FILENAME")/.." && pwd)
 	balanced=$ci/scenarios/cpu-balanced.scenario
@@ -74,7 +76,7 @@ one_line() {
 	run "$ci/build/check_cpu" "$trace" "$other"
 	[ "$status" -eq 0 ]
 	sed 's,cpu 40%,cpu 17%,' "$balanced" >"$other"
-	! cmp -s "$other" "$balanced"
+	run -1 cmp -s "$other" "$balanced"
 	run "$ci/build/check_cpu" "$trace" "$other"
 	one_line
 	[[ $output == *"other.scenario:"[0-9]*": \"all = 5s cpu 17%\" is not what"*"with: \"all = 5s cpu 40%"* ]]
@@ -153,4 +155,12 @@ one_line() {
 	[ "$status" -eq 2 ]
 	run "$ci/build/check_cpu" --frobnicate a b
 	[ "$status" -eq 2 ]
+}
+
+@test "--expectations lists what each kind can ask for" {
+	run -0 "$ci/build/check_cpu" --expectations
+	[[ $output == *"moves "*"fewest, a whole number, or none; default worked out from the scenario"* ]]
+	[[ $output != *"host_reserve"* ]]
+	run -0 "$ci/build/check_memory" --expectations
+	[[ $output == *"host_reserve "*"a size like 200M, or none; default 200M"* ]]
 }
