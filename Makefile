@@ -28,11 +28,16 @@ grade: setup
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
-## check       every test of the programs and the lab, real guests included
+## check       every test of the programs and the lab, real guests included; SANITIZE=1: only what runs under the sanitizers
+ifeq ($(SANITIZE),1)
+check: setup-tests
+	@ci/sanitize
+else
 check: setup-tests
 	+$(each) tests; done
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVEFLAGS) $$(for folder in $(FOLDERS); do \
 		$(MAKE) -s --no-print-directory -C $$folder list-tests | sed "s|^|$$folder/|"; done)
+endif
 
 ## lint        the form of the whole tree: layout, compilers' warnings, cppcheck, scripts, manual pages
 lint:

@@ -37,6 +37,11 @@ BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) -I
 BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion \
 	-fPIE -fstack-protector-strong
+# SANITIZE=1 (ci/sanitize): not in what runs inside of other programs or inside of guests.
+ifeq ($(SANITIZE),1)
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BALLAST_CFLAGS += $(SANITIZERS)
+endif
 BALLAST_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed
 BALLAST_LDLIBS = $(pkgs_libs) -lm
 

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -511,6 +512,10 @@ int main(int argc, char **argv)
 		put_events(stdout);
 		return 0;
 	}
-
+	/* The manual lies in the folder above build/. */
+	if (chdir(dirname(argv[0])) || chdir("..")) {
+		perror("test_trace: chdir");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -112,7 +112,7 @@ long rpc_reader_fill(struct rpc_reader *r, int fd)
 
 int rpc_reader_next(struct rpc_reader *r, unsigned char **message, size_t *len, const char **error)
 {
-	struct rpc_in in = {.data = r->data + r->at, .len = r->len - r->at};
+	struct rpc_in in = {.data = r->data ? r->data + r->at : NULL, .len = r->len - r->at};
 	size_t max = r->max ? r->max : RPC_MESSAGE_MAX;
 
 	if (in.len < RPC_LENGTH_SIZE)
