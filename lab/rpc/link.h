@@ -65,9 +65,9 @@ void rpc_reply_error(struct rpc_out *out, const struct rpc_header *call,
 void rpc_pong(struct rpc_out *out);
 
 /*
- * Make a listening socket at that path with that mode, where nothing but a socket is replaced, and one
- * that is connected, without waiting (EAGAIN where too many wait already). The descriptor, or −1 with
- * errno (ENAMETOOLONG above 107 bytes).
+ * Make a listening socket at that path with that mode, where nothing but a socket is replaced, and
+ * one that is connected, without waiting (EAGAIN where too many wait already). The descriptor, or
+ * −1 with errno (ENAMETOOLONG above 107 bytes).
  */
 int rpc_listen(const char *path, mode_t mode);
 int rpc_connect(const char *path);
