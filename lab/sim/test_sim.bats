@@ -75,7 +75,7 @@ whole_trace() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
-	[[ $output == *"16 test(s) run"* ]]
+	[[ $output == *"17 test(s) run"* ]]
 }
 
 # --- programs as they are ---
@@ -547,4 +547,60 @@ impossible() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	grep -q '"event":"end"' "$BATS_TEST_TMPDIR/a trace"
+}
+
+@test "whoever dies of the signal that ended the run ends in the ordinary way" {
+	local again='signal.signal(signal.SIGTERM, signal.SIG_DFL)' how
+	for how in 'os.kill(os.getpid(), signal.SIGTERM)' 'signal.raise_signal(signal.SIGTERM)'; do
+		rm -f "$TRACE"
+		"$RUN" --trace "$TRACE" "$CPU" -- /usr/bin/python3 -c "
+import os, signal, time
+def end(number, frame):
+    print('cleaned up'); $again; $how
+signal.signal(signal.SIGTERM, end)
+while True: time.sleep(2)"
+		[ "$(count '"event":"program_exit".*"asked":true')" -eq 1 ]
+		[ "$(count '"event":"program_exit".*"signal":15')" -eq 1 ]
+		[ "$(count '"cleaned up')" -eq 1 ]
+		[ "$(count '"event":"end"')" -eq 1 ]
+	done
+	# In a handler's midst, where the signal is held back.
+	build <<-'EOF'
+		#include <signal.h>
+		#include <unistd.h>
+		static void end(int number) { signal(number, SIG_DFL); raise(number); }
+		int main(void) { signal(SIGTERM, end); for (;;) sleep(3); }
+	EOF
+	rm -f "$TRACE"
+	"$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
+	[ "$(count '"event":"program_exit".*"signal":15')" -eq 1 ]
+	[ "$(count '"event":"end"')" -eq 1 ]
+}
+
+@test "a loop that waits for the clock to pass its deadline does not wait twice" {
+	build <<-'EOF'
+		#include <poll.h>
+		#include <stdio.h>
+		#include <time.h>
+		static double now(void)
+		{
+			struct timespec ts;
+			clock_gettime(CLOCK_MONOTONIC, &ts);
+			return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+		}
+		int main(void)
+		{
+			double begun = now(), at = begun;
+			int rounds = 0, waits = 0;
+			for (; rounds < 10; rounds++)
+				for (at += 0.7; !(now() > at); waits++) /* libev: a timer at its time is not yet due */
+					poll(0, 0, (int)((at - now()) * 1000) + 1);
+			printf("%d %d\n", rounds, waits);
+			return 0;
+		}
+	EOF
+	run "$RUN" -v "$CPU" -- "$PROGRAM"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"10 10"* ]]
 }

@@ -3,6 +3,7 @@
 #undef _FORTIFY_SOURCE
 #include "sched.h"
 
+#include "model/rng.h"
 #include "real.h"
 #include "sim.h"
 
@@ -107,7 +108,7 @@ void sched_signal(int number)
 	while (taker && (taker->state == ENDED || taker->state == OUTSIDE || masks(taker, number)))
 		taker = taker->next;
 	if (!taker) { /* pending, for sigwait() and signalfd() */
-		kill(getpid(), number);
+		real(kill)(getpid(), number);
 		for (struct sched_thread *t = threads; t; t = t->next) {
 			if (t->state == WAITING)
 				make_ready(t, SCHED_WOKEN);
@@ -146,6 +147,23 @@ void sched_mask_changed(void)
 
 /* --- what is due --- */
 
+/*
+ * A wake-up never comes on its deadline: Linux lets timers slack by 50 µs, and the woken has to be
+ * put on a pCPU. By the run's seed and the deadline alone, so that it is the same each time.
+ */
+#define LATE_LEAST_NS 20000
+#define LATE_RANGE_NS 60000
+
+static uint64_t woken_ns(uint64_t deadline_ns)
+{
+	struct rng rng;
+
+	if (deadline_ns == SCHED_NEVER)
+		return SCHED_NEVER;
+	rng = rng_seed(sim_shared()->seed, deadline_ns);
+	return deadline_ns + LATE_LEAST_NS + rng_below(&rng, LATE_RANGE_NS);
+}
+
 static void fire_timers(uint64_t now)
 {
 	struct sched_timer *next;
@@ -154,7 +172,7 @@ static void fire_timers(uint64_t now)
 		uint64_t times = 1;
 
 		next = timer->next;
-		if (timer->deadline_ns > now)
+		if (timer->woken_ns > now)
 			continue;
 		if (timer->interval_ns) {
 			times += (now - timer->deadline_ns) / timer->interval_ns;
@@ -162,6 +180,7 @@ static void fire_timers(uint64_t now)
 		} else {
 			timer->deadline_ns = SCHED_NEVER;
 		}
+		timer->woken_ns = woken_ns(timer->deadline_ns);
 		timer->fire(timer, times);
 	}
 }
@@ -203,8 +222,8 @@ static uint64_t next_deadline(void)
 	uint64_t next = sim_next();
 
 	for (struct sched_timer *timer = timers; timer; timer = timer->next) {
-		if (timer->deadline_ns < next)
-			next = timer->deadline_ns;
+		if (timer->woken_ns < next)
+			next = timer->woken_ns;
 	}
 	for (struct sched_thread *t = threads; t; t = t->next) {
 		if (t->state == WAITING && t->wait.deadline_ns < next)
@@ -526,7 +545,8 @@ enum sched_result sched_wait(const struct sched_wait *wait)
 	take(&saved);
 	thread->wait = *wait;
 	if (sim_play() && wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
-		thread->wait.deadline_ns += faults_late(&sim_play()->faults, wait->deadline_ns);
+		thread->wait.deadline_ns = woken_ns(wait->deadline_ns) +
+					   faults_late(&sim_play()->faults, wait->deadline_ns);
 	set_state(thread, WAITING);
 	hand_on(thread);
 	running = thread->state == RUNNING;
@@ -565,7 +585,7 @@ void sched_timer_add(struct sched_timer *timer)
 	sigset_t saved;
 
 	take(&saved);
-	timer->deadline_ns = SCHED_NEVER;
+	timer->deadline_ns = timer->woken_ns = SCHED_NEVER;
 	timer->next = timers;
 	timers = timer;
 	release(&saved);
@@ -591,6 +611,7 @@ void sched_timer_set(struct sched_timer *timer, uint64_t deadline_ns, uint64_t i
 
 	take(&saved);
 	timer->deadline_ns = deadline_ns;
+	timer->woken_ns = woken_ns(deadline_ns);
 	timer->interval_ns = interval_ns;
 	release(&saved);
 }

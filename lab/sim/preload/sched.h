@@ -41,7 +41,8 @@ uint64_t sched_now(void);
 /* A call of libvirt has been answered: what that took is libvirt's, not the program's. */
 void sched_answered(void);
 
-/* Waits. A deadline that has passed lets the other threads have their turn first. */
+/* Waits; a deadline is passed by some microseconds, as in reality. One that has passed lets the
+ * other threads have their turn first. */
 enum sched_result sched_wait(const struct sched_wait *wait);
 
 /* Lets the first n threads that wait for key go on, in the order in which they began to wait. */
@@ -75,6 +76,7 @@ void sched_mask_changed(void);
  */
 struct sched_timer {
 	uint64_t deadline_ns;
+	uint64_t woken_ns;    /* when it fires: a little later */
 	uint64_t interval_ns; /* 0: once */
 	void (*fire)(struct sched_timer *timer, uint64_t times);
 	struct sched_timer *next;

@@ -166,6 +166,11 @@ void sim_killed(int number)
 	leave(128 + number); /* not reached: the signal's action is the default one */
 }
 
+bool sim_asked(void)
+{
+	return running && asked;
+}
+
 /* --- time --- */
 
 uint64_t sim_next(void)

@@ -39,6 +39,8 @@ void sim_count_call(void);
 /* The program has ended, by exit or by a signal it did not handle: takes down the rest of the
  * scenario. */
 void sim_exited(int status);
+/* It was told to stop, and has not ended. */
+bool sim_asked(void);
 void sim_killed(int number);
 
 /* The program cannot be simulated: says why, cuts the trace and ends the process. */
