@@ -106,6 +106,24 @@ static struct pcpu *busiest(struct model *m, const struct pcpu *p)
 	return found;
 }
 
+struct pcpu *balance_neediest(struct model *m, const struct pcpu *p)
+{
+	unsigned int first = 0, n = m->config.pcpus;
+	struct pcpu *found = NULL;
+
+	if (n > CANDIDATES) {
+		first = rng_below(&m->rng, n);
+		n = CANDIDATES;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct pcpu *other = &m->pcpus[(first + i) % m->config.pcpus];
+
+		if (other != p && other->online && other->waiting > (found ? found->waiting : 0))
+			found = other;
+	}
+	return found;
+}
+
 /* One vCPU from a busier pCPU: at most half the difference, unless nothing else helps. */
 static void pull(struct model *m, struct pcpu *p)
 {
@@ -128,7 +146,8 @@ static void pull(struct model *m, struct pcpu *p)
 	for (unsigned int i = 0; i < from->queued; i++) {
 		double load = v->present * v->weight;
 
-		if (v->choices > 1 && load <= most && load > LOAD_BLUR && allowed(m, v, to)) {
+		if (v->choices > 1 && load <= most + LOAD_BLUR && load > LOAD_BLUR &&
+		    allowed(m, v, to)) {
 			vcpu_move(m, v, to);
 			return;
 		}

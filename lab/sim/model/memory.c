@@ -487,13 +487,8 @@ static double answer_ns(const struct model *m, struct guest *g)
 	const struct vcpu *first = g->vcpus;
 	double turns = 0;
 
-	if (first->queued) {
-		const struct pcpu *p = &m->pcpus[first->pcpu];
-
-		turns = p->host_need;
-		for (const struct vcpu *v = p->first; v; v = v->next)
-			turns += v == first ? 0 : v->need;
-	}
+	if (first->queued)
+		turns = fmax(0, m->pcpus[first->pcpu].needs - first->need);
 	return ANSWER_LEAST_NS + ANSWER_RANGE_NS * rng_unit(&g->memory.stats_rng) +
 	       TURN_NS * fmin(turns, TURNS_MOST) * rng_unit(&g->memory.stats_rng);
 }
@@ -590,16 +585,13 @@ static bool works(const struct guest *g)
 static void noise_step(struct guest *g)
 {
 	struct memory *mem = &g->memory;
-	double chance = rng_unit(&mem->rng);
+	double chance = rng_unit(&mem->rng), unit = mem->base_noise / WORK_NOISE;
 
+	if (chance >= WORK_NOISE_CHANCE)
+		return;
 	if (works(g)) {
-		double unit = mem->base_noise / WORK_NOISE;
-
-		if (chance < WORK_NOISE_CHANCE)
-			mem->base_noise =
-				(double)(int)(WORK_NOISE / PAGE_KIB *
-					      rng_wander(&mem->rng, unit, WORK_NOISE_STEPS)) *
-				PAGE_KIB;
+		unit = rng_wander(&mem->rng, unit, WORK_NOISE_STEPS);
+		mem->base_noise = floor(WORK_NOISE / PAGE_KIB * unit) * PAGE_KIB;
 	} else if (chance < IDLE_NOISE_CHANCE) {
 		mem->base_noise = 0;
 		if (rng_unit(&mem->rng) < IDLE_NOISE_STAY)

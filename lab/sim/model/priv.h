@@ -24,7 +24,9 @@ struct vcpu {
 	double present;	 /* the same without the time a quota holds it back */
 	double share;	 /* of the pCPU while present */
 	double rate;	 /* of a pCPU, over all time */
-	double speed;	 /* work done per time run */
+	double borrowed; /* of rate: what it has of another pCPU that would be idle */
+	struct pcpu *lender;
+	double speed; /* work done per time run */
 	/* counters, ns */
 	double run_ns, delay_ns, throttled_ns, work_ns, load_ns, backlog_ns, debt_ns;
 	uint64_t moves;
@@ -48,6 +50,11 @@ struct pcpu {
 	double host_need, host_noise;
 	double host_runnable, host_rate;
 	double usage, guests_usage; /* rates now */
+	double needs;		    /* Σ of need, of vCPUs and the host */
+	double gap;	/* idle between the coming of one and the other: nobody else gets it */
+	double waiting; /* rate that vCPUs miss here and may take elsewhere */
+	struct vcpu *borrower;	/* who has a part of what would be idle here */
+	unsigned int borrowers; /* of the queued: who have some of others */
 	double speed;
 	double pressure; /* Σ weight of runnable vCPUs, as the balancer sees it */
 	struct rng rng;
@@ -155,6 +162,8 @@ void past_of_guest(struct model *m, struct guest *g);
  */
 int balance_place(struct model *m, const struct vcpu *v);
 void balance_step(struct model *m);
+/* Of a few others the one whose vCPUs miss most; NULL: nobody's do. */
+struct pcpu *balance_neediest(struct model *m, const struct pcpu *p);
 
 /* --- memory.c --- */
 void memory_init(struct model *m, struct guest *g, const struct model_guest_config *config);
