@@ -286,20 +286,20 @@ static int get_control(struct wire_call *c)
 
 	if (result == 0)
 		c->figures[0] =
-			info.state == VIR_DOMAIN_CONTROL_OK ? 0 : (long long)info.stateTime + 1;
+			info.state == VIR_DOMAIN_CONTROL_OCCUPIED ? (long long)info.stateTime : -1;
 	return result;
 }
 
-bool wire_is_held(struct wire *wire, virDomainPtr dom, double least_s)
+bool wire_is_occupied(struct wire *wire, virDomainPtr dom, double least_s)
 {
 	struct wire_call *c = prepare(wire, get_control, NULL, dom);
-	bool held = false;
+	bool occupied = false;
 
 	if (c && ask(wire, c, wire->change_s)) {
-		held = c->result == 0 && (double)c->figures[0] > least_s * 1000;
+		occupied = c->result == 0 && (double)c->figures[0] >= least_s * 1000;
 		call_free(&c->call);
 	}
-	return held;
+	return occupied;
 }
 
 /* Tells which guests hold up whoever asked first. */
@@ -308,7 +308,7 @@ static void tell_held(struct wire *wire, const virDomainStatsRecordPtr *records,
 	size_t nleft = wire->calls.nleft, held = 0;
 
 	for (int i = 0; i < n && wire->calls.nleft == nleft; i++) {
-		if (!wire_is_held(wire, records[i]->dom, wire->read_s / 2))
+		if (!wire_is_occupied(wire, records[i]->dom, wire->read_s / 2))
 			continue;
 		held++;
 		log_warn("guest %s does not answer libvirtd; going on without waiting for it",

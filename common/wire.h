@@ -52,8 +52,8 @@ int wire_stats(struct wire *wire, virConnectPtr conn, unsigned int groups,
 int wire_stats_of(struct wire *wire, virDomainPtr *domains, unsigned int groups,
 		  virDomainStatsRecordPtr **records);
 
-/* Is the guest held by a call or job that has taken that long? */
-bool wire_is_held(struct wire *wire, virDomainPtr dom, double least_s);
+/* Has a call waited for an answer of the guest's QEMU that long? */
+bool wire_is_occupied(struct wire *wire, virDomainPtr dom, double least_s);
 
 /* A guest's XML or the host's capabilities, which the caller frees; NULL with the error in wire. */
 char *wire_xml(struct wire *wire, virDomainPtr dom);

@@ -219,6 +219,53 @@ simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
 	well_despite 'fail = virDomainGetXMLDesc 30%' $'balance_within = 20s\nmoves = 12'
 }
 
+# A load that grows while FAULT lasts, from 15 s on, makes moves of others necessary.
+goes_on_beside() { # FAULT
+	write_scenario 60s spread $'odd = 5s cpu 40%\neven = 5s cpu 20%\n7 = 25s cpu 90%' '' "$1"
+	simulate 1 "$scenario" 2
+	runs_on
+}
+
+ticks_between() { # FROM TO: how many decisions were reported in that time, in virtual seconds
+	grep -E '"line":"tick=' "$trace" | sed 's/.*"t_s":\([0-9.]*\),.*/\1/' |
+		awk -v from="$1" -v to="$2" '$1 >= from && $1 < to' | wc -l
+}
+
+@test "a guest whose QEMU has stopped holds up nobody else, and is named once" {
+	goes_on_beside 'stopped = 3 15s-45s'
+	[ "$(ticks_between 15 45)" -ge 13 ]
+	[ "$(said 'does not answer')" -eq 1 ]
+	[ "$(said 'guest aos_vm3 does not answer libvirtd')" -eq 1 ]
+	[ "$(said 'all guests answer libvirtd again')" -eq 1 ]
+	[ "$(said '^pin guest=aos_vm3 .*reason')" -le 1 ]
+	# More of them at once than libvirtd serves calls of one client.
+	goes_on_beside 'stopped = 1-6 15s-45s'
+	[ "$(ticks_between 15 45)" -ge 11 ]
+	[ "$(said 'does not answer libvirtd')" -eq 6 ]
+}
+
+@test "a guest that another operation holds is waited for once, not at each decision" {
+	goes_on_beside 'held = 1-8 15s-50s'
+	[ "$(ticks_between 15 50)" -ge 15 ]
+	[ "$(said 'no answer within')" -ge 1 ]
+	# A call that libvirtd gives up after 30 s is not repeated before.
+	for guest in 1 2 3 4 5 6 7 8; do
+		[ "$(grep -c "^pin guest=aos_vm$guest .*outcome=failed" "$out")" -le 2 ]
+	done
+	[ "$(grep -c '^pin .*spread' "$out")" -gt "$(grep -c '^pin .*outcome=failed' "$out")" ]
+}
+
+@test "a libvirtd that stands still: SIGTERM ends the program at once, and it goes on after" {
+	goes_on_beside 'libvirtd_stops = 20s-500s'
+	# The scenario's end is when it is told to stop.
+	[ "$(sed -n 's/.*"t_s":\([0-9]*\).*"event":"program_exit".*/\1/p' "$trace")" -le 60 ]
+	grep '"event":"program_exit"' "$trace" | grep -q '"status":0'
+	goes_on_beside 'libvirtd_stops = 20s-40s'
+	[ "$(ticks_between 20 40)" -le 1 ]
+	[ "$(ticks_between 44 60)" -ge 7 ]
+	[ "$(said 'reading the guests: no answer')" -eq 1 ]
+}
+
 @test "wake-ups come late" {
 	well_despite 'late = 30% 3s' 'balance_within = 20s'
 }

@@ -69,6 +69,28 @@ said() { # how often that line is in the last run's output
 	[ "$(grep -c '"function":"virDomainListGetStats"' "$BATS_TEST_TMPDIR/trace")" -le 10 ]
 }
 
+@test "a guest whose QEMU has stopped or that is being dumped holds up nobody else" {
+	well_despite $'stopped = 3 8s-100s\nheld = 2 30s-60s\nguest_swap = 2 1G' $'unused = none\nwaste = none'
+	[ "$(said 'does not answer libvirtd')" -eq 1 ]
+	[ "$(said 'guest aos_vm3 does not answer libvirtd')" -eq 1 ]
+	[ "$(said 'all guests answer libvirtd again')" -eq 1 ]
+	[ "$(said '^tick=')" -ge 67 ]
+	# What was not waited for is not set again at each decision.
+	[ "$(said 'guest aos_vm2: setting its balloon: no answer')" -eq 1 ]
+	grep '"function":"virDomainSetMemoryFlags".*"domain":"aos_vm2"' "$BATS_TEST_TMPDIR/trace" |
+		sed 's/.*"t_s":\([0-9]*\).*/\1/' | awk '$1 > 30 && $1 < 60 { n++ } END { exit n > 1 }'
+}
+
+@test "a libvirtd that stands still ends no program late" {
+	printf '[scenario]\nkind = memory\nlength = 60s\n[faults]\nlibvirtd_stops = 30s-1000s\n' >"$BATS_TEST_TMPDIR/s.scenario"
+	$sim -v --trace "$BATS_TEST_TMPDIR/trace" "$BATS_TEST_TMPDIR/s.scenario" -- ./memory_coordinator --restore-on-exit 2 \
+		>"$BATS_TEST_TMPDIR/out" 2>&1
+	grep -q '"event":"program_exit","status":1,"asked":true' "$BATS_TEST_TMPDIR/trace"
+	# With 4 s to put back what cannot be put back.
+	[ "$(sed -n 's/.*"t_s":\([0-9]*\).*"event":"program_exit".*/\1/p' "$BATS_TEST_TMPDIR/trace")" -le 64 ]
+	[ "$(said 'no connection to leave guests as they were found')" -eq 1 ]
+}
+
 @test "wake-ups come late" {
 	well_despite "late = 20% 1s" "unused = 100M 90%"
 }

@@ -507,6 +507,9 @@ impossible() {
 	impossible '[faults]\nnonsense = 1\n' "nonsense"
 	impossible '[faults]\nfail = virDomainPinVcpu sometimes\n' "should be FUNCTION"
 	impossible '[faults]\nlibvirtd_restart = soon\n' "should be AT"
+	impossible '[faults]\nheld = 1\n' "should be GUESTS FROM"
+	impossible '[faults]\nstopped = x 1s\n' "should be GUESTS FROM"
+	impossible '[faults]\nlibvirtd_stops = now\n' "should be FROM"
 	impossible '[faults]\nbusy = often\n' "should be PERCENT"
 	impossible '[faults]\nlate = 10%% 1s 9s-3s\n' "should be PERCENT"
 	run "$RUN" ./nothing.scenario

@@ -175,6 +175,10 @@ void call_arguments(struct call *c, const char *format, ...);
 int call_fail(struct call *c, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What holds the guest of a place now, or NULL; waits until then, in virtual time. */
+struct fault_hold *call_hold(size_t place);
+void call_wait(uint64_t until_ns);
+
 /* The guest must run and does not. */
 int call_fail_off(struct call *c);
 

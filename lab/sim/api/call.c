@@ -120,6 +120,40 @@ static int call_fail_read_only(struct call *c)
 	return call_fail(c, VIR_ERR_OPERATION_DENIED, "read only access prevents %s", c->function);
 }
 
+/* libvirt waits that long for a guest that another operation holds. */
+#define HELD_NS (30 * MODEL_NS_PER_S)
+
+struct fault_hold *call_hold(size_t place)
+{
+	size_t count;
+
+	guests_in_order(&count);
+	return faults_hold(&sim_play()->faults, (unsigned int)place + 1, (unsigned int)count,
+			   sim_now());
+}
+
+void call_wait(uint64_t until_ns)
+{
+	while (sim_now() < until_ns)
+		sched_wait(&(struct sched_wait){.deadline_ns = until_ns});
+}
+
+/* A change of a guest waits for whoever holds it. */
+static int wait_for_guest(struct call *c, size_t place)
+{
+	const struct fault_hold *hold = call_hold(place);
+	uint64_t until_ns = sim_now() + HELD_NS;
+
+	if (!hold)
+		return 0;
+	call_wait(hold->window.to_ns < until_ns ? hold->window.to_ns : until_ns);
+	if (!call_hold(place))
+		return 0;
+	return call_fail(c, VIR_ERR_OPERATION_TIMEOUT,
+			 "cannot acquire state change lock (held by "
+			 "monitor=remoteDispatchDomainCoreDump)");
+}
+
 /* What stands between a client and libvirtd. */
 static int reach(struct call *c, int kind)
 {
@@ -130,6 +164,7 @@ static int reach(struct call *c, int kind)
 		return call_fail_read_only(c);
 	if (!(kind & CALL_REMOTE))
 		return 0;
+	call_wait(faults_stalled(faults, sim_now()));
 	if (c->conn->restarts != faults_restarts(faults, sim_now()))
 		return fail_from(c, VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR,
 				 "client socket is closed");
@@ -180,7 +215,7 @@ int call_begin_domain(struct call *c, const char *function, virDomainPtr domain,
 		return -1;
 	if (kind & CALL_REMOTE && find_guest(c, domain))
 		return -1;
-	return 0;
+	return kind & CALL_WRITES ? wait_for_guest(c, domain->place) : 0;
 }
 
 void call_arguments(struct call *c, const char *format, ...)

@@ -49,6 +49,8 @@ static virConnectPtr open_connection(const char *function, const char *uri, bool
 	parsed = xmlParseURI(uri);
 	xmlFreeURI(parsed);
 	error = faults_call(&sim_play()->faults, function, sim_now());
+	if (is_local_qemu(uri))
+		call_wait(faults_stalled(&sim_play()->faults, sim_now()));
 	c.from = is_local_qemu(uri) ? VIR_FROM_RPC : VIR_FROM_NONE;
 	if (!parsed) {
 		c.from = VIR_FROM_URI;

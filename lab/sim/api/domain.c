@@ -349,6 +349,7 @@ EXPORT int virDomainGetInfo(virDomainPtr domain, virDomainInfoPtr info)
 EXPORT int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr info,
 				   unsigned int flags)
 {
+	const struct fault_hold *hold;
 	struct call c;
 
 	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
@@ -357,6 +358,11 @@ EXPORT int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr 
 	if (!guest_running(domain->place))
 		return call_int(&c, call_fail_off(&c));
 	*info = (virDomainControlInfo){.state = VIR_DOMAIN_CONTROL_OK};
+	hold = call_hold(domain->place);
+	if (hold) {
+		info->state = hold->stopped ? VIR_DOMAIN_CONTROL_OCCUPIED : VIR_DOMAIN_CONTROL_JOB;
+		info->stateTime = (unsigned int)((sim_now() - hold->window.from_ns) / 1000000);
+	}
 	return call_int(&c, 0);
 }
 

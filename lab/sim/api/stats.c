@@ -173,6 +173,27 @@ static const struct {
 	{VIR_DOMAIN_STATS_INTERFACE, add_interfaces}, {VIR_DOMAIN_STATS_BLOCK, add_blocks},
 };
 
+/* Does somebody wait in the monitor of a guest whose QEMU has stopped? */
+static bool is_entered(size_t place)
+{
+	const struct fault_hold *hold = call_hold(place);
+
+	return hold && hold->stopped && hold->entered;
+}
+
+/* Whoever asks first waits there until it answers; whoever asks next and must not wait does not. */
+static void enter_monitor(size_t place, unsigned int flags)
+{
+	struct fault_hold *hold = call_hold(place);
+
+	if (!hold || !hold->stopped || !guest_running(place) ||
+	    (hold->entered && flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT))
+		return;
+	hold->entered = true;
+	call_wait(hold->window.to_ns);
+	hold->entered = false;
+}
+
 static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsigned int stats,
 					 unsigned int flags)
 {
@@ -181,7 +202,7 @@ static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsig
 		.id = world_guest(api_world(), place)->id,
 		.running = guest_running(place),
 		.busy = flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT &&
-			faults_busy(&sim_play()->faults, sim_now()),
+			(faults_busy(&sim_play()->faults, sim_now()) || is_entered(place)),
 		.state = guest_at(place),
 	};
 	virDomainStatsRecordPtr record = calloc(1, sizeof(*record));
@@ -246,6 +267,7 @@ static int fill(struct call *c, const size_t *places, size_t count, unsigned int
 	for (size_t i = 0; i < count; i++) {
 		if (!guest_listed(places[i], flags & 0xfff))
 			continue;
+		enter_monitor(places[i], flags);
 		records[n] = record_of(c->conn, places[i], stats, flags);
 		if (!records[n]) {
 			free_records(records);

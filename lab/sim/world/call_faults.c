@@ -2,6 +2,7 @@
 /* What goes wrong between a program and libvirt, as the scenario says and the seed decides. */
 #include "call_faults.h"
 
+#include "timeline.h"
 #include "units.h"
 #include "world.h"
 
@@ -214,6 +215,44 @@ static int read_busy(struct reader *r, struct faults *f)
 	return 0;
 }
 
+static int read_hold(struct reader *r, struct faults *f, bool stopped)
+{
+	struct fault_hold *bigger = append(f->holds, &f->nholds, sizeof(*f->holds));
+	struct fault_hold *hold;
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->holds = bigger;
+	hold = &f->holds[f->nholds - 1];
+	hold->stopped = stopped;
+	if (r->nwords != 2 || !guests_valid(r->words[0]) || read_window(r->words[1], &hold->window))
+		return complain(r, "GUESTS FROM[-TO], such as \"1 10s-30s\"");
+	hold->guests = strdup(r->words[0]);
+	return hold->guests ? 0 : complain(r, "less: out of memory");
+}
+
+static int read_held(struct reader *r, struct faults *f)
+{
+	return read_hold(r, f, false);
+}
+
+static int read_stopped(struct reader *r, struct faults *f)
+{
+	return read_hold(r, f, true);
+}
+
+static int read_stall(struct reader *r, struct faults *f)
+{
+	struct fault_window *bigger = append(f->stalls, &f->nstalls, sizeof(*f->stalls));
+
+	if (!bigger)
+		return complain(r, "less: out of memory");
+	f->stalls = bigger;
+	if (r->nwords != 1 || read_window(r->words[0], &f->stalls[f->nstalls - 1]))
+		return complain(r, "FROM[-TO], such as \"10s-15s\"");
+	return 0;
+}
+
 static int read_missing(struct reader *r, struct faults *f)
 {
 	for (size_t i = 0; i < r->nwords; i++) {
@@ -233,9 +272,15 @@ static const struct {
 	const char *key;
 	int (*read)(struct reader *r, struct faults *f);
 } readers[] = {
-	{"fail", read_fail}, {"libvirtd_restart", read_restart},
-	{"late", read_late}, {"slow", read_slow},
-	{"busy", read_busy}, {"missing", read_missing},
+	{"fail", read_fail},
+	{"libvirtd_restart", read_restart},
+	{"late", read_late},
+	{"slow", read_slow},
+	{"busy", read_busy},
+	{"missing", read_missing},
+	{"held", read_held},
+	{"stopped", read_stopped},
+	{"libvirtd_stops", read_stall},
 };
 
 static int read_setting(struct reader *r, struct faults *f)
@@ -281,7 +326,11 @@ void faults_free(struct faults *f)
 	free(f->restarts);
 	free(f->lates);
 	free(f->slows);
+	for (size_t i = 0; i < f->nholds; i++)
+		free(f->holds[i].guests);
 	free(f->busies);
+	free(f->holds);
+	free(f->stalls);
 	free(f->missing);
 	memset(f, 0, sizeof(*f));
 }
@@ -385,6 +434,26 @@ bool faults_busy(struct faults *f, uint64_t now_ns)
 	for (size_t i = 0; i < f->nbusies; i++)
 		busy |= within(&f->busies[i].window, now_ns) && draw(f) < f->busies[i].rate;
 	return busy;
+}
+
+uint64_t faults_stalled(const struct faults *f, uint64_t now_ns)
+{
+	for (size_t i = 0; i < f->nstalls; i++) {
+		if (within(&f->stalls[i], now_ns))
+			return f->stalls[i].to_ns;
+	}
+	return 0;
+}
+
+struct fault_hold *faults_hold(struct faults *f, unsigned int number, unsigned int count,
+			       uint64_t now_ns)
+{
+	for (size_t i = 0; i < f->nholds; i++) {
+		if (within(&f->holds[i].window, now_ns) &&
+		    guests_match(f->holds[i].guests, number, count))
+			return &f->holds[i];
+	}
+	return NULL;
 }
 
 bool faults_missing(const struct faults *f, const char *field)

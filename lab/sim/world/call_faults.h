@@ -43,6 +43,14 @@ struct fault_busy {
 	struct fault_window window;
 };
 
+/* held, stopped = GUESTS FROM[-TO] */
+struct fault_hold {
+	char *guests;
+	struct fault_window window;
+	bool stopped; /* its QEMU does not answer; else: another operation has it */
+	bool entered; /* somebody waits in its monitor already */
+};
+
 struct faults {
 	struct fault_call *calls;
 	size_t ncalls;
@@ -52,6 +60,10 @@ struct faults {
 	size_t nlates, nslows;
 	struct fault_busy *busies;
 	size_t nbusies;
+	struct fault_hold *holds;
+	size_t nholds;
+	struct fault_window *stalls; /* libvirtd stands still */
+	size_t nstalls;
 	char **missing; /* globs of bulk statistics that this libvirt has not */
 	size_t nmissing;
 	uint64_t random;
@@ -85,6 +97,13 @@ uint64_t faults_slow(struct faults *f, uint64_t now_ns);
 
 /* Whether a guest's monitor is busy with somebody else's question just now. */
 bool faults_busy(struct faults *f, uint64_t now_ns);
+
+/* Until when libvirtd stands still; 0: it does not. */
+uint64_t faults_stalled(const struct faults *f, uint64_t now_ns);
+
+/* What holds guest number (from 1) of count now, or NULL. */
+struct fault_hold *faults_hold(struct faults *f, unsigned int number, unsigned int count,
+			       uint64_t now_ns);
 
 /* Whether this libvirt lacks a field of the bulk statistics, such as "vcpu.0.delay". */
 bool faults_missing(const struct faults *f, const char *field);
