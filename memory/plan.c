@@ -313,30 +313,27 @@ static void room_by_layer(const struct tick *t, int64_t have, int64_t total[SHAR
 	total[SHARE_LIFE] =
 		have + min64(t->leaps ? t->left_kib - t->plan->promised_kib : INT64_MAX / 4,
 			     t->budget_room_kib);
+	/* What is for comfort is covered in full. */
 	for (int i = SHARE_LIFE + 1; i < SHARE_LAYERS; i++)
-		total[i] = have + min64(t->host_room_kib - margins[i] * t->host_reserve_kib,
+		total[i] = have + min64((i < SHARE_GUARD ? t->risk_room_kib : t->host_room_kib) -
+						margins[i] * t->host_reserve_kib,
 					t->budget_room_kib);
 }
 
-/* Does one that grows need more than there is beside the others' reserves? */
+/* Is there less than what guests will need at once and what they may take, beside reserves? */
 static bool scarce(const struct tick *t, size_t n, int64_t have)
 {
-	int64_t missing = -have - min64(t->host_room_kib, t->budget_room_kib);
-	bool grows = false;
+	int64_t missing = -have - min64(t->risk_room_kib, t->budget_room_kib);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct share *s = &t->state->shares[i];
-		const struct mem_guest *guest = &t->sample->guests[t->state->places[i]];
-		const struct known *k = &t->known[t->state->places[i]];
-		int64_t life = min64(s->layer_kib[SHARE_LIFE], s->most_kib);
 
-		missing += max64(s->least_kib, life);
-		grows |= life > max64(guest->actual_kib, k->target_kib) || k->doomed;
+		missing += max64(s->least_kib, min64(s->layer_kib[SHARE_LIFE], s->most_kib));
 	}
-	return grows && missing > 0;
+	return missing > 0;
 }
 
-/* Then reserves are for that: nobody keeps more in any case than it uses. */
+/* Then reserves are what there is: nobody keeps more in any case than it uses. */
 static void take_reserves(struct tick *t, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

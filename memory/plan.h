@@ -155,7 +155,7 @@ struct mem_plan {
 	int64_t promised_kib; /* what guests may still take of what they have */
 	double covered_pct;   /* of the promised, by what the host has above its reserve */
 	int64_t room_kib;     /* what may be given out now; negative: too much is promised */
-	bool scarce;	      /* one that grows needs what others keep in reserve */
+	bool scarce;   /* reserves are taken for one that grows, or to cover what is at risk */
 	double left_s; /* until the host is at its reserve, as fast as guests grow; negative: they
 			  do not */
 	double look_s; /* decide again after this: guests grow that fast; the interval otherwise */

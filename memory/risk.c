@@ -3,6 +3,7 @@
 #include "risk.h"
 
 #include "observe.h"
+#include "shortage.h"
 #include "step.h"
 
 /* The course's rule: a host keeps 200 MB. */
@@ -52,6 +53,12 @@ int64_t risk_promised(const struct known *k, const struct mem_guest *g, int64_t 
 /* Growth that sets in unannounced is met by guards; a guest that was that much faster leapt. */
 #define LEAP 2
 
+/* A guest whose process grows so fast is taking memory; less is noise. */
+#define TAKING_KIB_S (8.0 * MIB)
+
+/* So many are expected to at once, though it was never seen. */
+#define AT_ONCE_PART 0.25
+
 /* How fast one that is not steered may be taking it: nothing is known of most of these. */
 static int64_t unsteered_kib_s(const struct tick *t, const struct known *k, int64_t promised_kib)
 {
@@ -61,22 +68,56 @@ static int64_t unsteered_kib_s(const struct tick *t, const struct known *k, int6
 	return k->condition == MEM_WAITING ? kib_of(k->growth_kib_s) : t->policy->guard_kib_s;
 }
 
-/* How fast has any guest ever taken memory of this host? */
+/*
+ * What of its promise a guest at rest can have taken before it can be taken back: the next decision
+ * is up to an interval away, and then the balloon takes a moment. Any guest may do what one of this
+ * host has done, and start as fast as guards are made for.
+ */
+static int64_t at_risk(const struct tick *t, int64_t promised_kib)
+{
+	double rate =
+		fmax((double)t->policy->guard_kib_s, t->state->fastest_kib_s * RISK_GROWTH_MARGIN);
+
+	return min64(promised_kib, kib_of(rate * (t->policy->interval_s + RISK_ACT_S)));
+}
+
+/* What grows, swaps or cannot be steered will take all it was promised. */
+static bool at_rest(const struct known *k)
+{
+	return (k->condition == MEM_STEERED || k->condition == MEM_WAITING) &&
+	       k->growth_kib_s < SHORTAGE_GROWING_KIB_S && !k->pressed && k->swap_out_kib <= 0;
+}
+
+/* What part of so many at rest may begin to grow at once: the largest part of all guests that was
+ * ever seen to take memory at a time, and a quarter at least; where guests leap, all. */
+static double part_at_once(const struct tick *t, size_t rest)
+{
+	double least = rest ? floor((double)rest * AT_ONCE_PART) / (double)rest : 1;
+
+	return t->leaps ? 1 : fmax(t->state->most_at_once, least);
+}
+
+/* How fast has any guest ever taken memory of this host, and how many at a time? */
 static void learn_rates(struct tick *t)
 {
-	double s = t->sample->time_s - t->state->time_s;
+	double s = fmax(t->sample->time_s - t->state->time_s, 1);
+	size_t takers = 0;
 
 	for (size_t g = 0; g < t->sample->nguests; g++) {
-		int64_t rss = min64(t->sample->guests[g].rss_kib, MEM_KIB_MOST);
+		int64_t rss = clamp64(t->sample->guests[g].rss_kib, 0, MEM_KIB_MOST);
 		struct known *k = &t->known[g];
-
 		/* A guest that boots is not one that starts to grow. */
-		if (k->told && rss >= 0 && k->taken_kib > 0 && s > 0)
-			t->state->fastest_kib_s = fmax(t->state->fastest_kib_s,
-						       (double)(rss - k->taken_kib) / fmax(s, 1));
-		k->taken_kib = k->told ? max64(rss, 0) : 0;
+		double rate = k->told && k->taken_kib > 0 ? (double)(rss - k->taken_kib) / s : 0;
+
+		t->state->fastest_kib_s = fmax(t->state->fastest_kib_s, rate);
+		takers += rate >= TAKING_KIB_S;
+		k->taken_kib = k->told ? rss : 0;
 	}
+	if (t->sample->nguests)
+		t->state->most_at_once =
+			fmax(t->state->most_at_once, (double)takers / (double)t->sample->nguests);
 	t->state->time_s = t->sample->time_s;
+	t->leaps = t->state->fastest_kib_s > (double)t->policy->guard_kib_s * LEAP;
 }
 
 static double clamp_pct(int64_t part, int64_t whole)
@@ -102,7 +143,8 @@ void risk_weigh(struct tick *t)
 	int64_t available = clamp64(t->sample->host_available_kib, 0, MEM_KIB_MOST);
 	int64_t reserve =
 		clamp64(host_reserve(t->policy, t->sample->host_total_kib), 0, MEM_KIB_MOST);
-	int64_t held_kib = 0, promised;
+	int64_t held_kib = 0, risk_kib = 0, rest_kib = 0, promised;
+	size_t rest = 0;
 	struct mem_plan *plan = t->plan;
 
 	learn_rates(t);
@@ -113,17 +155,23 @@ void risk_weigh(struct tick *t)
 		plan->actual_kib += clamp64(guest->actual_kib, 0, MEM_KIB_MOST);
 		promised = risk_promised(k, guest, may_hold(k, guest));
 		plan->promised_kib += promised;
+		if (at_rest(k))
+			rest_kib += at_risk(t, promised), rest++;
+		else
+			risk_kib += promised;
 		t->held_kib_s += unsteered_kib_s(t, k, promised);
 		held_kib += may_hold(k, guest);
 	}
 	t->host_reserve_kib = plan->host_reserve_kib = reserve;
 	t->host_room_kib = available - reserve - plan->promised_kib;
+	t->at_once = part_at_once(t, rest);
+	risk_kib += kib_of((double)rest_kib * t->at_once);
+	t->risk_room_kib = available - reserve - risk_kib;
 	t->left_kib = available - last_reserve(t->policy, reserve);
-	t->leaps = t->state->fastest_kib_s > (double)t->policy->guard_kib_s * LEAP;
 	t->budget_room_kib = INT64_MAX / 4;
 	if (t->policy->budget_kib > 0)
 		t->budget_room_kib = t->policy->budget_kib - held_kib;
-	plan->room_kib = min64(t->host_room_kib, t->budget_room_kib);
+	plan->room_kib = min64(t->risk_room_kib, t->budget_room_kib);
 	plan->covered_pct =
 		plan->promised_kib > 0 ? clamp_pct(available - reserve, plan->promised_kib) : 100;
 	plan->level = t->state->level = level_of(t->state->level, available, reserve, reserve / 4);

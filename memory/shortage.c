@@ -11,13 +11,13 @@
 #include "step.h"
 
 /* With less than so many intervals left, every new statistics count. */
-#define LOOK_INTERVALS 3
+#define LOOK_INTERVALS 5
 
 /* From giving one up until its memory has come back, in looks. */
-#define BACK_LOOKS 3
+#define BACK_LOOKS 2.5
 
 /* How far off what a guest holds may be: its process's own memory is estimated. */
-#define ERROR_KIB (8.0 * MIB)
+#define ERROR_KIB (16.0 * MIB)
 
 static struct known *known_of(const struct tick *t, size_t i)
 {
@@ -112,23 +112,28 @@ static double growth_of_all(const struct tick *t, size_t n)
 }
 
 /*
- * What cannot be taken back: what guests that are given up have taken since they told, and their
- * kernels' last pages but for those no load gets. Who lives on swap takes all it has.
+ * What cannot be taken back: what guests that are given up have taken since they told, and the
+ * little that guests at rest are left, of as many as may start at once. Who lives on swap takes all
+ * it has.
  */
 static int64_t out_of_reach(const struct tick *t, size_t n)
 {
-	int64_t sum = 0;
+	int64_t sum = 0, rest = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct mem_guest *guest = &t->sample->guests[t->state->places[i]];
 		const struct known *k = known_of(t, i);
+		int64_t size = max64(guest->actual_kib, k->target_kib);
 
 		if (k->swap_out_kib > 0)
-			sum += risk_promised(k, guest, max64(guest->actual_kib, k->target_kib));
+			sum += risk_promised(k, guest, size);
 		else if (k->doomed)
 			sum += risk_promised(k, guest, shortage_uses(t->policy, k));
+		else if (growth(k) <= 0)
+			rest += risk_promised(k, guest,
+					      min64(size, k->used_kib + SHORTAGE_LITTLE_KIB));
 	}
-	return sum;
+	return sum + kib_of((double)rest * t->at_once);
 }
 
 /* What all that grow, but for those given up, will have taken after so long. */
@@ -136,11 +141,15 @@ static double taken_by_all(const struct tick *t, size_t n, double seconds)
 {
 	double sum = (double)t->held_kib_s * seconds;
 
+	double errors = 0;
+
 	for (size_t i = 0; i < n; i++) {
-		if (growth(known_of(t, i)) > 0 && !known_of(t, i)->doomed)
-			sum += growth(known_of(t, i)) * seconds + ERROR_KIB;
+		if (growth(known_of(t, i)) <= 0 || known_of(t, i)->doomed)
+			continue;
+		sum += growth(known_of(t, i)) * seconds;
+		errors += ERROR_KIB * ERROR_KIB;
 	}
-	return sum;
+	return sum + sqrt(errors);
 }
 
 /*

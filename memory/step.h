@@ -17,6 +17,7 @@ struct mem_state {
 	size_t *places; /* [share] position in the sample */
 	enum mem_level level;
 	double time_s;	      /* of the last tick; 0: there was none */
+	double most_at_once;  /* part of the guests that was seen to take memory at a time */
 	double fastest_kib_s; /* any guest was ever seen to take memory */
 };
 
@@ -29,8 +30,10 @@ struct tick {
 	struct known *known; /* [nguests] */
 	int64_t host_reserve_kib;
 	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
+	int64_t risk_room_kib;	 /* the same, of what is promised only what is at risk */
 	int64_t left_kib;	 /* available − the least reserve that a host is ever left with */
 	int64_t held_kib_s;	 /* how fast guests that cannot be steered are taken to grow */
+	double at_once;		 /* part of the guests at rest that may begin to grow at once */
 	bool leaps;		 /* guests here take what they have at once */
 	int64_t budget_room_kib; /* what the budget leaves */
 	bool anyone_short;

@@ -268,17 +268,23 @@ static void no_grant_breaks_the_host_reserve(void **unused)
 	toy_free(t);
 }
 
+/* Where guests leap, what others may take is as good as gone. */
 static void untouched_promises_are_not_given_away_again(void **unused)
 {
 	struct toy *t = toy_new(2, 3000);
 
 	(void)unused;
-	t->guests[0].actual_kib = 2048 * MIB; /* and only 100 MiB of it touched */
-	t->toys[0].untouched = true;
+	t->toys[0].untouched = t->toys[1].untouched = true;
+	toy_ticks(t, 3);
+	t->toys[1].used_kib += 250 * MIB; /* 125 MiB/s */
+	toy_tick(t);
+	t->toys[1].used_kib = 100 * MIB;
+	toy_ticks(t, 20);
+	t->guests[0].actual_kib = t->toys[0].target_kib = 2048 * MIB;
 	t->toys[0].frozen = true;
-	t->guests[0].made_s = 4999;
-	t->toys[1].growth_kib = 200 * MIB;
-	for (int i = 0; i < 3; i++) {
+	t->guests[0].made_s = (int64_t)t->sample.wall_s - 1;
+	t->toys[1].growth_kib = 100 * MIB;
+	for (int i = 0; i < 8; i++) {
 		toy_tick(t);
 		assert_true(t->toys[1].target_kib <= (3000 - 200 - 2048) * MIB);
 	}
@@ -507,7 +513,8 @@ static void reserves_are_taken_only_for_one_that_grows(void **unused)
 			assert_true(t->guests[g].actual_kib >= t->toys[g].used_kib + 100 * MIB);
 	}
 	t->toys[0].growth_kib = 40 * MIB;
-	toy_ticks(t, 4);
+	for (int i = 0; i < 12 && !t->plan.scarce; i++)
+		toy_tick(t);
 	assert_true(t->plan.scarce);
 	toy_free(t);
 }

@@ -35,6 +35,8 @@ enum happening_verb {
 	HAPPEN_FREEZE,	/* statistics stop (kib 1) or go on (0) */
 	HAPPEN_PAUSE,	/* kib 1: pause, 0: resume */
 	HAPPEN_REBOOT,
+	HAPPEN_STOP,
+	HAPPEN_START,
 	HAPPEN_HOST,   /* the host's other consumers go to kib at rate */
 	HAPPEN_OTHERS, /* somebody else sets the balloon to kib */
 };
@@ -65,6 +67,7 @@ void scene_load(struct scene *scene, unsigned int guest, double at_s, int64_t mi
 enum {
 	BENCH_SHORTAGE = 1, /* there is not enough for all: shares are judged */
 	BENCH_PINCHED = 2,  /* what a guest gets depends on what others do, or it does not follow */
+	BENCH_HASTE = 8,    /* what guests at rest have must be taken back at once */
 	BENCH_WANDERS = 4,  /* demands change so often that some end just beside a threshold */
 };
 
@@ -80,6 +83,12 @@ extern const struct bench_case bench_cases[];
 extern const size_t bench_ncases;
 /* Everything at random, faults included. */
 void draw_random(struct scene *scene, struct dice *dice);
+/* Bursts of up to all guests at once. */
+void draw_bursts(struct scene *scene, struct dice *dice);
+
+/* How many loads end for want of memory under a plan that knows all that will happen; m is the
+ * scene's model, at its start. */
+unsigned int clairvoyant_kills(const struct scene *scene, struct model *m);
 
 /* --- a rule: what a coordinator decides from what libvirt tells it --- */
 
@@ -109,8 +118,11 @@ struct bench_result {
 	unsigned int runs;
 	double below_s;	      /* Σ over guests: neither unused nor usable reach the reserve */
 	double cached_s;      /* the same: unused is below it, but page cache could give way */
+	double dead_s;	      /* Σ over guests: their load was killed, and no other came since */
 	double guest_s;	      /* Σ over guests: all of it */
 	double oom;	      /* guests' loads killed for want of memory */
+	double limit;	      /* kills by a plan that knows all that will happen */
+	double runs_worse;    /* runs with more than one kill beyond that */
 	double crashed;	      /* guests killed by the host */
 	double first_pct;     /* what the host had above its reserve at the first, % of it; worst */
 	double host_breach_s; /* available below the host reserve */
@@ -137,6 +149,9 @@ void table_print(const struct bench_result *results);
 
 /* Where ours is worse than another rule in what guests need, and what that rule takes for it. */
 void table_print_need(const struct bench_result *results);
+
+/* Kills by all rules, beside the least there could be. */
+void table_print_kills(const struct bench_result *results);
 
 /* What is to be reached, beside what was. */
 void table_print_bounds(const struct bench_result *results);

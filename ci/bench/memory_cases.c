@@ -28,12 +28,17 @@ void scene_load(struct scene *scene, unsigned int guest, double at_s, int64_t mi
 					    .rate_kib_s = rate_mib_s * MIB});
 }
 
-static void host(struct scene *scene, int64_t gib, double length_s)
+static void host_of(struct scene *scene, int64_t mib, int64_t used_mib, double length_s)
 {
 	model_config_default(&scene->host);
-	scene->host.memory_kib = (uint64_t)(gib * GIB);
-	scene->host.used_kib = GIB;
+	scene->host.memory_kib = (uint64_t)(mib * MIB);
+	scene->host.used_kib = (uint64_t)(used_mib * MIB);
 	scene->length_s = length_s;
+}
+
+static void host(struct scene *scene, int64_t gib, double length_s)
+{
+	host_of(scene, gib * 1024, 1024, length_s);
 }
 
 static void guests(struct scene *scene, size_t n, int64_t mib, int64_t maximum_mib,
@@ -282,6 +287,223 @@ void draw_random(struct scene *scene, struct dice *dice)
 	}
 }
 
+/* --- small hosts, many guests, bursts --- */
+
+/* When a load begins: at no special moment of anybody's interval. */
+static double soon(struct dice *dice)
+{
+	return 10 + 2 * dice_unit(dice);
+}
+
+static void grow(struct scene *scene, struct dice *dice, unsigned int first, unsigned int n,
+		 int64_t mib, int64_t rate_mib_s)
+{
+	for (unsigned int g = first; g < first + n; g++)
+		scene_load(scene, g, soon(dice), mib, rate_mib_s);
+}
+
+static void draw_crowd(struct scene *scene, struct dice *dice)
+{
+	host(scene, 32, 160);
+	guests(scene, 40, 512, 2048, 0);
+	for (unsigned int g = 0; g < 20; g++) {
+		double at = soon(dice);
+
+		scene_load(scene, g, at, 1000, 10);
+		scene_load(scene, g, at + 95, 0, 50);
+	}
+}
+
+static void draw_small_one(struct scene *scene, struct dice *dice)
+{
+	host_of(scene, 3072, 900, 120);
+	guests(scene, 4, 512, 2048, 0);
+	grow(scene, dice, 0, 1, 1800, 25);
+}
+
+static void draw_small_fits(struct scene *scene, struct dice *dice)
+{
+	host_of(scene, 3072, 900, 120);
+	guests(scene, 4, 512, 2048, 0);
+	grow(scene, dice, 0, 1, 700, 25);
+}
+
+static void draw_small_four(struct scene *scene, struct dice *dice)
+{
+	host(scene, 4, 150);
+	guests(scene, 4, 512, 2048, 0);
+	grow(scene, dice, 0, 4, 1200, 20);
+}
+
+static void draw_small_two(struct scene *scene, struct dice *dice)
+{
+	host(scene, 6, 120);
+	guests(scene, 8, 512, 2048, 0);
+	grow(scene, dice, 0, 2, 1400, 50);
+}
+
+/* One after another, each when the one before has freed what it had. */
+static void draw_turns(struct scene *scene, struct dice *dice)
+{
+	double at = soon(dice);
+
+	host_of(scene, 3584, 900, 300);
+	guests(scene, 4, 512, 2048, 0);
+	for (unsigned int g = 0; g < 4; g++) {
+		scene_load(scene, g, at + 70 * g, 1000, 25);
+		scene_load(scene, g, at + 70 * g + 55, 0, 0);
+	}
+}
+
+static void draw_many(struct scene *scene, struct dice *dice)
+{
+	host(scene, 24, 150);
+	guests(scene, 64, 256, 1024, 0);
+	grow(scene, dice, 0, 16, 250, 10);
+}
+
+static void draw_tiny(struct scene *scene, struct dice *dice)
+{
+	host(scene, 5, 150);
+	guests(scene, 8, 256, 1024, 0);
+	grow(scene, dice, 0, 3, 450, 20);
+}
+
+static void bursts(struct scene *scene, struct dice *dice, int64_t gib, unsigned int n)
+{
+	double at = 60 + 2 * dice_unit(dice);
+
+	host(scene, gib, 140);
+	guests(scene, 8, 512, 2048, 1024);
+	for (unsigned int g = 0; g < n; g++) {
+		scene_load(scene, g, at, 300, 0);
+		scene_load(scene, g, at + 30, 0, 0);
+		scene_load(scene, g, at + 50, 400, 0);
+	}
+}
+
+static void draw_burst_half(struct scene *scene, struct dice *dice)
+{
+	bursts(scene, dice, 6, 4);
+}
+
+static void draw_burst_all(struct scene *scene, struct dice *dice)
+{
+	bursts(scene, dice, 8, 8);
+}
+
+/* Two guests by turns, on a host that cannot hold both at their height. */
+static void draw_small_saw(struct scene *scene, struct dice *dice)
+{
+	double at = soon(dice);
+
+	host_of(scene, 3584, 1024, 400);
+	guests(scene, 4, 512, 2048, 0);
+	for (int i = 0; i < 6; i++) {
+		scene_load(scene, i % 2, at + 60 * i, 700, 20);
+		scene_load(scene, i % 2, at + 60 * i + 45, 0, 0);
+	}
+}
+
+static void draw_small_cache(struct scene *scene, struct dice *dice)
+{
+	host(scene, 4, 200);
+	guests(scene, 4, 512, 2048, 0);
+	for (unsigned int g = 0; g < 2; g++)
+		scene_add(scene, (struct happening){.at_s = 5 + 5 * dice_unit(dice),
+						    .guest = g,
+						    .verb = HAPPEN_CACHE,
+						    .kib = 600 * MIB,
+						    .rate_kib_s = 50 * MIB});
+	scene_load(scene, 3, 60, 1100, 25);
+}
+
+/* Two stop, two grow into what is free, and one comes back. */
+static void draw_start_stop(struct scene *scene, struct dice *dice)
+{
+	double at = soon(dice);
+
+	host(scene, 6, 220);
+	guests(scene, 6, 512, 2048, 0);
+	scene_add(scene, (struct happening){.at_s = at, .guest = 4, .verb = HAPPEN_STOP});
+	scene_add(scene, (struct happening){.at_s = at, .guest = 5, .verb = HAPPEN_STOP});
+	grow(scene, dice, 0, 2, 900, 20);
+	scene_load(scene, 0, at + 90, 200, 50);
+	scene_add(scene, (struct happening){.at_s = at + 120, .guest = 4, .verb = HAPPEN_START});
+	scene_load(scene, 4, at + 140, 400, 20);
+}
+
+static void draw_reboot(struct scene *scene, struct dice *dice)
+{
+	double at = soon(dice);
+
+	host(scene, 5, 200);
+	guests(scene, 4, 512, 2048, 0);
+	grow(scene, dice, 0, 2, 700, 20);
+	scene_add(scene, (struct happening){.at_s = at + 50, .guest = 0, .verb = HAPPEN_REBOOT});
+	scene_load(scene, 0, at + 70, 500, 20);
+	scene_add(scene, (struct happening){.at_s = at + 60, .guest = 3, .verb = HAPPEN_REBOOT});
+}
+
+/* Guests' growth is slower where decisions are farther apart. */
+static void every(struct scene *scene, struct dice *dice, double interval_s, int64_t rate_mib_s)
+{
+	host(scene, 7, 240);
+	guests(scene, 8, 512, 2048, 0);
+	scene->interval_s = interval_s;
+	grow(scene, dice, 0, 3, 900, rate_mib_s);
+}
+
+static void draw_every_1(struct scene *scene, struct dice *dice)
+{
+	every(scene, dice, 1, 40);
+}
+
+static void draw_every_5(struct scene *scene, struct dice *dice)
+{
+	every(scene, dice, 5, 12);
+}
+
+static void draw_every_10(struct scene *scene, struct dice *dice)
+{
+	every(scene, dice, 10, 7);
+}
+
+static void draw_small_swap(struct scene *scene, struct dice *dice)
+{
+	host(scene, 4, 200);
+	guests(scene, 4, 512, 2048, 512);
+	grow(scene, dice, 0, 4, 900, 20);
+}
+
+/*
+ * Bursts and ramps of some or of all guests at once, on a host that has what they were started with
+ * and a little more: what a coordinator must hold the host's reserve in. A burst takes what it can
+ * as fast as the model's machine fills memory.
+ */
+void draw_bursts(struct scene *scene, struct dice *dice)
+{
+	size_t n = (size_t)dice_range(dice, 2, 8);
+	int64_t mib = dice_range(dice, 300, 700);
+	/* A process has 150 MB beside the guest, a host's kernel keeps 128. */
+	int64_t host_mib = 1024 + 200 + 200 + (int64_t)n * (mib + 150);
+
+	host_of(scene, host_mib + dice_range(dice, 0, 2048), 1024, 120);
+	guests(scene, n, mib, 2048, dice_range(dice, 0, 1) * 1024);
+	for (double t = 5 + 20 * dice_unit(dice); t < 110; t += 5 + 25 * dice_unit(dice)) {
+		bool all = dice_range(dice, 0, 2) == 0;
+		int64_t rate = dice_range(dice, 0, 1) ? 0 : dice_range(dice, 5, 100);
+
+		for (unsigned int g = 0; g < n; g++) {
+			if (all || dice_range(dice, 0, 2) == 0)
+				scene_load(scene, g, t, dice_range(dice, 0, 1500), rate);
+		}
+	}
+}
+
+/* Hosts so small that nothing can be gradual. */
+#define CROWDED (BENCH_PINCHED | BENCH_HASTE)
+
 const struct bench_case bench_cases[] = {
 	{"mem-one", "one guest grows by 25 MB/s to 1700 MB, then frees", 10, draw_one, 0},
 	{"mem-all", "all four grow, then free", 10, draw_all, 0},
@@ -298,6 +520,30 @@ const struct bench_case bench_cases[] = {
 	{"cache", "three fill 800 MB of page cache, the fourth grows", 10, draw_cache, 0},
 	{"squeeze", "the same, on a host that has not enough for both", 10, draw_squeeze,
 	 BENCH_PINCHED},
+	{"crowd", "20 of 40 guests grow towards 1000 MB, and free at 950, 32 GB", 3, draw_crowd,
+	 CROWDED},
+	{"small-one", "one of four grows to 1800 MB, 3 GB", 10, draw_small_one, CROWDED},
+	{"small-fits", "one of four grows to 700 MB, 3 GB", 10, draw_small_fits, CROWDED},
+	{"small-four", "four grow to 1200 MB, 4 GB", 10, draw_small_four, CROWDED},
+	{"small-two", "two of eight grow to 1400 MB, 6 GB", 10, draw_small_two, CROWDED},
+	{"turns", "four grow to 1000 MB, one after another, 3.5 GB", 10, draw_turns, CROWDED},
+	{"many", "16 of 64 guests of 256 MB grow to 250 MB, 24 GB", 3, draw_many, CROWDED},
+	{"tiny", "three of eight guests of 256 MB grow to 450 MB, 5 GB", 10, draw_tiny, CROWDED},
+	{"burst-half", "four of eight take 300 MB at once, then 400, 6 GB", 10, draw_burst_half,
+	 CROWDED},
+	{"burst-all", "eight take 300 MB at once, then 400, 8 GB", 10, draw_burst_all, CROWDED},
+	{"small-saw", "two by turns 700 MB up and down, 3.5 GB", 10, draw_small_saw, CROWDED},
+	{"small-cache", "two with 600 MB of page cache, one grows to 1100 MB, 4 GB", 10,
+	 draw_small_cache, CROWDED},
+	{"start-stop", "two stop, two grow, one comes back, 6 GB", 10, draw_start_stop, CROWDED},
+	{"reboot", "two grow, one of them and an idle one reboot, 5 GB", 10, draw_reboot, CROWDED},
+	{"every-1", "three of eight grow by 40 MB/s, 7 GB, interval 1 s", 10, draw_every_1,
+	 CROWDED},
+	{"every-5", "three of eight grow by 12 MB/s, 7 GB, interval 5 s", 10, draw_every_5,
+	 CROWDED},
+	{"every-10", "three of eight grow by 7 MB/s, 7 GB, interval 10 s", 10, draw_every_10,
+	 CROWDED},
+	{"small-swap", "four with swap grow to 900 MB, 4 GB", 10, draw_small_swap, CROWDED},
 	{"idle", "eight idle guests of 2048 MB", 1, draw_idle, 0},
 	{"day", "64 guests with a day of wandering demand", 1, draw_day, BENCH_WANDERS},
 };
