@@ -371,8 +371,8 @@ static void judge_pins(const struct run *run, const struct expect_value *value, 
 	verdict_figure(run->verdict, "pins", n.pins);
 }
 
-/* When the vCPUs' places were balanced for the first time in a segment, the decision that made them
- * so taken as a whole; where they never were, the time allowed for it. Where Linux kept usage
+/* When the vCPUs' places were for the first time in a segment as one would aim to have them, the
+ * decision that made them so taken as a whole; where they never were, the time allowed for it. Where Linux kept usage
  * balanced meanwhile, finding places for what it did must not take longer either. */
 static double placed_s(const struct run *run, const struct settled *s)
 {
@@ -382,14 +382,13 @@ static double placed_s(const struct run *run, const struct settled *s)
 
 	if (isnan(s->balanced_s) || s->crowded)
 		return deadline_s;
-	if (cpu_run_demand_spread(c, s, s->segment->from_s) <=
-	    s->limits.within.demand + s->demand_error)
+	if (cpu_run_is_placed(c, s, s->segment->from_s))
 		found_s = s->segment->from_s;
 	for (size_t i = 0; i < c->pins.count && isinf(found_s); i++) {
 		double t_s = c->pins.changes[i].t_s;
 
 		if (t_s > s->segment->from_s && t_s < s->segment->to_s &&
-		    cpu_run_demand_spread(c, s, t_s) <= s->limits.within.demand + s->demand_error)
+		    cpu_run_is_placed(c, s, t_s))
 			found_s = t_s;
 	}
 	return fmax(fmin(found_s, deadline_s), s->balanced_s) + decision_s;

@@ -263,6 +263,15 @@ double cpu_run_demand_spread(const struct cpu_run *c, const struct settled *s, d
 	return spread;
 }
 
+bool cpu_run_is_placed(const struct cpu_run *c, const struct settled *s, double t_s)
+{
+	int *place = places_at(c, s, t_s);
+	bool placed = place && optimum_suits(&s->problem, place, &s->limits.aim);
+
+	free(place);
+	return placed;
+}
+
 double cpu_run_unfairness(const struct cpu_run *c, const struct settled *s)
 {
 	double from_s = window_from_s(&s->window), to_s = window_to_s(&s->window), unfairness = NAN;

@@ -208,6 +208,22 @@ static bool suits(struct search *s)
 		optimum_unfairness(s->p, s->place) <= s->limits.unfairness + EPSILON);
 }
 
+bool optimum_suits(const struct optimum_problem *p, const int *place,
+		   const struct optimum_limits *limits)
+{
+	struct search s;
+	bool suit;
+
+	if (search_init(&s, p))
+		return false;
+	s.limits = *limits;
+	memcpy(s.place, place, p->nvcpus * sizeof(*place));
+	optimum_sums(p, place, s.sums);
+	suit = suits(&s);
+	search_free(&s);
+	return suit;
+}
+
 static void keep_if_better(struct search *s)
 {
 	double value = spread(s->sums, s->p->npcpus);

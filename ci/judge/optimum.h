@@ -65,6 +65,10 @@ unsigned int optimum_moves_within(const struct optimum_problem *p,
  */
 double optimum_unfairness(const struct optimum_problem *p, const int *place);
 
+/* Whether the placement keeps to all limits; vCPUs at −1 are left out. False when out of memory. */
+bool optimum_suits(const struct optimum_problem *p, const int *place,
+		   const struct optimum_limits *limits);
+
 /* Least unfairness of any placement that keeps to the other limits; stops looking once it is ≤
  * enough. place (may be NULL) gets the placement; INFINITY: none was found. */
 double optimum_fairest(const struct optimum_problem *p, const struct optimum_limits *limits,
