@@ -121,6 +121,7 @@ enum trace_event_kind {
 	TRACE_FAULT,
 	TRACE_RECORDER,
 	TRACE_WARNING,
+	TRACE_UNSIMULATED,
 	TRACE_END,
 	TRACE_EVENT_KINDS
 };
@@ -166,6 +167,7 @@ struct trace_event {
 		struct {
 			int64_t status, signal; /* one of them */
 			int asked;
+			const char *reason;
 		} program_exit;
 		struct {
 			int64_t vcpu;
@@ -227,7 +229,7 @@ struct trace_event {
 		} recorder;
 		struct {
 			const char *text;
-		} warning;
+		} warning, unsimulated;
 	};
 };
 
@@ -324,6 +326,8 @@ int trace_close(struct trace_writer *w);
 
 /* --- reading --- */
 
+#define TRACE_LAST_WORDS 4
+
 /* Keeps the texts of what was read, each once. */
 struct pool;
 
@@ -334,14 +338,16 @@ struct trace {
 	size_t nsamples, samples_size;
 	struct trace_event *events; /* by t_s, equal times in file order */
 	size_t nevents, events_size;
+	char *last_words[TRACE_LAST_WORDS]; /* the last lines on its stderr, the last one first */
 	struct pool *texts;
 	bool truncated; /* the last line was cut off and is left out */
 };
 
 /*
  * Reads what is judged of a trace: the header, the samples and the events, without the program's
- * output and without calls' arguments and results. 0; −1 with one line in error that names file,
- * line and what is wrong; a line with a field that no event of its kind has is wrong, too.
+ * output but its last words and without calls' arguments and results. 0; −1 with one line in error
+ * that names file, line and what is wrong; a line with a field that no event of its kind has is
+ * wrong, too.
  */
 int trace_read(struct trace *trace, const char *path, char error[TRACE_ERROR_MAX]);
 

@@ -42,7 +42,8 @@ const struct trace_kind trace_kinds[TRACE_EVENT_KINDS] = {
 	[TRACE_PROGRAM_EXIT] = {"program_exit", "it ended", FIELDS(
 		FIELD(program_exit, status, EITHER, "what it exited with"),
 		FIELD(program_exit, signal, EITHER, "what ended it"),
-		FIELD(program_exit, asked, REQUIRED, "true after it was told to end"))},
+		FIELD(program_exit, asked, REQUIRED, "true after it was told to end"),
+		FIELD(program_exit, reason, OPTIONAL, "why it was ended, where the world did that"))},
 	[TRACE_PIN] = {"pin", "a vCPU's affinity changed", FIELDS(
 		GUEST(REQUIRED),
 		FIELD(pin, vcpu, REQUIRED, "its number in the guest, from 0"),
@@ -114,6 +115,8 @@ const struct trace_kind trace_kinds[TRACE_EVENT_KINDS] = {
 	[TRACE_WARNING] = {"warning", "something makes the trace less trustworthy, such as a sample that came late", FIELDS(
 		GUEST(OPTIONAL),
 		FIELD(warning, text, REQUIRED, NULL))},
+	[TRACE_UNSIMULATED] = {"unsimulated", "the program did what the simulated world has not, and was ended", FIELDS(
+		FIELD(unsimulated, text, REQUIRED, "what that was"))},
 	[TRACE_END] = {"end", "the run was complete", (const struct trace_field[]){{0}}},
 };
 

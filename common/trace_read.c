@@ -17,6 +17,7 @@
 #include <string.h>
 
 /* A sample of a thousand guests of a hundred vCPUs is a tenth of it: no trace has longer lines. */
+#define WORDS_MAX      160
 #define LINE_MAX_BYTES (64 * 1024 * 1024)
 
 struct reader {
@@ -222,6 +223,27 @@ static int add_sample(struct reader *r, json_t *object)
 
 /* --- events --- */
 
+/* Of what the program printed only the last lines of its stderr are kept, and of a long one the
+ * beginning. */
+static int keep_words(struct reader *r, const json_t *object)
+{
+	const char *stream = json_string_value(json_object_get(object, "stream"));
+	const char *line = json_string_value(json_object_get(object, "line"));
+	char **words = r->trace->last_words, *copy;
+
+	if (!stream || !line)
+		return fail(r, "the event program_output lacks stream or line");
+	if (strcmp(stream, "stderr") != 0 || !line[strspn(line, " \t")])
+		return 0;
+	copy = strndup(line, WORDS_MAX);
+	if (!copy)
+		return fail(r, "out of memory");
+	free(words[TRACE_LAST_WORDS - 1]);
+	memmove(words + 1, words, (TRACE_LAST_WORDS - 1) * sizeof(*words));
+	words[0] = copy;
+	return 0;
+}
+
 static int add_event(struct reader *r, json_t *object)
 {
 	static const char *const keys[] = {"type", "t_s", "event", NULL};
@@ -239,7 +261,7 @@ static int add_event(struct reader *r, json_t *object)
 	if (kind == TRACE_EVENT_KINDS)
 		return fail(r, "unknown event \"%.40s\"", name);
 	if (kind == TRACE_PROGRAM_OUTPUT)
-		return 0;
+		return keep_words(r, object);
 	event = array_add(&trace->events, &trace->nevents, &trace->events_size, sizeof(*event));
 	if (!event)
 		return fail(r, "out of memory");
@@ -473,6 +495,8 @@ void trace_free(struct trace *trace)
 	for (size_t i = 0; i < trace->nsamples; i++)
 		free(trace->samples[i].guests); /* the block of all it has */
 	free(trace->samples);
+	for (size_t i = 0; i < TRACE_LAST_WORDS; i++)
+		free(trace->last_words[i]);
 	free(trace->events);
 	pool_free(trace->texts);
 	free(trace->header.program);

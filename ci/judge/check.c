@@ -96,9 +96,13 @@ static void check_evidence(struct run *run)
 {
 	const struct scenario *s = run->scenario;
 	const struct trace *trace = run->trace;
+	const struct trace_event *refusal = trace_find_event(trace, TRACE_UNSIMULATED);
 	double last_s = trace->nsamples ? trace->samples[trace->nsamples - 1].t_s : 0;
 
 	run->end_s = fmin(s->length_s, last_s);
+	if (refusal)
+		verdict_cannot_judge(run->verdict, "cannot be simulated: %s",
+				     refusal->unsimulated.text);
 	if (!trace_find_event(trace, TRACE_END))
 		verdict_cannot_judge(run->verdict,
 				     "the run was not complete: the trace ends at %.0f s of %.0f s",

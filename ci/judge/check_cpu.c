@@ -372,8 +372,9 @@ static void judge_pins(const struct run *run, const struct expect_value *value, 
 }
 
 /* When the vCPUs' places were for the first time in a segment as one would aim to have them, the
- * decision that made them so taken as a whole; where they never were, the time allowed for it. Where Linux kept usage
- * balanced meanwhile, finding places for what it did must not take longer either. */
+ * decision that made them so taken as a whole; where they never were, the time allowed for it.
+ * Where Linux kept usage balanced meanwhile, finding places for what it did must not take longer
+ * either. */
 static double placed_s(const struct run *run, const struct settled *s)
 {
 	const struct cpu_run *c = cpu(run);

@@ -268,6 +268,8 @@ bool cpu_run_is_placed(const struct cpu_run *c, const struct settled *s, double 
 	int *place = places_at(c, s, t_s);
 	bool placed = place && optimum_suits(&s->problem, place, &s->limits.aim);
 
+	for (size_t i = 0; placed && i < s->problem.nvcpus; i++)
+		placed = place[i] >= 0;
 	free(place);
 	return placed;
 }

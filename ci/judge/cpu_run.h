@@ -63,7 +63,7 @@ void cpu_run_free(struct cpu_run *c);
 /* Whether the vCPU, by its position in the problem, wants too little for its place to matter. */
 bool cpu_run_is_light(const struct settled *s, size_t i);
 
-/* Whether the running vCPUs are pinned at t_s as one would aim to have them. */
+/* Whether the running vCPUs, light ones too, are pinned at t_s as one would aim to have them. */
 bool cpu_run_is_placed(const struct cpu_run *c, const struct settled *s, double t_s);
 
 /* Summed demands' spread of the running vCPUs where they are pinned at t_s; NAN if one is not

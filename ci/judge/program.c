@@ -50,6 +50,23 @@ static double still_since_s(const struct run *run)
 							   : idle_since_s(run->trace, run->end_s);
 }
 
+/* The last lines on its stderr: for a crash the reason is mostly there. */
+static void add_last_words(const struct run *run, struct finding *f)
+{
+	bool first = true;
+
+	for (size_t i = TRACE_LAST_WORDS; i-- > 0;) {
+		const char *words = run->trace->last_words[i];
+		size_t used = strlen(f->measured);
+
+		if (!words)
+			continue;
+		snprintf(f->measured + used, sizeof(f->measured) - used, "%s%s",
+			 first ? "; last on its stderr: " : " | ", words);
+		first = false;
+	}
+}
+
 /* What is wrong with how the program ended; 0 if nothing, −1 with the reason in f->measured. */
 static int judge_exit(const struct trace_event *exit, bool may_end, struct finding *f)
 {
@@ -57,7 +74,9 @@ static int judge_exit(const struct trace_event *exit, bool may_end, struct findi
 	int status = (int)exit->program_exit.status, sig = (int)exit->program_exit.signal;
 
 	f->from_s = f->to_s = exit->t_s;
-	if (!asked && sig >= 0)
+	if (exit->program_exit.reason)
+		SAY(f->measured, "%s; ended after %.1f s", exit->program_exit.reason, exit->t_s);
+	else if (!asked && sig >= 0)
 		SAY(f->measured, "killed by signal %d (%s) after %.1f s", sig, strsignal(sig),
 		    exit->t_s);
 	else if (!asked && (!may_end || status != 0))
@@ -76,12 +95,17 @@ static int judge_exit(const struct trace_event *exit, bool may_end, struct findi
 void check_program_alive(const struct run *run, const struct expect_value *value, struct finding *f)
 {
 	const struct trace_event *exit = trace_find_event(run->trace, TRACE_PROGRAM_EXIT);
+	const struct trace_event *refusal = trace_find_event(run->trace, TRACE_UNSIMULATED);
 	double still_s = still_since_s(run);
 
 	f->fatal = true;
 	SAY(f->asked, value->yes ? "runs until told to stop, then stops with status 0"
 				 : "may end by itself, with status 0");
-	if (!trace_find_event(run->trace, TRACE_PROGRAM_START)) {
+	if (refusal) {
+		f->result = RESULT_UNJUDGED;
+		f->from_s = f->to_s = refusal->t_s;
+		SAY(f->measured, "cannot be simulated: %s", refusal->unsimulated.text);
+	} else if (!trace_find_event(run->trace, TRACE_PROGRAM_START)) {
 		f->result = RESULT_FAIL;
 		SAY(f->measured, "no program ran");
 	} else if (!exit) {
@@ -89,6 +113,7 @@ void check_program_alive(const struct run *run, const struct expect_value *value
 		SAY(f->measured, "the trace does not tell how the program ended");
 	} else if (judge_exit(exit, !value->yes, f)) {
 		f->result = RESULT_FAIL;
+		add_last_words(run, f);
 	} else if (value->yes &&
 		   run->end_s - still_s > STILL_INTERVALS * run->scenario->interval_s + 1) {
 		f->result = RESULT_FAIL;

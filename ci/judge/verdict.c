@@ -85,7 +85,7 @@ void verdict_settle(struct verdict *v)
 json_t *verdict_document(const struct verdict *v, json_t *header)
 {
 	json_object_set_new(header, "result", json_string(result_name(v->result)));
-	if (v->reason[0])
+	if (v->reason[0] && v->result == RESULT_UNJUDGED)
 		json_object_set_new(header, "reason", text_json(v->reason));
 	json_object_set(header, "expectations", v->expectations);
 	json_object_set(header, "figures", v->figures);

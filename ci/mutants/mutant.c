@@ -95,8 +95,10 @@ void mutant_exits(const struct view *view)
 
 void mutant_crashes(const struct view *view)
 {
-	if (view->tick == 2)
-		abort();
+	if (view->tick != 2)
+		return;
+	fprintf(stderr, "mutant: the first of two last lines\nmutant: guest 7 has no pCPU\n");
+	abort();
 }
 
 void mutant_hangs(const struct view *view)
@@ -125,6 +127,18 @@ void mutant_burns(const struct view *view)
 
 	while (now_s() < until_s)
 		;
+}
+
+void mutant_spins(const struct view *view)
+{
+	for (volatile unsigned int i = 0; view->tick == 2; i++)
+		;
+}
+
+void mutant_forks(const struct view *view)
+{
+	if (view->tick == 2 && system("true"))
+		exit(EXIT_FAILURE);
 }
 
 /* A NUL, Latin-1, a character that is cut off, a line without end. */

@@ -57,6 +57,8 @@ void mutant_burns(const struct view *view);    /* keeps a CPU busy between its t
 void mutant_pauses(const struct view *view);   /* pauses all guests at its fourth tick */
 void mutant_resets(const struct view *view);   /* reboots all guests at its fourth tick */
 
+void mutant_spins(const struct view *view);   /* computes for ever from its third tick on */
+void mutant_forks(const struct view *view);   /* runs another program at its third tick */
 void mutant_babbles(const struct view *view); /* prints bytes that are no text */
 
 #define MUTANTS_OF_BOTH                                                                            \
@@ -66,6 +68,8 @@ void mutant_babbles(const struct view *view); /* prints bytes that are no text *
 		{"hangs", "waits for ever from its third tick on", mutant_hangs},                  \
 		{"stubborn", "does not stop when told to", mutant_stubborn},                       \
 		{"burns", "keeps a CPU busy between its ticks", mutant_burns},                     \
+		{"spins", "computes for ever from its third tick on", mutant_spins},               \
+		{"forks", "runs another program at its third tick", mutant_forks},                 \
 		{"babbles", "prints bytes that are no text", mutant_babbles},                      \
 		{"pauses", "pauses all guests at its fourth tick", mutant_pauses},                 \
 	{                                                                                          \

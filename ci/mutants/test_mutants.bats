@@ -76,6 +76,22 @@ fails() {
 	fails mem-alike crashes program_alive
 }
 
+@test "what a crash, a hang and a limit of the simulated world depend on is told" {
+	judge cpu-idle "$CI/build/mutant_scheduler" crashes 2
+	grep -q 'fail *program_alive .*last on its stderr: .*guest 7 has no pCPU' <<<"$verdict"
+	"$CI/../lab/sim/run" --patience 1 --trace "$trace" "$CI/scenarios/cpu-idle.scenario" -- "$CI/build/mutant_scheduler" spins 2 || true
+	run "$CI/build/check_cpu" --text "$trace"
+	[ "$status" -eq 1 ]
+	grep -q 'fail *program_alive *it computes without end and never waits' <<<"$output"
+	judge mem-alike "$CI/build/mutant_coordinator" forks 2
+	if grep -q '"event":"unsimulated"' "$trace"; then
+		[ "$judged" -eq 3 ]
+		grep -q 'cannot judge: cannot be simulated: it starts another process' <<<"$verdict"
+	else
+		[ "$judged" -eq 0 ]
+	fi
+}
+
 @test "one that hangs fails, in idle too" {
 	fails cpu-idle hangs program_alive
 	fails mem-alike hangs program_alive
@@ -201,7 +217,7 @@ fails() {
 }
 
 @test "taking what is used" {
-	fails mem-one kills unused reach given_back oom waste
+	fails mem-one kills unused reach given_back oom waste release_step
 }
 
 @test "a load that is killed between two looks is judged, the kill first" {

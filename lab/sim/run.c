@@ -68,6 +68,7 @@ struct run {
 	pid_t pid;
 	int status;	     /* of the program, as wait(2) says */
 	const char *stopped; /* why the watch ended it */
+	bool unsimulated;    /* that is no fault of its own */
 	bool interrupted;    /* we were told to stop */
 };
 
@@ -393,11 +394,15 @@ static const char *look(const struct run *r, struct watch *w)
 	if (prints_without_end(r))
 		return "it prints without end";
 	if (cpu_s - w->cpu_at_turn_s > r->patience_s)
-		return "it computes without end and never waits (--patience says for how long it "
-		       "may): its clock stands still while it runs";
-	if (now_s - w->alive_s > HANG_PATIENCE * r->patience_s)
-		return "it hangs in something that is not simulated";
+		return "it computes without end and never waits: its clock stands still while it "
+		       "runs (--patience says for how long it may)";
 	return NULL;
+}
+
+/* Neither waits for its clock nor uses CPU time. */
+static bool hangs_outside(const struct run *r, const struct watch *w)
+{
+	return clock_s(CLOCK_MONOTONIC) - w->alive_s > HANG_PATIENCE * r->patience_s;
 }
 
 static void end_program(const struct run *r)
@@ -432,6 +437,10 @@ static void watch_program(struct run *r)
 			}
 		} else if (!r->stopped && !r->interrupted) {
 			r->stopped = look(r, &w);
+			if (!r->stopped && hangs_outside(r, &w)) {
+				r->stopped = "it hangs in something that is not simulated";
+				r->unsimulated = true;
+			}
 			if (r->stopped)
 				end_program(r);
 		}
@@ -459,15 +468,39 @@ static void start_program(struct run *r)
 
 /* --- what became of it --- */
 
+/* What it wrote to stderr since it last waited, of much the end. */
+static void add_last_words(const struct run *r, struct trace_writer *trace, double t_s)
+{
+	char text[4096], *line = text, *end;
+	off_t size = lseek(r->shared->stderr_fd, 0, SEEK_END);
+	off_t from = (off_t)r->shared->stderr_taken, least = size - (off_t)sizeof(text);
+	ssize_t n = pread(r->shared->stderr_fd, text, sizeof(text), from > least ? from : least);
+
+	for (; n > 0; n -= end + 1 - line, line = end + 1) {
+		end = memchr(line, '\n', (size_t)n);
+		if (!end)
+			end = line + n;
+		trace_write_output(trace, t_s, TRACE_STDERR, line, (size_t)(end - line));
+	}
+}
+
 /* A program that ended without telling: the trace, kept up to there, says so. */
 static void add_exit(const struct run *r)
 {
 	struct trace_event event = trace_exit(r->status, false);
 	struct trace_writer trace;
 
+	if (r->unsimulated) {
+		event = trace_event(TRACE_UNSIMULATED, NULL);
+		event.unsimulated.text = r->stopped;
+	} else {
+		event.program_exit.reason = r->stopped;
+	}
+
 	if (!r->config.trace || trace_append(&trace, r->shared->trace))
 		return;
 	event.t_s = (double)r->shared->now_ns / 1e9;
+	add_last_words(r, &trace, event.t_s);
 	trace_write_event(&trace, &event);
 	trace_close(&trace);
 }

@@ -71,6 +71,11 @@ static bool take_stream(struct play *p, struct stream *s, int fd, bool last)
 	return true;
 }
 
+off_t output_stderr_taken(void)
+{
+	return streams[1].taken - (off_t)streams[1].len;
+}
+
 bool output_take(struct play *p, int stdout_fd, int stderr_fd, bool last)
 {
 	return take_stream(p, &streams[0], stdout_fd, last) &&

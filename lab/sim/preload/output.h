@@ -7,9 +7,13 @@
 #include "world/play.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Takes what was printed since the last time. last: the program has ended, so a line without an end
  * is one too. False: it has printed more than SHARED_OUTPUT_MAX. */
 bool output_take(struct play *p, int stdout_fd, int stderr_fd, bool last);
+
+/* How much of its stderr is in the trace, bytes: what a crash leaves behind it comes after. */
+off_t output_stderr_taken(void);
 
 #endif

@@ -18,9 +18,9 @@
 
 static void refuse(const char *function)
 {
-	sim_stop("it starts another process (%s) at t = %.3f s: a program in the simulated host is "
-		 "one process",
-		 function, (double)sim_now() / 1e9);
+	sim_refuse("it starts another process (%s) at t = %.3f s: a program in the simulated host "
+		   "is one process",
+		   function, (double)sim_now() / 1e9);
 }
 
 EXPORT pid_t fork(void)

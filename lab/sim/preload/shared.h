@@ -46,8 +46,9 @@ struct shared {
 	int stdout_fd;	/* where it prints: files the launcher holds as well */
 	int stderr_fd;
 
-	_Atomic uint64_t now_ns; /* virtual time */
-	_Atomic uint64_t turns;	 /* how often it waited: a sign of life */
+	_Atomic uint64_t now_ns;       /* virtual time */
+	_Atomic uint64_t turns;	       /* how often it waited: a sign of life */
+	_Atomic uint64_t stderr_taken; /* bytes of its stderr that are in the trace */
 	_Atomic bool loaded;
 	_Atomic int state; /* enum shared_state */
 	char message[1024];

@@ -66,8 +66,39 @@ static void leave(int status)
 	real(syscall)(SYS_exit_group, status);
 }
 
-__attribute__((format(printf, 2, 0))) static void end_with(enum shared_state state,
-							   const char *format, va_list args)
+enum end { BY_FAULT, BY_REFUSAL, BY_FAILURE };
+
+static struct trace_event event_of_end(enum end how, const char *message)
+{
+	struct trace_event event = trace_event(TRACE_WARNING, NULL);
+
+	if (how == BY_FAULT) { /* it is ended by us, as one would kill it */
+		event = trace_exit(W_EXITCODE(0, SIGKILL), false);
+		event.program_exit.reason = message;
+	} else if (how == BY_REFUSAL) {
+		event = trace_event(TRACE_UNSIMULATED, NULL);
+		event.unsimulated.text = message;
+	} else {
+		event.warning.text = message;
+	}
+	return event;
+}
+
+/* Of a program that replaced itself: the run it left behind has its trace no more. */
+static void add_refusal(const char *message)
+{
+	struct trace_event event = event_of_end(BY_REFUSAL, message);
+	struct trace_writer trace;
+
+	event.t_s = (double)shared->now_ns / 1e9;
+	if (trace_append(&trace, shared->trace))
+		return;
+	trace_write_event(&trace, &event);
+	trace_close(&trace);
+}
+
+__attribute__((format(printf, 2, 0))) static void end_with(enum end how, const char *format,
+							   va_list args)
 {
 	char message[sizeof(shared->message)];
 
@@ -75,15 +106,14 @@ __attribute__((format(printf, 2, 0))) static void end_with(enum shared_state sta
 	if (running) {
 		running = false;
 		output_take(&play, shared->stdout_fd, shared->stderr_fd, true);
-		play_event(&play,
-			   (struct trace_event){.kind = TRACE_WARNING, .warning = {message}});
-		if (state == SHARED_STOPPED) /* by us, as one would kill it */
-			play_event(&play, trace_exit(W_EXITCODE(0, SIGKILL), false));
+		play_event(&play, event_of_end(how, message));
 		play_cut(&play);
+	} else if (how == BY_REFUSAL && shared->trace[0]) {
+		add_refusal(message);
 	}
 	memcpy(shared->message, message, sizeof(message));
-	shared->state = (int)state;
-	leave(state == SHARED_STOPPED ? EXIT_USAGE : EXIT_LAB);
+	shared->state = how == BY_FAILURE ? SHARED_FAILED : SHARED_STOPPED;
+	leave(how == BY_FAILURE ? EXIT_LAB : EXIT_USAGE);
 	__builtin_unreachable();
 }
 
@@ -92,7 +122,17 @@ void sim_stop(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(SHARED_STOPPED, format, args);
+	end_with(BY_FAULT, format, args);
+	va_end(args);
+	__builtin_unreachable();
+}
+
+void sim_refuse(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(BY_REFUSAL, format, args);
 	va_end(args);
 	__builtin_unreachable();
 }
@@ -102,7 +142,7 @@ void sim_fail(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(SHARED_FAILED, format, args);
+	end_with(BY_FAILURE, format, args);
 	va_end(args);
 	__builtin_unreachable();
 }
@@ -110,7 +150,8 @@ void sim_fail(const char *format, ...)
 static void take_output(bool last)
 {
 	if (!output_take(&play, shared->stdout_fd, shared->stderr_fd, last))
-		sim_stop("it printed more than %u MiB", SHARED_OUTPUT_MAX >> 20);
+		sim_stop("it prints without end: more than %u MiB", SHARED_OUTPUT_MAX >> 20);
+	shared->stderr_taken = (uint64_t)output_stderr_taken();
 	if (play.trace_errno)
 		sim_fail("%s: %s", shared->trace, strerror(play.trace_errno));
 }
@@ -223,8 +264,8 @@ void sim_charge(uint64_t cpu_ns)
 void sim_count_call(void)
 {
 	if (++calls > CALLS_MAX)
-		sim_stop("it made %d calls at t = %.3f s without waiting once: its clock stands "
-			 "still while it runs, so it would never end",
+		sim_stop("it computes without end and never waits: %d calls at t = %.3f s "
+			 "without waiting once, while its clock stands still",
 			 CALLS_MAX, (double)sim_now() / 1e9);
 }
 
@@ -289,8 +330,8 @@ __attribute__((constructor)) static void set_up(void)
 {
 	map_shared();
 	if (shared->now_ns)
-		sim_stop("it replaced itself by another program (exec) at t = %.3f s",
-			 (double)shared->now_ns / 1e9);
+		sim_refuse("it replaced itself by another program (exec) at t = %.3f s",
+			   (double)shared->now_ns / 1e9);
 	shared->loaded = true;
 	open_play();
 	running = true;

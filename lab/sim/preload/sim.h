@@ -43,8 +43,11 @@ void sim_exited(int status);
 bool sim_asked(void);
 void sim_killed(int number);
 
-/* The program cannot be simulated: says why, cuts the trace and ends the process. */
+/* The program does what never ends: says what, cuts the trace and ends the process. */
 void sim_stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* The same for what the simulated host has not: no fault of the program's. */
+void sim_refuse(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* The simulation itself failed. */
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
