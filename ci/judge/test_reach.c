@@ -2,8 +2,8 @@
 /*
  * Every default can be kept at once: random scenarios without faults, which the host has room for,
  * run in the simulated world by a plan that knows all loads, and no expectation fails. How many:
- * BALLAST_REACH (default 60); a failure names its seed, which BALLAST_REACH_SEED runs alone, and
- * BALLAST_REACH_PROGRAM runs another program in the plan's place, with its interval.
+ * BALLAST_REACH (default 30 of each kind); a failure names its seed, which BALLAST_REACH_SEED runs
+ * alone, and BALLAST_REACH_PROGRAM runs another program in the plan's place, with its interval.
  */
 #include "limits.h"
 #include "scenario.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#define RUNS	  60
+#define RUNS	  30
 #define PCPUS_MAX 8
 #define PREFIX	  "vm"
 
