@@ -322,8 +322,17 @@ time.sleep(3)'
 	virsh qemu-agent-command aos_vm1 '{"execute":"guest-ping"}' | grep -qx '{"return":{}}'
 	virsh metadata aos_vm1 urn:ballast:lab:1 | grep -q '<guest'
 	virsh desc aos_vm1 --title heavy | grep -q updated
-	virsh schedinfo aos_vm1 --set cpu_shares=2048 | grep -qx 'cpu_shares     : 2048'
-	grep '"event":"limit"' "$TRACE" | grep '"guest":"aos_vm1"' | grep -q '"what":"cpu_shares","value":2048'
+	virsh schedinfo aos_vm1 --set cpu_shares=2000 | grep -qx 'cpu_shares     : 2000'
+	grep '"event":"limit"' "$TRACE" | grep '"guest":"aos_vm1"' | grep -q '"what":"cpu_shares","value":2000'
+	# Weights of cgroup v2, and of v1.
+	run virsh schedinfo aos_vm1 --set cpu_shares=20000
+	[[ $output == *"shares '20000' must be in range [1, 10000]"* ]]
+	printf '[host]\ncgroup = 1\n' >>"$MEMORY"
+	virsh schedinfo aos_vm1 | grep -qx 'cpu_shares     : 1024'
+	virsh schedinfo aos_vm1 --set cpu_shares=20000 | grep -qx 'cpu_shares     : 20000'
+	run virsh schedinfo aos_vm1 --set cpu_shares=1
+	[[ $output == *"shares '1' must be in range [2, 262144]"* ]]
+	sed -i '/^\[host\]$/,$d' "$MEMORY"
 	virsh schedinfo aos_vm2 --set vcpu_quota=50000 | grep -qx 'vcpu_quota     : 50000'
 	grep '"event":"limit"' "$TRACE" | grep '"guest":"aos_vm2"' | grep -q '"what":"vcpu_quota","value":50000'
 	virsh emulatorpin aos_vm1 0-1

@@ -214,6 +214,8 @@ const char *error_prefix(int code);
 int error_code(const char *name);
 
 /* A typed parameter, in a row that the program gave (cpu.c). */
+/* A guest's weight as the host's cgroups count it: 1024 by default with v1, 100 with v2. */
+unsigned int guest_shares(unsigned int id);
 void put_ullong(virTypedParameterPtr param, const char *field, uint64_t value);
 
 /* --- events (event.c) --- */

@@ -10,6 +10,43 @@
 
 #define SCHEDULE_PARAMS 9
 
+/* The weights of cgroup v1 and v2, and what the model has for the default of either. */
+static const struct {
+	unsigned int usual, least, most;
+} weights[] = {{1024, 2, 262144}, {100, 1, 10000}};
+#define MODEL_SHARES 1024
+
+static unsigned int cgroup(void)
+{
+	return sim_play()->scenario.host.cgroup - 1;
+}
+
+unsigned int guest_shares(unsigned int id)
+{
+	unsigned int usual = weights[cgroup()].usual;
+
+	return (model_shares(api_model(), id) * usual + MODEL_SHARES / 2) / MODEL_SHARES;
+}
+
+static void set_shares(unsigned int id, uint64_t shares)
+{
+	unsigned int usual = weights[cgroup()].usual;
+
+	model_set_shares(api_model(), id,
+			 (unsigned int)((shares * MODEL_SHARES + usual / 2) / usual));
+}
+
+static int check_shares(struct call *c, uint64_t shares)
+{
+	unsigned int least = weights[cgroup()].least, most = weights[cgroup()].most;
+
+	if (shares >= least && shares <= most)
+		return 0;
+	c->from = VIR_FROM_CGROUP;
+	return call_fail(c, VIR_ERR_INVALID_ARG, "shares '%llu' must be in range [%u, %u]",
+			 (unsigned long long)shares, least, most);
+}
+
 EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
 {
 	struct call c;
@@ -33,7 +70,7 @@ static int read_schedule(const struct call *c, virTypedParameter all[SCHEDULE_PA
 	double quota_pct = model_quota(api_model(), c->id);
 	int n = 0;
 
-	put_ullong(&all[n++], VIR_DOMAIN_SCHEDULER_CPU_SHARES, model_shares(api_model(), c->id));
+	put_ullong(&all[n++], VIR_DOMAIN_SCHEDULER_CPU_SHARES, guest_shares(c->id));
 	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
 		unsigned int period_us = i == 0 ? c->state->period_us : CPU_PERIOD_US;
 
@@ -86,7 +123,7 @@ static const struct {
 	int type;
 	long long least, most;
 } settable[] = {
-	{VIR_DOMAIN_SCHEDULER_CPU_SHARES, VIR_TYPED_PARAM_ULLONG, 1, 262144},
+	{VIR_DOMAIN_SCHEDULER_CPU_SHARES, VIR_TYPED_PARAM_ULLONG, 0, 0}, /* check_shares() */
 	{VIR_DOMAIN_SCHEDULER_VCPU_PERIOD, VIR_TYPED_PARAM_ULLONG, 1000, 1000000},
 	{VIR_DOMAIN_SCHEDULER_VCPU_QUOTA, VIR_TYPED_PARAM_LLONG, 1000, 17592186044415},
 };
@@ -100,6 +137,8 @@ static int check_parameter(struct call *c, const virTypedParameter *param)
 		if (param->type != settable[i].type)
 			return call_fail(c, VIR_ERR_INVALID_ARG, "invalid type for parameter '%s'",
 					 param->field);
+		if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_CPU_SHARES))
+			return check_shares(c, param->value.ul);
 		if (param->type == VIR_TYPED_PARAM_LLONG && param->value.l < 0)
 			return 0; /* none */
 		if (param->value.l < settable[i].least || param->value.l > settable[i].most)
@@ -126,7 +165,7 @@ static void set_parameter(const struct call *c, size_t place, const virTypedPara
 	double quota_pct = model_quota(api_model(), c->id);
 
 	if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_CPU_SHARES)) {
-		model_set_shares(api_model(), c->id, (unsigned int)param->value.ul);
+		set_shares(c->id, param->value.ul);
 		trace_limit(c, param);
 		events_tuned(place, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES, VIR_TYPED_PARAM_ULLONG,
 			     param->value.l);

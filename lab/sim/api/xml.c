@@ -117,11 +117,11 @@ static void put_pins(FILE *out, const struct world_guest *guest, const struct ap
 static void put_cputune(FILE *out, const struct world_guest *guest, const struct api_guest *state,
 			bool live)
 {
-	unsigned int shares = model_shares(api_model(), guest->id);
+	unsigned int shares = guest_shares(guest->id);
 	double quota_pct = model_quota(api_model(), guest->id);
 
 	fputs("  <cputune>\n", out);
-	if (shares != 1024)
+	if (model_shares(api_model(), guest->id) != 1024)
 		fprintf(out, "    <shares>%u</shares>\n", shares);
 	if (quota_pct > 0)
 		fprintf(out, "    <period>%u</period>\n    <quota>%lld</quota>\n", state->period_us,
