@@ -616,3 +616,39 @@ while True: time.sleep(2)"
 	[ "$status" -eq 0 ]
 	[[ $output == *"10 10"* ]]
 }
+
+@test "what is told of guests' lives, and why they run" {
+	cat >"$BATS_TEST_TMPDIR/lives.scenario" <<-'EOF'
+		[scenario]
+		kind = cpu
+		length = 40s
+		[guests]
+		count = 2
+		[timeline]
+		1 = 5s reboot
+		1 = 15s stop
+		1 = 20s start
+		2 = 5s pause
+		2 = 10s resume
+	EOF
+	run "$RUN" -v "$BATS_TEST_TMPDIR/lives.scenario" -- /usr/bin/python3 -c '
+import libvirt, threading, time
+libvirt.virEventRegisterDefaultImpl()
+def loop():
+    while True: libvirt.virEventRunDefaultImpl()
+threading.Thread(target=loop, daemon=True).start()
+c = libvirt.open("qemu:///system")
+seen = {"aos_vm1": [], "aos_vm2": []}
+note = lambda text: lambda c, d, *rest: seen[d.name()].append(text + " ".join(str(r) for r in rest[:-1]))
+c.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, note("life "), None)
+c.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, note("agent "), None)
+c.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, note("reboot"), None)
+d = c.lookupByName("aos_vm2")
+print(d.state()); time.sleep(7); print(d.state()); time.sleep(5); print(d.state()); time.sleep(20)
+for name in seen: print(name, seen[name])'
+	echo "$output"
+	[[ $output == *"[1, 1]"*"[3, 1]"*"[1, 5]"* ]]
+	# Reboot, agent gone and back; agent gone, stopped; no agent, let go on, booted, and an agent.
+	[[ $output == *"aos_vm1 ['reboot', 'agent 2 2', 'agent 1 2', 'agent 2 2', 'life 5 1', 'agent 2 1', 'life 4 0', 'life 2 0', 'agent 1 2']"* ]]
+	[[ $output == *"aos_vm2 ['life 3 0', 'life 4 0']"* ]]
+}

@@ -91,6 +91,8 @@ struct api_guest {
 	 */
 	struct api_metadata *live_metadata, *config_metadata;
 	bool stopped, replaced, policy_set;
+	bool agent;		      /* is connected */
+	bool unpaused;		      /* why it runs: somebody let it go on */
 	unsigned int agent_lost;      /* what was `starts` when libvirt gave up on the agent */
 	unsigned char *emulator_pins; /* model_maplen(); NULL: everywhere */
 	uint64_t *pcpu_ns;	      /* time on each pCPU, once somebody asked; see cpu.c */

@@ -290,7 +290,8 @@ int domain_state(size_t place, int *reason)
 {
 	switch (model_guest_state(api_model(), world_guest(api_world(), place)->id)) {
 	case MODEL_GUEST_RUNNING:
-		*reason = VIR_DOMAIN_RUNNING_BOOTED;
+		*reason = guest_at(place)->unpaused ? VIR_DOMAIN_RUNNING_UNPAUSED
+						    : VIR_DOMAIN_RUNNING_BOOTED;
 		return VIR_DOMAIN_RUNNING;
 	case MODEL_GUEST_PAUSED:
 		*reason = VIR_DOMAIN_PAUSED_USER;

@@ -237,6 +237,16 @@ static struct pending of_guest(size_t place, int event)
 	return p;
 }
 
+static void queue_agent(size_t place, bool connected, int reason)
+{
+	struct pending p = of_guest(place, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE);
+
+	p.what = connected ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+			   : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED;
+	p.detail = reason;
+	queue(&p);
+}
+
 static void queue_state(size_t place, enum model_event_kind state)
 {
 	static const struct {
@@ -259,6 +269,28 @@ static void queue_state(size_t place, enum model_event_kind state)
 		return;
 	}
 	queue(&p);
+}
+
+/* As libvirt 9.0 tells them: a start is first a guest without an agent that is let go on; a guest
+ * that stops takes its agent with it, one that reboots tells so before. */
+static void queue_life(size_t place, enum model_event_kind state)
+{
+	struct api_guest *guest = guest_at(place);
+	bool lost = guest->agent &&
+		    (state == MODEL_STOPPED || state == MODEL_CRASHED || state == MODEL_REBOOTED);
+
+	if (state == MODEL_STARTED) {
+		queue_agent(place, false,
+			    VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
+		queue_state(place, MODEL_RESUMED);
+	}
+	if (lost && state != MODEL_REBOOTED)
+		queue_agent(place, false, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
+	queue_state(place, state);
+	if (lost && state == MODEL_REBOOTED)
+		queue_agent(place, false, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
+	if (lost || state == MODEL_STARTED)
+		guest->agent = false;
 }
 
 void events_tuned(size_t place, const char *field, int type, long long value)
@@ -304,13 +336,11 @@ void events_on_event(const struct world_event *event)
 		return;
 	switch (event->kind) {
 	case WORLD_GUEST:
-		queue_state(place, event->state);
+		queue_life(place, event->state);
 		break;
 	case WORLD_READY:
-		p = of_guest(place, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE);
-		p.what = VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED;
-		p.detail = VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL;
-		queue(&p);
+		guest_at(place)->agent = true;
+		queue_agent(place, true, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
 		break;
 	case WORLD_BALLOON:
 		p = of_guest(place, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE);

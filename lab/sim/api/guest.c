@@ -69,6 +69,7 @@ void guests_start(void)
 
 		order[i] = i;
 		guests[i].id = guest_running(i) ? next_id++ : -1;
+		guests[i].agent = guest_running(i);
 		guests[i].memory_kib = config->memory_kib;
 		guests[i].maximum_kib = config->maximum_kib;
 		guests[i].period_us = CPU_PERIOD_US;
@@ -102,6 +103,8 @@ void guests_on_event(const struct world_event *event)
 		guest->policy_set = true;
 	if (event->kind != WORLD_GUEST)
 		return;
+	if (event->state == MODEL_STARTED || event->state == MODEL_RESUMED)
+		guest->unpaused = event->state == MODEL_RESUMED;
 	if (event->state == MODEL_STARTED)
 		guest->id = next_id++;
 	else if (event->state == MODEL_STOPPED || event->state == MODEL_CRASHED)
