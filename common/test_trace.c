@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -273,6 +274,45 @@ static void test_endless_line(void **state)
 }
 
 /* Several processes write one trace: no line is torn. */
+/* However much a program prints and calls, its trace is no larger, and the end of it is told. */
+static void test_bounds(void **state)
+{
+	enum { LINES = 20000, CALLS = 400000 };
+	char error[TRACE_ERROR_MAX], line[1000];
+	struct trace_event call = trace_event(TRACE_CALL, NULL);
+	struct trace_writer w;
+	struct trace trace;
+	struct stat st;
+	struct trace_event exit = trace_exit(0, false);
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	call.call.function = "virNodeGetInfo";
+	call.call.outcome = TRACE_DONE;
+	assert_int_equal(trace_create(&w, path), 0);
+	assert_int_equal(trace_write_header(&w, some_header()), 0);
+	for (int i = 0; i < LINES; i++) {
+		int digits = snprintf(line, sizeof(line), "line %d", i);
+
+		line[digits] = ' ';
+		assert_int_equal(trace_write_output(&w, i / 1000.0, TRACE_STDERR, line, 900), 0);
+	}
+	for (int i = 0; i < CALLS; i++) {
+		call.t_s = 100.0 * i / CALLS;
+		assert_int_equal(trace_write_event(&w, &call), 0);
+	}
+	exit.t_s = 101;
+	assert_int_equal(trace_write_event(&w, &exit), 0);
+	assert_int_equal(trace_close(&w), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_size, TRACE_OUTPUT_MAX, TRACE_OUTPUT_MAX + TRACE_CALLS_MAX + 65536);
+	assert_int_equal(trace_read(&trace, path, error), 0);
+	assert_memory_equal(trace.last_words[0], "line 19999 ", 11);
+	assert_true(trace.events[trace.nevents - 2].kind == TRACE_CALL &&
+		    trace.events[trace.nevents - 2].t_s > 98);
+	trace_free(&trace);
+}
+
 static void test_many_writers(void **state)
 {
 	enum { writers = 4, lines = 200 };
@@ -503,9 +543,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_garbage),	     cmocka_unit_test(test_endless_line),
-		cmocka_unit_test(test_many_writers), cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_output),
-		cmocka_unit_test(test_manual),	     cmocka_unit_test(test_manual_names),
+		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_many_writers),
+		cmocka_unit_test(test_fields),	     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_output),	     cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_manual_names),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "--manual")) {

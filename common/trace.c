@@ -339,10 +339,79 @@ int trace_write_sample(struct trace_writer *w, const struct trace_sample *sample
 	return put_sample(w, sample) || write_line(w) ? -1 : 0;
 }
 
+static int write_event(struct trace_writer *w, const struct trace_event *event)
+{
+	size_t len;
+
+	w->len = 0;
+	if (put_event(w, event))
+		return -1;
+	len = w->len + 1; /* its end */
+	if (write_line(w))
+		return -1;
+	if (event->kind == TRACE_PROGRAM_OUTPUT)
+		w->printed += len;
+	if (event->kind == TRACE_CALL) {
+		w->called += len;
+		w->call_s = event->t_s;
+	}
+	return 0;
+}
+
+/* --- what a program may make of a trace --- */
+
+static int hold_back(struct trace_writer *w, const struct trace_event *event)
+{
+	char *copy;
+
+	if (event->program_output.stream != TRACE_STDERR)
+		return 0;
+	copy = strdup(event->program_output.line);
+	if (!copy)
+		return -1;
+	free(w->held[TRACE_LAST_WORDS - 1]);
+	memmove(w->held + 1, w->held, (TRACE_LAST_WORDS - 1) * sizeof(*w->held));
+	w->held[0] = copy;
+	return 0;
+}
+
+static int write_held(struct trace_writer *w, double t_s)
+{
+	struct trace_event event = {.t_s = t_s, .kind = TRACE_PROGRAM_OUTPUT};
+
+	for (size_t i = TRACE_LAST_WORDS; i-- > 0;) {
+		event.program_output.stream = TRACE_STDERR;
+		event.program_output.line = w->held[i];
+		if (w->held[i] && write_event(w, &event))
+			return -1;
+		free(w->held[i]);
+		w->held[i] = NULL;
+	}
+	return 0;
+}
+
+static int warn_of_output(struct trace_writer *w, double t_s)
+{
+	struct trace_event warning = trace_event(TRACE_WARNING, NULL);
+
+	w->printed = SIZE_MAX; /* said once */
+	warning.t_s = t_s;
+	warning.warning.text = "it printed so much that the rest is left out";
+	return write_event(w, &warning);
+}
+
 int trace_write_event(struct trace_writer *w, const struct trace_event *event)
 {
-	w->len = 0;
-	return put_event(w, event) || write_line(w) ? -1 : 0;
+	if (event->kind == TRACE_PROGRAM_OUTPUT && w->printed > TRACE_OUTPUT_MAX) {
+		if (w->printed != SIZE_MAX && warn_of_output(w, event->t_s))
+			return -1;
+		return hold_back(w, event);
+	}
+	if (event->kind == TRACE_CALL && w->called > TRACE_CALLS_MAX && event->t_s < w->call_s + 1)
+		return 0;
+	if (event->kind == TRACE_PROGRAM_EXIT && write_held(w, event->t_s))
+		return -1;
+	return write_event(w, event);
 }
 
 int trace_write_output(struct trace_writer *w, double t_s, enum trace_stream stream,
@@ -369,6 +438,8 @@ int trace_close(struct trace_writer *w)
 	int status = w->fd < 0 ? 0 : close(w->fd);
 
 	free(w->line);
+	for (size_t i = 0; i < TRACE_LAST_WORDS; i++)
+		free(w->held[i]);
 	memset(w, 0, sizeof(*w));
 	w->fd = -1;
 	return status;

@@ -300,10 +300,24 @@ extern const char *const trace_load_state_words[];
 
 /* --- writing --- */
 
+#define TRACE_LAST_WORDS 4
+
+/*
+ * A program may print or call without end, and its trace must not: of its output so many bytes are
+ * written and after them, before its end, the last lines of its stderr; of its calls so many, and
+ * then one a second.
+ */
+#define TRACE_OUTPUT_MAX (8U << 20)
+#define TRACE_CALLS_MAX	 (8U << 20)
+
 struct trace_writer {
 	int fd;
 	char *line; /* reused buffer */
 	size_t len, size;
+	size_t printed, called;	      /* bytes of the program's output and of its calls */
+	double call_s;		      /* of the last call that was written */
+	char *held[TRACE_LAST_WORDS]; /* of output left out the last lines of stderr, the last
+					 one first */
 };
 
 /* Creates (truncating) or, with append, opens a trace. 0, −1 with errno. */
@@ -325,8 +339,6 @@ int trace_write_output(struct trace_writer *w, double t_s, enum trace_stream str
 int trace_close(struct trace_writer *w);
 
 /* --- reading --- */
-
-#define TRACE_LAST_WORDS 4
 
 /* Keeps the texts of what was read, each once. */
 struct pool;
