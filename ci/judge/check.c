@@ -148,6 +148,28 @@ static void judge(const struct run *run, const struct expect_value *value)
 	verdict_add(run->verdict, &f);
 }
 
+/* One fault may show in several expectations: where both fail, the first follows from the second.
+ */
+static void name_causes(struct verdict *v)
+{
+	static const struct {
+		const char *name, *from;
+	} causes[] = {
+		{"pins", "moves"},
+		{"pins_after_balance", "moves"},
+		{"stddev", "spread"},
+		{"demand_spread", "spread"},
+		{"balance_within", "spread"},
+		{"balance_within", "demand_spread"},
+		{"fairness", "spread"},
+		{"fairness", "demand_spread"},
+		{"reach", "unused"},
+	};
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++)
+		verdict_follows(v, causes[i].name, causes[i].from);
+}
+
 int check_judge(struct scenario *s, const struct trace *trace, struct verdict *v,
 		char error[CHECK_ERROR_MAX])
 {
@@ -176,6 +198,7 @@ int check_judge(struct scenario *s, const struct trace *trace, struct verdict *v
 		judge(&run, &run.values[i]);
 	check_release(&run);
 	free(values);
+	name_causes(v);
 	verdict_settle(v);
 	return 0;
 }

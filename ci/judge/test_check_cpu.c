@@ -251,12 +251,45 @@ static void test_figures(void **state)
 	verdict_free(&v);
 }
 
+static const char *cause_of(const struct verdict *v, const char *name)
+{
+	json_t *finding;
+	size_t index;
+
+	json_array_foreach(v->expectations, index, finding)
+	{
+		if (!strcmp(json_string_value(json_object_get(finding, "name")), name))
+			return json_string_value(json_object_get(finding, "because"));
+	}
+	return NULL;
+}
+
+/* One fault is told as one: what else fails by it names it. */
+static void test_causes(void **state)
+{
+	struct fake crowded = RUN(ALL_ON_ONE, 2);
+	struct fake restless = RUN(IDLE, 2, .deeds = DEEDS(PIN(10, 0, 1), PIN(12, 0, 0)));
+	struct verdict v;
+
+	(void)state;
+	check_fake(&crowded, &v);
+	assert_null(cause_of(&v, "spread"));
+	assert_string_equal(cause_of(&v, "stddev"), "spread");
+	assert_string_equal(cause_of(&v, "balance_within"), "spread");
+	verdict_free(&v);
+	check_fake(&restless, &v);
+	assert_null(cause_of(&v, "moves"));
+	assert_string_equal(cause_of(&v, "pins"), "moves");
+	verdict_free(&v);
+}
+
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_every_expectation_can_fail),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_causes),
 	};
 
 	(void)argc;

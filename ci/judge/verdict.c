@@ -54,6 +54,30 @@ void verdict_add(struct verdict *v, const struct finding *f)
 	v->unjudged |= f->result == RESULT_UNJUDGED;
 }
 
+static json_t *find_failure(const struct verdict *v, const char *name)
+{
+	json_t *finding;
+	size_t index;
+
+	json_array_foreach(v->expectations, index, finding)
+	{
+		const char *is = json_string_value(json_object_get(finding, "name"));
+		const char *result = json_string_value(json_object_get(finding, "result"));
+
+		if (!strcmp(is, name) && !strcmp(result, result_name(RESULT_FAIL)))
+			return finding;
+	}
+	return NULL;
+}
+
+void verdict_follows(struct verdict *v, const char *name, const char *from)
+{
+	json_t *finding = find_failure(v, name);
+
+	if (finding && !json_object_get(finding, "because") && find_failure(v, from))
+		json_object_set_new(finding, "because", json_string(from));
+}
+
 void verdict_figure(struct verdict *v, const char *name, double value)
 {
 	set_number(v->figures, name, value);

@@ -47,6 +47,9 @@ void verdict_init(struct verdict *v);
 /* Adds one finding; its texts are copied. */
 void verdict_add(struct verdict *v, const struct finding *finding);
 
+/* Where both failed: notes that the one follows from the other, unless more is known of it. */
+void verdict_follows(struct verdict *v, const char *name, const char *from);
+
 /* A number measured besides; NAN is left out. */
 void verdict_figure(struct verdict *v, const char *name, double value);
 
