@@ -16,10 +16,16 @@
 /* Interpreters of interpreters: Linux itself gives up after a few. */
 #define DEPTH_MAX 4
 
-static int fail(char error[PROGRAM_ERROR_MAX], const char *path, const char *why)
+static enum program fail_closed(char error[PROGRAM_ERROR_MAX], const char *path, const char *why)
 {
 	snprintf(error, PROGRAM_ERROR_MAX, "%.100s: %.150s", path, why);
-	return -1;
+	return PROGRAM_CLOSED;
+}
+
+static enum program fail(char error[PROGRAM_ERROR_MAX], const char *path, const char *why)
+{
+	snprintf(error, PROGRAM_ERROR_MAX, "%.100s: %.150s", path, why);
+	return PROGRAM_BAD;
 }
 
 static bool is_file(const char *path)
@@ -29,20 +35,20 @@ static bool is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static int find(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX])
+static enum program find(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX])
 {
 	const char *folders = getenv("PATH");
 
 	if (strchr(name, '/')) {
 		snprintf(path, PATH_MAX, "%s", name);
-		return 0;
+		return PROGRAM_FINE;
 	}
 	while (folders && *folders) {
 		size_t len = strcspn(folders, ":");
 
 		snprintf(path, PATH_MAX, "%.*s/%s", (int)len, folders, name);
 		if (is_file(path) && access(path, X_OK) == 0)
-			return 0;
+			return PROGRAM_FINE;
 		folders += len + (folders[len] == ':');
 	}
 	return fail(error, name, "no such program in PATH; a path to it has a slash, such as ./");
@@ -80,22 +86,23 @@ static Elf64_Half own_machine(void)
 	return n == (ssize_t)sizeof(header) ? header.e_machine : EM_NONE;
 }
 
-static int check_elf(const char *path, int fd, const Elf64_Ehdr *header,
-		     char error[PROGRAM_ERROR_MAX])
+static enum program check_elf(const char *path, int fd, const Elf64_Ehdr *header,
+			      char error[PROGRAM_ERROR_MAX])
 {
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != own_machine())
-		return fail(error, path, "is a program for another kind of machine");
+		return fail_closed(error, path, "is a program for another kind of machine");
 	if (!has_interpreter(fd, header))
-		return fail(error, path,
-			    "is statically linked: link it dynamically, or libvirt and the clock "
-			    "cannot be replaced in it");
-	return 0;
+		return fail_closed(
+			error, path,
+			"is statically linked: link it dynamically, or libvirt and the clock "
+			"cannot be replaced in it");
+	return PROGRAM_FINE;
 }
 
-static int check_file(const char *path, unsigned int depth, char error[PROGRAM_ERROR_MAX]);
+static enum program check_file(const char *path, unsigned int depth, char error[PROGRAM_ERROR_MAX]);
 
 /* "#!/usr/bin/python3 -u": what runs is the interpreter. */
-static int check_script(char *line, unsigned int depth, char error[PROGRAM_ERROR_MAX])
+static enum program check_script(char *line, unsigned int depth, char error[PROGRAM_ERROR_MAX])
 {
 	char *interpreter = line + 2 + strspn(line + 2, " \t");
 
@@ -103,8 +110,8 @@ static int check_script(char *line, unsigned int depth, char error[PROGRAM_ERROR
 	return check_file(interpreter, depth + 1, error);
 }
 
-static int check_content(const char *path, int fd, unsigned int depth,
-			 char error[PROGRAM_ERROR_MAX])
+static enum program check_content(const char *path, int fd, unsigned int depth,
+				  char error[PROGRAM_ERROR_MAX])
 {
 	union {
 		Elf64_Ehdr header;
@@ -119,10 +126,11 @@ static int check_content(const char *path, int fd, unsigned int depth,
 	return fail(error, path, "is neither a program nor a script that begins with #!");
 }
 
-static int check_file(const char *path, unsigned int depth, char error[PROGRAM_ERROR_MAX])
+static enum program check_file(const char *path, unsigned int depth, char error[PROGRAM_ERROR_MAX])
 {
+	enum program status;
 	struct stat st;
-	int fd, status;
+	int fd;
 
 	if (depth > DEPTH_MAX)
 		return fail(error, path, "its interpreters go round in circles");
@@ -133,9 +141,10 @@ static int check_file(const char *path, unsigned int depth, char error[PROGRAM_E
 	if (access(path, X_OK))
 		return fail(error, path, "is not executable; try chmod +x");
 	if (is_privileged(path, &st))
-		return fail(error, path,
-			    "has rights of its own (set-uid, set-gid or capabilities): nothing can "
-			    "be preloaded into it; run a copy without them");
+		return fail_closed(
+			error, path,
+			"has rights of its own (set-uid, set-gid or capabilities): nothing can "
+			"be preloaded into it; run a copy without them");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fail(error, path, strerror(errno));
@@ -144,9 +153,9 @@ static int check_file(const char *path, unsigned int depth, char error[PROGRAM_E
 	return status;
 }
 
-int program_check(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX])
+enum program program_check(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX])
 {
 	if (find(name, path, error))
-		return -1;
+		return PROGRAM_BAD;
 	return check_file(path, 0, error);
 }

@@ -8,7 +8,13 @@
 
 #define PROGRAM_ERROR_MAX 256
 
-/* Finds name as a shell would and checks it. 0 with its path; −1 with one line in error. */
-int program_check(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX]);
+enum program {
+	PROGRAM_FINE = 0,
+	PROGRAM_BAD = -1,    /* it cannot be run at all */
+	PROGRAM_CLOSED = -2, /* nothing can be preloaded into it */
+};
+
+/* Finds name as a shell would and checks it. PROGRAM_FINE with its path, or one line in error. */
+enum program program_check(const char *name, char path[PATH_MAX], char error[PROGRAM_ERROR_MAX]);
 
 #endif

@@ -105,7 +105,7 @@ EXPORT int clock_gettime(clockid_t clock, struct timespec *ts)
 		return 0;
 	}
 	/* CPU time: none is used unless computing is charged. */
-	if (sim_shared()->charge > 0)
+	if (sim_charge_factor() > 0)
 		return real(clock_gettime)(clock, ts);
 	*ts = (struct timespec){0};
 	return 0;
@@ -174,7 +174,7 @@ EXPORT clock_t times(struct tms *out)
 		return real(times)(out);
 	if (out) {
 		*out = (struct tms){0};
-		if (sim_shared()->charge > 0)
+		if (sim_charge_factor() > 0)
 			real(times)(out);
 	}
 	return (clock_t)((SIM_MONOTONIC_NS + read_now()) / (MODEL_NS_PER_S / (uint64_t)ticks));
@@ -184,7 +184,7 @@ EXPORT int getrusage(__rusage_who_t who, struct rusage *usage)
 {
 	int status = real(getrusage)(who, usage);
 
-	if (status == 0 && sched_started() && !(sim_shared()->charge > 0)) {
+	if (status == 0 && sched_started() && !(sim_charge_factor() > 0)) {
 		usage->ru_utime = (struct timeval){0};
 		usage->ru_stime = (struct timeval){0};
 	}

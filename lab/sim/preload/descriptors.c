@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -244,7 +246,7 @@ EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
 	if (sched_started() && !await_input(fd))
 		return -1;
-	return real(read)(fd, buf, len);
+	return raw_read(fd, buf, len);
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
@@ -303,6 +305,90 @@ EXPORT int eventfd_read(int fd, eventfd_t *value)
 	return read(fd, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
 }
 
+/* --- writing to what is full --- */
+
+/* Waits until fd takes something; false with errno where a signal came first. */
+static bool await_output(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+
+	return real(poll)(&pollfd, 1, 0) != 0 || poll_until(&pollfd, 1, SCHED_NEVER) >= 0;
+}
+
+/* What others must read before more can be written, and that blocks. */
+enum sink { SINK_OTHER, SINK_PIPE, SINK_SOCKET };
+
+static enum sink sink_of(int fd)
+{
+	struct stat st;
+	int flags;
+
+	if (!sched_started() || fstat(fd, &st) || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		return SINK_OTHER;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || flags & O_NONBLOCK)
+		return SINK_OTHER;
+	return S_ISFIFO(st.st_mode) ? SINK_PIPE : SINK_SOCKET;
+}
+
+/* A pipe that takes anything takes PIPE_BUF bytes. */
+static ssize_t write_part(int fd, enum sink sink, const char *buf, size_t len, int flags)
+{
+	if (sink == SINK_PIPE)
+		return raw_write(fd, buf, len < PIPE_BUF ? len : PIPE_BUF);
+	return real(send)(fd, buf, len, flags | MSG_DONTWAIT);
+}
+
+static ssize_t write_all(int fd, enum sink sink, const char *buf, size_t len, int flags)
+{
+	size_t done = 0;
+
+	do {
+		ssize_t n =
+			await_output(fd) ? write_part(fd, sink, buf + done, len - done, flags) : -1;
+
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		if (n < 0)
+			return done ? (ssize_t)done : -1;
+		done += (size_t)n;
+	} while (done < len);
+	return (ssize_t)done;
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	enum sink sink = sink_of(fd);
+
+	return sink == SINK_OTHER ? raw_write(fd, buf, len) : write_all(fd, sink, buf, len, 0);
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	enum sink sink = sink_of(fd);
+	ssize_t done = 0;
+
+	if (sink == SINK_OTHER)
+		return real(writev)(fd, iov, count);
+	for (int i = 0; i < count; i++) {
+		ssize_t n = write_all(fd, sink, iov[i].iov_base, iov[i].iov_len, 0);
+
+		if (n < 0)
+			return done ? done : -1;
+		done += n;
+		if ((size_t)n < iov[i].iov_len)
+			break;
+	}
+	return done;
+}
+
+EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	if (flags & MSG_DONTWAIT || sink_of(fd) != SINK_SOCKET)
+		return real(send)(fd, buf, len, flags);
+	return write_all(fd, SINK_SOCKET, buf, len, flags);
+}
+
 /* --- timerfd --- */
 
 struct virtual_timerfd {
@@ -318,7 +404,7 @@ static struct virtual_timerfd *timerfds;
 static void write_times(struct sched_timer *timer, uint64_t times)
 {
 	const struct virtual_timerfd *t = (struct virtual_timerfd *)timer;
-	ssize_t ignored = write(t->writing, &times, sizeof(times)); /* full: it is readable */
+	ssize_t ignored = raw_write(t->writing, &times, sizeof(times)); /* full: it is readable */
 
 	(void)ignored;
 }
@@ -378,7 +464,7 @@ static void forget_expirations(const struct virtual_timerfd *t)
 	uint64_t times;
 
 	if (real(poll)(&fd, 1, 0) > 0) {
-		ssize_t ignored = real(read)(t->writing, &times, sizeof(times));
+		ssize_t ignored = raw_read(t->writing, &times, sizeof(times));
 
 		(void)ignored;
 	}

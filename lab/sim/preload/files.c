@@ -7,12 +7,14 @@
 #undef _FORTIFY_SOURCE
 #include "descriptors.h"
 #include "host_files.h"
+#include "guard.h"
 #include "real.h"
 #include "sched.h"
 #include "sim.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,8 +48,7 @@ static struct made_file *find_file(int fd)
 
 static enum host_file make_text(const char *path, char **text, size_t *len)
 {
-	return host_file_read(world_model(sim_play()->world), path, PLAY_EPOCH_S - PLAY_UPTIME_S,
-			      text, len);
+	return sim_host_file(path, text, len);
 }
 
 static int fill(int fd, const char *text, size_t len)
@@ -113,14 +114,14 @@ static void refresh(int fd)
 	char *text = NULL;
 	size_t len = 0;
 
-	if (file && sim_play() && make_text(file->path, &text, &len) == HOST_FILE_MADE)
+	if (file && sim_running() && make_text(file->path, &text, &len) == HOST_FILE_MADE)
 		fill(fd, text, len);
 	free(text);
 }
 
 static bool is_made(const char *path)
 {
-	return path && sim_play() && host_file_known(path);
+	return path && sim_running() && host_file_known(path);
 }
 
 /* --- opening --- */
@@ -273,6 +274,19 @@ static bool exists(const char *path)
 
 EXPORT int access(const char *path, int mode)
 {
+	char there[PATH_MAX];
+
+	if (sched_started()) {
+		switch (guard_path(path, there, sizeof(there))) {
+		case GUARD_OURS:
+			return real(access)(there, mode);
+		case GUARD_MISSING:
+			errno = ENOENT;
+			return -1;
+		default:
+			break;
+		}
+	}
 	if (!is_made(path))
 		return real(access)(path, mode);
 	if (!(mode & (W_OK | X_OK)) && exists(path))
@@ -283,40 +297,20 @@ EXPORT int access(const char *path, int mode)
 
 /* --- what libc says --- */
 
-static unsigned int count_pcpus(bool online_only)
-{
-	struct model *m = world_model(sim_play()->world);
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < model_pcpus(m); i++) {
-		struct model_pcpu pcpu;
-
-		model_pcpu_read(m, i, &pcpu);
-		count += !online_only || pcpu.online;
-	}
-	return count;
-}
-
-static struct model_host_memory host_memory(void)
-{
-	struct model_host_memory memory;
-
-	model_host_memory_read(world_model(sim_play()->world), &memory);
-	return memory;
-}
-
 EXPORT long sysconf(int name)
 {
-	if (sim_play() && sched_started()) {
+	const struct host_view *host = sched_started() ? sim_host() : NULL;
+
+	if (host) {
 		switch (name) {
 		case _SC_NPROCESSORS_ONLN:
-			return count_pcpus(true);
+			return host->online;
 		case _SC_NPROCESSORS_CONF:
-			return count_pcpus(false);
+			return host->pcpus;
 		case _SC_PHYS_PAGES:
-			return (long)(host_memory().total_kib * 1024) / real(sysconf)(_SC_PAGESIZE);
+			return (long)(host->memory.total_kib * 1024) / real(sysconf)(_SC_PAGESIZE);
 		case _SC_AVPHYS_PAGES:
-			return (long)(host_memory().free_kib * 1024) / real(sysconf)(_SC_PAGESIZE);
+			return (long)(host->memory.free_kib * 1024) / real(sysconf)(_SC_PAGESIZE);
 		default:
 			break;
 		}
@@ -346,18 +340,17 @@ EXPORT long get_avphys_pages(void)
 
 EXPORT int sysinfo(struct sysinfo *info)
 {
-	struct model_host_memory memory;
+	const struct host_view *host = sim_host();
 
-	if (!sim_play())
+	if (!host)
 		return real(sysinfo)(info);
-	memory = host_memory();
 	*info = (struct sysinfo){
 		.uptime = (long)((SIM_MONOTONIC_NS + sched_now()) / MODEL_NS_PER_S),
-		.totalram = memory.total_kib,
-		.freeram = memory.free_kib,
-		.bufferram = memory.buffers_kib,
-		.totalswap = memory.swap_total_kib,
-		.freeswap = memory.swap_free_kib,
+		.totalram = host->memory.total_kib,
+		.freeram = host->memory.free_kib,
+		.bufferram = host->memory.buffers_kib,
+		.totalswap = host->memory.swap_total_kib,
+		.freeswap = host->memory.swap_free_kib,
 		.procs = 1,
 		.mem_unit = 1024,
 	};
@@ -366,33 +359,28 @@ EXPORT int sysinfo(struct sysinfo *info)
 
 EXPORT int getloadavg(double averages[], int n)
 {
-	double all[3];
+	const struct host_view *host = sim_host();
 
-	if (!sim_play())
+	if (!host)
 		return real(getloadavg)(averages, n);
-	model_load_average(world_model(sim_play()->world), all);
 	for (int i = 0; i < n && i < 3; i++)
-		averages[i] = all[i];
+		averages[i] = host->load_averages[i];
 	return n < 3 ? n : 3;
 }
 
 EXPORT int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
-	struct model *m;
+	const struct host_view *host = sim_host();
 
-	if (!sim_play())
+	if (!host)
 		return real(sched_getaffinity)(pid, size, set);
-	m = world_model(sim_play()->world);
-	if (size * 8 < model_pcpus(m)) {
+	if (size * 8 < host->pcpus) {
 		errno = EINVAL;
 		return -1;
 	}
 	CPU_ZERO_S(size, set);
-	for (unsigned int i = 0; i < model_pcpus(m); i++) {
-		struct model_pcpu pcpu;
-
-		model_pcpu_read(m, i, &pcpu);
-		if (pcpu.online)
+	for (unsigned int i = 0; i < host->pcpus; i++) {
+		if (host->online_map[i / 64] >> i % 64 & 1)
 			CPU_SET_S(i, size, set);
 	}
 	return 0;
@@ -401,12 +389,12 @@ EXPORT int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 /* The program itself takes no time on any of the host's CPUs: where it may run is all the same. */
 EXPORT int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
 {
-	return sim_play() ? 0 : real(sched_setaffinity)(pid, size, set);
+	return sim_running() ? 0 : real(sched_setaffinity)(pid, size, set);
 }
 
 EXPORT int sched_getcpu(void)
 {
-	return sim_play() ? 0 : real(sched_getcpu)();
+	return sim_running() ? 0 : real(sched_getcpu)();
 }
 
 /* --- chance, by the seed --- */
@@ -416,7 +404,7 @@ static void fill_random(unsigned char *out, size_t len)
 	static uint64_t state;
 
 	if (!state)
-		state = sim_shared()->seed ^ 0x72616e646f6dULL;
+		state = sim_seed() ^ 0x72616e646f6dULL;
 	for (size_t i = 0; i < len; i++) { /* splitmix64 */
 		uint64_t z = state += 0x9e3779b97f4a7c15ULL;
 

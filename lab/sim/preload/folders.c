@@ -32,18 +32,17 @@ static void ignore(const char *name, bool folder, void *opaque)
 
 static enum entry entry_of(const char *path)
 {
-	struct model *m = path && sim_play() ? world_model(sim_play()->world) : NULL;
 	enum host_file what;
 	char *text = NULL;
 	size_t len;
 
-	if (!m || strncmp(path, "/", 1))
+	if (!path || !sim_running() || *path != '/' || !host_folder_known(path))
 		return ENTRY_REAL;
-	if (host_folder_list(m, path, ignore, NULL))
+	if (sim_host_folder(path, ignore, NULL))
 		return ENTRY_FOLDER;
 	if (!host_file_known(path))
 		return ENTRY_REAL;
-	what = host_file_read(m, path, 0, &text, &len);
+	what = sim_host_file(path, &text, &len);
 	free(text);
 	return what == HOST_FILE_MADE ? ENTRY_FILE : ENTRY_MISSING;
 }
@@ -94,7 +93,7 @@ EXPORT DIR *opendir(const char *path)
 	fd = make_folder(path, copy);
 	if (fd < 0)
 		return NULL;
-	host_folder_list(world_model(sim_play()->world), path, make_entry, &fd);
+	sim_host_folder(path, make_entry, &fd);
 	folder = real(opendir)(copy);
 	real(close)(fd);
 	return folder;

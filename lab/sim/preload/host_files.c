@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CPU_FOLDER  "/sys/devices/system/cpu/"
-#define NODE_FOLDER "/sys/devices/system/node/"
+#define CPU_FOLDER  HOST_CPU_FOLDER
+#define NODE_FOLDER HOST_NODE_FOLDER
 
 /* USER_HZ: the unit of /proc/stat. */
 #define TICKS(ns) ((uint64_t)((ns) / (MODEL_NS_PER_S / 100)))
@@ -392,20 +392,6 @@ bool host_folder_list(struct model *m, const char *path,
 	return true;
 }
 
-bool host_file_known(const char *path)
-{
-	if (!strncmp(path, CPU_FOLDER, strlen(CPU_FOLDER)) ||
-	    !strncmp(path, NODE_FOLDER, strlen(NODE_FOLDER)))
-		return true;
-	if (strncmp(path, "/proc/", 6))
-		return false;
-	for (size_t i = 0; i < sizeof(whole_files) / sizeof(whole_files[0]); i++) {
-		if (!strcmp(path, whole_files[i].path))
-			return true;
-	}
-	return false;
-}
-
 enum host_file host_file_read(struct model *m, const char *path, unsigned long epoch_s, char **text,
 			      size_t *len)
 {
@@ -426,4 +412,20 @@ enum host_file host_file_read(struct model *m, const char *path, unsigned long e
 	free(*text);
 	*text = NULL;
 	return HOST_FILE_MISSING;
+}
+
+/* --- what libc tells --- */
+
+void host_view_read(struct model *m, struct host_view *out)
+{
+	*out = (struct host_view){.pcpus = model_pcpus(m)};
+	model_load_average(m, out->load_averages);
+	for (unsigned int i = 0; i < out->pcpus; i++) {
+		struct model_pcpu pcpu;
+
+		model_pcpu_read(m, i, &pcpu);
+		out->online += pcpu.online;
+		out->online_map[i / 64] |= (uint64_t)pcpu.online << i % 64;
+	}
+	model_host_memory_read(m, &out->memory);
 }

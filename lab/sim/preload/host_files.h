@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What such a path is to the simulation. */
 enum host_file {
@@ -22,11 +23,26 @@ enum host_file {
 enum host_file host_file_read(struct model *m, const char *path, unsigned long epoch_s, char **text,
 			      size_t *len);
 
-/* Whether host_file_read() would not answer HOST_FILE_REAL. Cheap. */
+#define HOST_CPU_FOLDER	 "/sys/devices/system/cpu/"
+#define HOST_NODE_FOLDER "/sys/devices/system/node/"
+
+/* Whether host_file_read() would not answer HOST_FILE_REAL, and host_folder_list() perhaps true.
+ * Cheap, and without a model (host_paths.c). */
 bool host_file_known(const char *path);
+bool host_folder_known(const char *path);
 
 /* Calls put for each entry of a folder of the host's; false: it is none. */
 bool host_folder_list(struct model *m, const char *path,
 		      void (*put)(const char *name, bool folder, void *opaque), void *opaque);
+
+/* What libc tells of the host without a file. */
+struct host_view {
+	unsigned int pcpus, online;
+	uint64_t online_map[MODEL_PCPUS_MAX / 64];
+	struct model_host_memory memory;
+	double load_averages[3];
+};
+
+void host_view_read(struct model *m, struct host_view *out);
 
 #endif

@@ -109,10 +109,6 @@ void sched_signal(int number)
 		taker = taker->next;
 	if (!taker) { /* pending, for sigwait() and signalfd() */
 		real(kill)(getpid(), number);
-		for (struct sched_thread *t = threads; t; t = t->next) {
-			if (t->state == WAITING)
-				make_ready(t, SCHED_WOKEN);
-		}
 		return;
 	}
 	sigaction(number, NULL, &action);
@@ -160,7 +156,7 @@ static uint64_t woken_ns(uint64_t deadline_ns)
 
 	if (deadline_ns == SCHED_NEVER)
 		return SCHED_NEVER;
-	rng = rng_seed(sim_shared()->seed, deadline_ns);
+	rng = rng_seed(sim_seed(), deadline_ns);
 	return deadline_ns + LATE_LEAST_NS + rng_below(&rng, LATE_RANGE_NS);
 }
 
@@ -208,11 +204,54 @@ static void expire(uint64_t now)
 		make_ready(t, SCHED_TIMEOUT);
 }
 
-static void check_descriptors(void)
+/* Who waits for a signal gets it; others that do not mask it are interrupted. */
+static void check_signal(int number, void (*handler)(int))
 {
 	for (struct sched_thread *t = threads; t; t = t->next) {
-		if (t->state == WAITING && t->wait.nfds &&
-		    real(poll)(t->wait.fds, t->wait.nfds, 0) > 0)
+		if (t->state == WAITING && t->wait.signals &&
+		    sigismember(t->wait.signals, number) == 1) {
+			make_ready(t, SCHED_WOKEN);
+			return;
+		}
+	}
+	if (handler == SIG_IGN || (handler == SIG_DFL && !fatal_by_default(number)))
+		return;
+	for (struct sched_thread *t = threads; t; t = t->next) {
+		if (t->state == WAITING && !masks(t, number)) {
+			make_ready(t, SCHED_SIGNAL);
+			return;
+		}
+	}
+}
+
+/* Signals that others sent: threads that wait mask all, so they are pending. */
+static void check_signals(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	if (sigisemptyset(&pending))
+		return;
+	for (int number = 1; number < SIGRTMAX; number++) {
+		struct sigaction action;
+
+		if (sigismember(&pending, number) == 1 && sigaction(number, NULL, &action) == 0)
+			check_signal(number, action.sa_handler);
+	}
+}
+
+static bool has_come(struct sched_wait *wait)
+{
+	return (wait->nfds && real(poll)(wait->fds, wait->nfds, 0) > 0) ||
+	       (wait->ready && wait->ready(wait->opaque));
+}
+
+/* What may have come while nobody here ran. */
+static void check_waits(void)
+{
+	check_signals();
+	for (struct sched_thread *t = threads; t; t = t->next) {
+		if (t->state == WAITING && has_come(&t->wait))
 			make_ready(t, SCHED_WOKEN);
 	}
 }
@@ -255,10 +294,9 @@ static void hand_on(const struct sched_thread *from)
 	struct sched_thread *next;
 
 	while (!(next = first_ready())) {
-		uint64_t now = sim_now();
 		uint64_t deadline;
 
-		check_descriptors();
+		check_waits();
 		if (first_ready())
 			continue;
 		if (outside) {
@@ -266,11 +304,11 @@ static void hand_on(const struct sched_thread *from)
 			return;
 		}
 		deadline = next_deadline();
-		if (deadline > now)
-			sim_advance(deadline);
+		sim_advance(deadline);
 		expire(sim_now());
 	}
 	set_state(next, RUNNING);
+	sim_goes_on();
 	if (next == from)
 		return;
 	next->go = 1;
@@ -287,25 +325,20 @@ static void arrive(struct sched_thread *thread, enum sched_result result)
 	}
 }
 
-/* A signal from elsewhere ran a handler in a thread that waits: its wait is over, when its turn
- * comes. */
-static void interrupted(struct sched_thread *thread)
-{
-	sigset_t saved;
-
-	take(&saved);
-	if (thread->state == WAITING)
-		arrive(thread, SCHED_SIGNAL);
-	release(&saved);
-}
-
+/* Until the turn comes, without the lock and with all signals held off: those that come are looked
+ * for when it is clear whose turn it is. */
 static void park(struct sched_thread *thread)
 {
-	while (!__atomic_load_n(&thread->go, __ATOMIC_ACQUIRE)) {
-		if (futex(&thread->go, FUTEX_WAIT, 0) < 0 && errno == EINTR)
-			interrupted(thread);
-	}
+	while (!__atomic_load_n(&thread->go, __ATOMIC_ACQUIRE))
+		futex(&thread->go, FUTEX_WAIT, 0);
 	thread->go = 0;
+}
+
+static void park_and_release(struct sched_thread *thread, const sigset_t *saved)
+{
+	real(pthread_mutex_unlock)(&lock);
+	park(thread);
+	real(pthread_sigmask)(SIG_SETMASK, saved, NULL);
 }
 
 /* --- threads --- */
@@ -452,8 +485,11 @@ void sched_thread_drop(struct sched_thread *thread)
 
 void sched_thread_enter(struct sched_thread *thread)
 {
+	sigset_t saved;
+
 	settle(thread);
-	park(thread);
+	take(&saved);
+	park_and_release(thread, &saved);
 	raise_signals(thread);
 }
 
@@ -497,8 +533,7 @@ void sched_outside_end(void)
 	take(&saved);
 	outside--;
 	arrive(thread, SCHED_WOKEN);
-	release(&saved);
-	park(thread);
+	park_and_release(thread, &saved);
 	raise_signals(thread);
 }
 
@@ -510,7 +545,7 @@ static void charge(struct sched_thread *thread)
 	uint64_t used_ns;
 	sigset_t saved;
 
-	if (!(sim_shared()->charge > 0))
+	if (!(sim_charge_factor() > 0))
 		return;
 	real(clock_gettime)(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	used_ns = (uint64_t)cpu.tv_sec * MODEL_NS_PER_S + (uint64_t)cpu.tv_nsec;
@@ -525,7 +560,7 @@ static void charge(struct sched_thread *thread)
 
 void sched_answered(void)
 {
-	if (sim_shared()->charge > 0)
+	if (sim_charge_factor() > 0)
 		forgive(me());
 }
 
@@ -544,15 +579,16 @@ enum sched_result sched_wait(const struct sched_wait *wait)
 	charge(thread);
 	take(&saved);
 	thread->wait = *wait;
-	if (sim_play() && wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
-		thread->wait.deadline_ns = woken_ns(wait->deadline_ns) +
-					   faults_late(&sim_play()->faults, wait->deadline_ns);
+	if (wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
+		thread->wait.deadline_ns =
+			woken_ns(wait->deadline_ns) + sim_late(wait->deadline_ns);
 	set_state(thread, WAITING);
 	hand_on(thread);
 	running = thread->state == RUNNING;
-	release(&saved);
-	if (!running)
-		park(thread);
+	if (running)
+		release(&saved);
+	else
+		park_and_release(thread, &saved);
 	raise_signals(thread);
 	return thread->result;
 }
@@ -576,6 +612,35 @@ void sched_interrupt(pthread_t handle)
 			make_ready(t, SCHED_SIGNAL);
 	}
 	release(&saved);
+}
+
+void sched_thread_signaled(pthread_t handle, int number)
+{
+	sigset_t saved;
+
+	take(&saved);
+	for (struct sched_thread *t = threads; t; t = t->next) {
+		if (t->state != WAITING || !pthread_equal(t->handle, handle))
+			continue;
+		if (t->wait.signals && sigismember(t->wait.signals, number) == 1)
+			make_ready(t, SCHED_WOKEN);
+		else if (!masks(t, number))
+			make_ready(t, SCHED_SIGNAL);
+	}
+	release(&saved);
+}
+
+void sched_forked(void)
+{
+	lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	threads = self;
+	self->next = NULL;
+	self->tid = (pid_t)real(syscall)(SYS_gettid);
+	nthreads = 1;
+	waiters = outside = 0;
+	turn_free = false;
+	timers = NULL;
+	forgive(self);
 }
 
 /* --- timers --- */

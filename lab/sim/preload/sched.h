@@ -23,6 +23,9 @@ struct sched_wait {
 	uint64_t deadline_ns; /* virtual time; SCHED_NEVER: none */
 	struct pollfd *fds;   /* or until one of these is ready */
 	nfds_t nfds;
+	const sigset_t *signals; /* or until one of these is pending, though masked; NULL: none */
+	bool (*ready)(void *opaque); /* or until this is so; NULL: never. It must not wait. */
+	void *opaque;
 };
 
 enum sched_result {
@@ -63,6 +66,12 @@ bool sched_thread_join(pthread_t handle);
 
 /* The thread's wait is over, as after a signal. */
 void sched_interrupt(pthread_t handle);
+
+/* A signal was sent to that thread alone: its wait is over if it does not mask it. */
+void sched_thread_signaled(pthread_t handle, int number);
+
+/* In a child, which has the calling thread only: the others and all timers are gone. */
+void sched_forked(void);
 
 void sched_outside_begin(void);
 void sched_outside_end(void);

@@ -200,8 +200,13 @@ EXPORT int kill(pid_t pid, int number)
 
 EXPORT int pthread_kill(pthread_t thread, int number)
 {
+	int status;
+
 	end_if_reraised(number);
-	return real(pthread_kill)(thread, number);
+	status = real(pthread_kill)(thread, number);
+	if (!status && number && sched_started())
+		sched_thread_signaled(thread, number);
+	return status;
 }
 
 /* --- masks and waiting for signals --- */
@@ -238,7 +243,7 @@ EXPORT int sigsuspend(const sigset_t *mask)
 static int wait_signal(const sigset_t *set, siginfo_t *info, uint64_t deadline_ns)
 {
 	static const struct timespec at_once;
-	const struct sched_wait wait = {.deadline_ns = deadline_ns};
+	const struct sched_wait wait = {.deadline_ns = deadline_ns, .signals = set};
 	int number;
 
 	while ((number = real(sigtimedwait)(set, info, &at_once)) < 0 && errno == EAGAIN) {

@@ -47,6 +47,48 @@ struct shared *sim_shared(void)
 	return shared;
 }
 
+bool sim_running(void)
+{
+	return running;
+}
+
+double sim_charge_factor(void)
+{
+	return shared->charge;
+}
+
+uint64_t sim_seed(void)
+{
+	return shared->seed;
+}
+
+uint64_t sim_late(uint64_t due_ns)
+{
+	return running ? faults_late(&play.faults, due_ns) : 0;
+}
+
+const struct host_view *sim_host(void)
+{
+	static struct host_view view;
+
+	if (!running)
+		return NULL;
+	host_view_read(world_model(play.world), &view);
+	return &view;
+}
+
+enum host_file sim_host_file(const char *path, char **text, size_t *len)
+{
+	return host_file_read(world_model(play.world), path, PLAY_EPOCH_S - PLAY_UPTIME_S, text,
+			      len);
+}
+
+bool sim_host_folder(const char *path, void (*put)(const char *name, bool folder, void *opaque),
+		     void *opaque)
+{
+	return host_folder_list(world_model(play.world), path, put, opaque);
+}
+
 uint64_t sim_now(void)
 {
 	return running ? world_now(play.world) : shared ? shared->now_ns : 0;
@@ -236,6 +278,8 @@ void sim_advance(uint64_t until_ns)
 	unsigned int restarts = faults_restarts(&play.faults, world_now(play.world));
 	uint64_t now;
 
+	if (until_ns <= world_now(play.world))
+		return;
 	take_output(false);
 	now = advance(until_ns < next ? until_ns : next);
 	calls = 0;
@@ -250,6 +294,10 @@ void sim_advance(uint64_t until_ns)
 	} else if (now >= play.length_ns + PLAY_GRACE_NS) {
 		sim_killed(SIGKILL);
 	}
+}
+
+void sim_goes_on(void)
+{
 }
 
 void sim_charge(uint64_t cpu_ns)

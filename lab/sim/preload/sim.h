@@ -3,8 +3,9 @@
 #ifndef BALLAST_SIM_SIM_H
 #define BALLAST_SIM_SIM_H
 
-#include "world/play.h"
+#include "host_files.h"
 #include "shared.h"
+#include "world/play.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,23 @@
 /* The run; NULL before the library is set up and after the end. */
 struct play *sim_play(void);
 struct shared *sim_shared(void);
+
+/* Between set-up and end. */
+bool sim_running(void);
+
+/* Virtual seconds that computing takes per second of CPU time; 0: none. */
+double sim_charge_factor(void);
+uint64_t sim_seed(void);
+
+/* By how much a thread that waits until then wakes up late. */
+uint64_t sim_late(uint64_t due_ns);
+
+/* The host as it is now; NULL when not running. sim_host_file() and sim_host_folder():
+ * host_files.h. */
+const struct host_view *sim_host(void);
+enum host_file sim_host_file(const char *path, char **text, size_t *len);
+bool sim_host_folder(const char *path, void (*put)(const char *name, bool folder, void *opaque),
+		     void *opaque);
 
 /* Virtual time without any charge for computing. */
 uint64_t sim_now(void);
@@ -29,6 +47,9 @@ void sim_advance(uint64_t until_ns);
 
 /* The next moment at which sim_advance() has something to do by itself; never SCHED_NEVER. */
 uint64_t sim_next(void);
+
+/* A thread has got its turn. */
+void sim_goes_on(void);
 
 /* CPU time was charged: it counts as the program's. */
 void sim_charge(uint64_t cpu_ns);

@@ -372,11 +372,20 @@ EXPORT int cnd_broadcast(cnd_t *cond)
 
 /* --- semaphores --- */
 
+/* Another process may have posted it. */
+static bool is_posted(void *sem)
+{
+	int value;
+
+	return sem_getvalue(sem, &value) == 0 && value > 0;
+}
+
 static int wait_sem(sem_t *sem, uint64_t deadline_ns)
 {
 	pthread_testcancel();
 	while (sem_trywait(sem)) {
-		const struct sched_wait wait = {.key = sem, .deadline_ns = deadline_ns};
+		const struct sched_wait wait = {
+			.key = sem, .deadline_ns = deadline_ns, .ready = is_posted, .opaque = sem};
 		enum sched_result result;
 
 		if (errno != EAGAIN)
