@@ -4,6 +4,7 @@
  * program with the library preloaded, watches that it gets on, and says in one line what went wrong
  * if it did.
  */
+#include "host/host.h"
 #include "log.h"
 #include "world/play.h"
 #include "program.h"
@@ -51,6 +52,7 @@ static const char usage[] =
 	"  --prefix P       names of the guests are P1, P2, ... (default aos_vm)\n"
 	"  --charge FACTOR  computing takes FACTOR times its CPU time (default 0: none)\n"
 	"  --patience S     CPU seconds a program may compute without waiting once (default 10)\n"
+	"  --socket         the host is a process of its own: programs may have children\n"
 	"  --all-calls      trace calls that never leave the program, too\n"
 	"  -v, --verbose    pass on what the program prints\n"
 	"  --help, --version\n";
@@ -59,6 +61,7 @@ struct run {
 	struct play_config config;
 	double charge, patience_s;
 	bool all_calls, verbose;
+	bool socket;	/* the host is a process of its own */
 	char **program; /* NULL: none */
 	char path[PATH_MAX];
 	struct shared *shared;
@@ -85,7 +88,7 @@ static uint64_t read_seed(const char *text)
 
 static void read_options(struct run *r, int argc, char **argv)
 {
-	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, ALL_CALLS, HELP, VERSION };
+	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, ALL_CALLS, SOCKET, HELP, VERSION };
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, SEED},
 		{"trace", required_argument, NULL, TRACE},
@@ -93,6 +96,7 @@ static void read_options(struct run *r, int argc, char **argv)
 		{"charge", required_argument, NULL, CHARGE},
 		{"patience", required_argument, NULL, PATIENCE},
 		{"all-calls", no_argument, NULL, ALL_CALLS},
+		{"socket", no_argument, NULL, SOCKET},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
@@ -125,6 +129,9 @@ static void read_options(struct run *r, int argc, char **argv)
 			break;
 		case ALL_CALLS:
 			r->all_calls = true;
+			break;
+		case SOCKET:
+			r->socket = true;
 			break;
 		case 'v':
 			r->verbose = true;
@@ -562,6 +569,42 @@ static int report(const struct run *r)
 	return EXIT_USAGE;
 }
 
+/* The program's arguments as JSON; to be freed. */
+static char *program_json(char **program)
+{
+	json_t *arguments = json_array();
+	char *text;
+
+	for (; *program; program++)
+		json_array_append_new(arguments, text_json(*program));
+	text = json_dumps(arguments, JSON_COMPACT);
+	json_decref(arguments);
+	return text;
+}
+
+static int run_on_socket(struct run *r)
+{
+	struct host_config config = {
+		.play = r->config,
+		.charge = r->charge,
+		.patience_s = r->patience_s,
+		.all_calls = r->all_calls,
+		.verbose = r->verbose,
+		.program = r->program,
+		.path = r->path,
+	};
+	char error[PROGRAM_ERROR_MAX];
+	char *json = program_json(r->program);
+	int status;
+
+	if (program_check(r->program[0], r->path, error))
+		die(EXIT_USAGE, "%s", error);
+	config.play.program = json;
+	status = host_run(&config);
+	free(json);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct run r = {.shared_fd = -1};
@@ -571,6 +614,8 @@ int main(int argc, char **argv)
 	read_options(&r, argc, argv);
 	if (!r.program)
 		return play_alone(&r);
+	if (r.socket)
+		return run_on_socket(&r);
 	share(&r);
 	check(&r);
 	set_environment(&r);

@@ -232,6 +232,8 @@ void events_metadata(size_t place, int type, const char *uri);
 /* libvirtd is gone: open connections are told. */
 void events_restart(void);
 void events_release(virConnectPtr conn);
+/* Nobody hears of the connection's events any more, whatever was registered. */
+void events_forget(virConnectPtr conn);
 
 /* --- XML (xml.c) --- */
 

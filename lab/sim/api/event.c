@@ -129,6 +129,13 @@ static void sweep(virConnectPtr conn)
 	}
 }
 
+void events_forget(virConnectPtr conn)
+{
+	for (struct registration *r = conn->registrations; r; r = r->next)
+		r->gone = true;
+	sweep(conn);
+}
+
 static void on_readable(int watch, int fd, int events, void *opaque)
 {
 	virConnectPtr conn = opaque;

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+/* A run from its beginning to its end: the program is started, watched and told to stop. */
+#include "host.h"
+
+#include "log.h"
+#include "preload/output.h"
+#include "preload/shared.h"
+#include "seam.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define LIBRARY "build/libballast-clock.so"
+
+/* How often the program is looked at while it computes. */
+#define WATCH_MS 20
+
+/* A program that does not even compute is given so many times its patience by the wall clock. */
+#define HANG_PATIENCE 3
+
+/* What programs see as their process id in the trace, so that traces are the same. */
+#define PROGRAM_PID 1
+
+struct host *the_host;
+
+double host_now_s(const struct host *h)
+{
+	return (double)host_now(h) / 1e9;
+}
+
+uint64_t host_now(const struct host *h)
+{
+	return world_now(h->play.world);
+}
+
+/* --- the end --- */
+
+__attribute__((format(printf, 3, 0))) static void end_with(struct host *h, int status,
+							   const char *format, va_list args)
+{
+	char text[1100];
+
+	if (h->over)
+		return;
+	h->over = true;
+	h->status = status;
+	vsnprintf(text, sizeof(text), format, args);
+	output_take(&h->play, h->output[0], h->output[1], true);
+	play_event(&h->play, (struct trace_event){.kind = TRACE_WARNING, .warning = {text}});
+	if (status == EXIT_USAGE && !h->program_ended) /* by us, as one would kill it */
+		play_event(&h->play, trace_exit(W_EXITCODE(0, SIGKILL), false));
+	play_cut(&h->play);
+	log_warn("%s%s%s", status == EXIT_USAGE ? h->config->program[0] : "",
+		 status == EXIT_USAGE ? ": " : "", text);
+}
+
+void host_stop(struct host *h, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(h, EXIT_USAGE, format, args);
+	va_end(args);
+}
+
+void host_fail(struct host *h, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(h, EXIT_LAB, format, args);
+	va_end(args);
+}
+
+static void check_trace(struct host *h)
+{
+	if (h->play.trace_errno)
+		host_fail(h, "%s: %s", h->config->play.trace, strerror(h->play.trace_errno));
+}
+
+/* --- what it prints --- */
+
+static void pass_on(struct host *h)
+{
+	const int to[] = {STDOUT_FILENO, STDERR_FILENO};
+	char buf[65536];
+
+	for (int i = 0; h->config->verbose && i < 2; i++) {
+		ssize_t n;
+
+		while ((n = pread(h->output[i], buf, sizeof(buf), h->passed_on[i])) > 0) {
+			h->passed_on[i] += n;
+			if (write(to[i], buf, (size_t)n) != n)
+				return;
+		}
+	}
+}
+
+void host_take_output(struct host *h, bool last)
+{
+	if (!output_take(&h->play, h->output[0], h->output[1], last))
+		host_stop(h, "it printed more than %u MiB", SHARED_OUTPUT_MAX >> 20);
+	check_trace(h);
+}
+
+static bool prints_without_end(const struct host *h)
+{
+	struct stat st;
+
+	for (int i = 0; i < 2; i++) {
+		if (fstat(h->output[i], &st) == 0 && st.st_size > (off_t)SHARED_OUTPUT_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* The last line it wrote to stderr, for those who did not see it. */
+static void say_last_words(const struct host *h)
+{
+	char text[512], *line;
+	off_t size = lseek(h->output[1], 0, SEEK_END);
+	off_t from = size > (off_t)sizeof(text) - 1 ? size - (off_t)sizeof(text) + 1 : 0;
+	ssize_t n = pread(h->output[1], text, sizeof(text) - 1, from);
+
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	if (h->config->verbose || n <= 0)
+		return;
+	text[n] = '\0';
+	line = strrchr(text, '\n');
+	log_warn("the last line on its stderr: %s", line ? line + 1 : text);
+}
+
+/* --- time --- */
+
+/* Moves the world on by a second at most, so that whoever watches sees that it moves. */
+static uint64_t advance(struct host *h, uint64_t until_ns)
+{
+	uint64_t second = (host_now(h) / MODEL_NS_PER_S + 1) * MODEL_NS_PER_S;
+	uint64_t now = play_advance(&h->play, until_ns < second ? until_ns : second);
+
+	h->page->now_ns = now;
+	return now;
+}
+
+static void note_restart(struct host *h)
+{
+	struct trace_event event = trace_event(TRACE_FAULT, NULL);
+
+	event.fault.what = "libvirtd restarts";
+	play_event(&h->play, event);
+}
+
+void host_advance(struct host *h, uint64_t until_ns)
+{
+	uint64_t end = h->asked ? h->play.length_ns + PLAY_GRACE_NS : h->play.length_ns;
+	uint64_t restart = faults_next_restart(&h->play.faults, host_now(h));
+	unsigned int restarts = faults_restarts(&h->play.faults, host_now(h));
+	uint64_t now;
+
+	host_take_output(h, false);
+	if (restart < end)
+		end = restart;
+	now = advance(h, until_ns < end ? until_ns : end);
+	if (faults_restarts(&h->play.faults, now) != restarts) {
+		note_restart(h);
+		daemon_restart(h);
+		h->changes++;
+	}
+	if (now >= h->play.length_ns && !h->asked) {
+		h->asked = true;
+		kill(-h->pid, SIGTERM);
+		h->changes++;
+	} else if (now >= h->play.length_ns + PLAY_GRACE_NS) {
+		kill(-h->pid, SIGKILL);
+		turns_end(h);
+	}
+}
+
+/* --- the program's end --- */
+
+/* Signals by which a program ends itself or is ended; others are crashes. */
+static bool is_crash(const struct host *h, int wait_status)
+{
+	return WIFSIGNALED(wait_status) && !h->asked && WTERMSIG(wait_status) != SIGALRM &&
+	       WTERMSIG(wait_status) != SIGTERM;
+}
+
+static void report_crash(struct host *h, int wait_status)
+{
+	const char *name = h->config->program[0];
+	int signal = WTERMSIG(wait_status);
+
+	h->over = true;
+	h->status = EXIT_USAGE;
+	play_cut(&h->play);
+	log_warn("%s: crashed at t = %.3f s: %s (signal %d)", name, host_now_s(h),
+		 strsignal(signal), signal);
+	say_last_words(h);
+}
+
+static void on_program_end(struct host *h, int wait_status)
+{
+	h->program_ended = true;
+	if (!h->loaded) {
+		h->over = true;
+		h->status = EXIT_USAGE;
+		play_cut(&h->play);
+		log_warn("%s: ended before the simulation was loaded into it",
+			 h->config->program[0]);
+		say_last_words(h);
+		return;
+	}
+	host_take_output(h, true);
+	play_event(&h->play, trace_exit(wait_status, h->asked));
+	if (is_crash(h, wait_status)) {
+		report_crash(h, wait_status);
+		return;
+	}
+	h->play.program_runs = false;
+	h->play.on_event = NULL;
+	h->over = true;
+	play_finish(&h->play);
+	if (h->play.trace_errno) {
+		h->status = EXIT_LAB;
+		log_warn("%s: %s", h->config->play.trace, strerror(h->play.trace_errno));
+	}
+}
+
+static void reap(struct host *h)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == h->pid && !h->over)
+			on_program_end(h, status);
+	}
+}
+
+/* --- the watch --- */
+
+static double clock_s(clockid_t clock)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(clock, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Signs of life of whoever has the turn, and when the last one of each kind was seen. */
+struct watch {
+	uint64_t events;
+	double cpu_s, cpu_at_event_s, alive_s;
+};
+
+static double cpu_s(const struct host *h)
+{
+	clockid_t clock;
+
+	if (!h->turn || clock_getcpuclockid(h->turn->pid, &clock))
+		return 0;
+	return clock_s(clock);
+}
+
+static void look(struct host *h, struct watch *w)
+{
+	double now_s = clock_s(CLOCK_MONOTONIC), used_s = cpu_s(h);
+
+	if (h->events != w->events)
+		*w = (struct watch){h->events, used_s, used_s, now_s};
+	if (used_s - w->cpu_s > 0.001) {
+		w->cpu_s = used_s;
+		w->alive_s = now_s;
+	}
+	if (prints_without_end(h))
+		host_stop(h, "ended at t = %.3f s: it prints without end", host_now_s(h));
+	else if (used_s - w->cpu_at_event_s > h->config->patience_s)
+		host_stop(
+			h,
+			"ended at t = %.3f s: it computes without end and never waits (--patience "
+			"says for how long it may): its clock stands still while it runs",
+			host_now_s(h));
+	else if (now_s - w->alive_s > HANG_PATIENCE * h->config->patience_s)
+		host_stop(h, "ended at t = %.3f s: it hangs in something that is not simulated",
+			  host_now_s(h));
+}
+
+static void on_signals(struct host *h)
+{
+	struct signalfd_siginfo info;
+
+	while (read(h->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo != SIGCHLD && !h->over) {
+			h->over = true;
+			h->status = EXIT_LAB;
+			play_cut(&h->play);
+			log_warn("interrupted at t = %.3f s", host_now_s(h));
+		}
+	}
+}
+
+static void play_program(struct host *h)
+{
+	struct watch w = {.alive_s = clock_s(CLOCK_MONOTONIC)};
+
+	while (!h->over) {
+		turns_settle(h);
+		if (h->over)
+			break;
+		if (turns_listen(h, WATCH_MS)) {
+			if (h->turn)
+				continue;
+		} else {
+			pass_on(h);
+			look(h, &w);
+		}
+		on_signals(h);
+		reap(h);
+	}
+}
+
+/* --- the beginning --- */
+
+static int memory_file(struct host *h, const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0)
+		host_fail(h, "%s: %s", name, strerror(errno));
+	return fd;
+}
+
+static void make_output(struct host *h)
+{
+	static const char *const names[] = {"stdout", "stderr"};
+	struct stat st;
+
+	for (int i = 0; i < 2; i++) {
+		h->output[i] = memory_file(h, names[i]);
+		fcntl(h->output[i], F_SETFL, O_APPEND);
+		if (fstat(h->output[i], &st) == 0) {
+			h->page->output_device[i] = st.st_dev;
+			h->page->output_inode[i] = st.st_ino;
+		}
+	}
+}
+
+/* A page that we write and they read. */
+static int make_page(struct host *h)
+{
+	char path[64];
+	int fd = memory_file(h, "ballast-sim-page");
+
+	if (fd < 0 || ftruncate(fd, sizeof(*h->page)))
+		return -1;
+	h->page = mmap(NULL, sizeof(*h->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h->page == MAP_FAILED)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	h->page_fd = open(path, O_RDONLY | O_CLOEXEC);
+	close(fd);
+	h->page->realtime_ns = PLAY_EPOCH_S * MODEL_NS_PER_S;
+	h->page->monotonic_ns = PLAY_UPTIME_S * MODEL_NS_PER_S;
+	h->page->seed = h->config->play.seed;
+	h->page->charge = h->config->charge;
+	if (snprintf(h->page->folder, sizeof(h->page->folder), "%s/libvirt", h->folder) >=
+	    (int)sizeof(h->page->folder)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return h->page_fd < 0 ? -1 : 0;
+}
+
+/* The library lies beside us, wherever that is. */
+static int find_library(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(LIBRARY) - 1);
+
+	if (n < 0)
+		return -1;
+	path[n] = '\0';
+	strcpy(strrchr(path, '/') + 1, LIBRARY);
+	return access(path, R_OK);
+}
+
+/* Spaces and colons part the names in LD_PRELOAD: the library goes by a link without. */
+static int set_preload(struct host *h)
+{
+	const char *other = getenv("LD_PRELOAD");
+	char library[PATH_MAX], link[PATH_MAX + 16], value[3 * PATH_MAX];
+
+	if (find_library(library)) {
+		host_fail(h, "%s: %s; run make", library, strerror(errno));
+		return -1;
+	}
+	snprintf(link, sizeof(link), "%s/clock.so", h->folder);
+	if (strpbrk(link, " :") || symlink(library, link)) {
+		host_fail(h,
+			  "%s cannot be preloaded: TMPDIR must be a path without spaces and colons",
+			  library);
+		return -1;
+	}
+	snprintf(value, sizeof(value), "%s%s%s", link, other && *other ? ":" : "",
+		 other ? other : "");
+	return setenv("LD_PRELOAD", value, 1);
+}
+
+static int set_environment(struct host *h, int fd)
+{
+	char number[16], asan[1024];
+	const char *options = getenv("ASAN_OPTIONS");
+
+	snprintf(number, sizeof(number), "%d", fd);
+	setenv(CONTROL_ENV, number, 1);
+	setenv("RUNTIME_DIRECTORY", h->folder, 1);
+	/* The same order of sets and hashes in every run, and Python's lines when they are printed.
+	 */
+	setenv("PYTHONHASHSEED", "0", 1);
+	setenv("PYTHONUNBUFFERED", "1", 1);
+	setenv("PERL_HASH_SEED", "0", 1);
+	/* Its runtime need not come before ours. */
+	snprintf(asan, sizeof(asan), "%s%sverify_asan_link_order=0", options ? options : "",
+		 options && *options ? ":" : "");
+	setenv("ASAN_OPTIONS", asan, 1);
+	return set_preload(h);
+}
+
+static void become_program(struct host *h)
+{
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY);
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	/* The same addresses in every run, for programs whose order depends on them. */
+	personality(ADDR_NO_RANDOMIZE);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(h->output[0], STDOUT_FILENO) < 0 ||
+	    dup2(h->output[1], STDERR_FILENO) < 0)
+		_exit(EXIT_LAB);
+	close(null);
+	execv(h->config->path, h->config->program);
+	dprintf(STDERR_FILENO, "cannot be run: %s\n", strerror(errno));
+	_exit(EXIT_USAGE);
+}
+
+static int start_program(struct host *h)
+{
+	sigset_t set;
+	int fd = turns_begin(h), moved;
+
+	moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD, control_fd_first());
+	if (moved < 0) {
+		host_fail(h, "socket pair: %s", strerror(errno));
+		return -1;
+	}
+	close(fd);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	h->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (set_environment(h, moved))
+		return -1;
+	h->pid = fork();
+	if (h->pid == 0)
+		become_program(h);
+	close(moved);
+	if (h->pid < 0) {
+		host_fail(h, "fork: %s", strerror(errno));
+		return -1;
+	}
+	setpgid(h->pid, h->pid);
+	return 0;
+}
+
+static int make_folder(struct host *h)
+{
+	const char *temporary = getenv("TMPDIR");
+
+	snprintf(h->folder, sizeof(h->folder), "%.4000s/ballast-sim.XXXXXX",
+		 temporary ? temporary : "/tmp");
+	if (mkdtemp(h->folder))
+		return 0;
+	host_fail(h, "%s: %s", h->folder, strerror(errno));
+	return -1;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int begin(struct host *h)
+{
+	char error[PLAY_ERROR_MAX];
+
+	if (play_open(&h->play, &h->config->play, error, &h->status)) {
+		log_warn("%s", error);
+		h->over = true;
+		return -1;
+	}
+	h->play.program_runs = true;
+	h->status = EXIT_PASS;
+	if (make_folder(h))
+		return -1;
+	if (make_page(h)) {
+		host_fail(h, "shared memory: %s", strerror(errno));
+		return -1;
+	}
+	make_output(h);
+	if (daemon_begin(h))
+		return -1;
+	seam_begin(h);
+	play_event(&h->play, (struct trace_event){.kind = TRACE_PROGRAM_START,
+						  .program_start = {PROGRAM_PID}});
+	return start_program(h);
+}
+
+int host_run(const struct host_config *config)
+{
+	static struct host host;
+
+	host = (struct host){.config = config,
+			     .page_fd = -1,
+			     .signals = -1,
+			     .output = {-1, -1},
+			     .listening = {-1, -1}};
+	the_host = &host;
+	if (begin(&host) == 0)
+		play_program(&host);
+	if (host.pid > 0)
+		kill(-host.pid, SIGKILL);
+	turns_end(&host);
+	pass_on(&host);
+	daemon_end(&host);
+	play_free(&host.play);
+	if (*host.folder)
+		nftw(host.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	return host.status;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* libvirtd's sockets, and its clients' connections. */
+#include "daemon.h"
+
+#include "answers.h"
+#include "api/api.h"
+#include "log.h"
+#include "seam.h"
+#include "task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static const char *const socket_names[] = {"libvirt-sock", "libvirt-sock-ro"};
+
+/* Somebody has been sent something since daemon_serve() was last called. */
+static bool sent;
+
+/* --- connections --- */
+
+static void drop(struct connection *c)
+{
+	rpc_link_close(&c->link);
+	tell_nothing(c);
+	sent = true;
+}
+
+/* Once nothing is being answered on them. */
+static void sweep(struct host *h)
+{
+	for (struct connection **at = &h->connections; *at;) {
+		struct connection *c = *at;
+
+		if (c->link.fd >= 0 || c->calls) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		if (c->conn)
+			connect_release(c->conn);
+		free(c);
+	}
+}
+
+static void put(struct connection *c, struct rpc_out *out)
+{
+	if (c->link.fd < 0)
+		return;
+	if (rpc_link_put(&c->link, out))
+		drop(c);
+	sent = true;
+}
+
+void daemon_send(struct connection *c, struct rpc_out *out)
+{
+	put(c, out);
+}
+
+/* --- calls --- */
+
+struct pending_call {
+	struct connection *connection;
+	struct rpc_header header;
+	unsigned char *data; /* the body, its own */
+	size_t len;
+};
+
+static void put_error(struct rpc_out *out, const struct rpc_header *call)
+{
+	virErrorPtr e = virGetLastError();
+	const struct rpc_error error = {
+		.code = e ? e->code : VIR_ERR_INTERNAL_ERROR,
+		.domain = e ? e->domain : VIR_FROM_NONE,
+		.message = e ? e->message : "it failed without saying why",
+		.level = VIR_ERR_ERROR,
+		.str1 = "%s",
+		.str2 = e ? e->message : NULL,
+		.int1 = -1,
+		.int2 = -1,
+	};
+
+	rpc_reply_error(out, call, &error);
+}
+
+static void run_call(struct host *h, void *opaque)
+{
+	struct pending_call *p = opaque;
+	struct rpc_args args = {0};
+	struct rpc_out out = {0};
+	struct call_in c = {p->connection, p->header, &args, &out};
+	struct rpc_in in = {.data = p->data, .len = p->len};
+	const char *shape = answer_shape(&p->header);
+	bool fine = true;
+
+	(void)h;
+	if (shape && rpc_args_read(&args, shape, &in)) {
+		log_warn("a client's call %d cannot be read", p->header.procedure);
+		drop(p->connection);
+	} else {
+		rpc_reply_begin(&out, &p->header);
+		virResetLastError();
+		fine = answer_call(&c);
+		if (!fine)
+			put_error(&out, &p->header);
+		put(p->connection, &out);
+	}
+	p->connection->calls--;
+	rpc_out_free(&out);
+	rpc_args_free(&args);
+	free(p->data);
+	free(p);
+}
+
+static void start_call(struct host *h, struct connection *c, const struct rpc_message *m)
+{
+	struct pending_call *p = calloc(1, sizeof(*p));
+	size_t len = rpc_in_left(&m->body);
+
+	if (p)
+		p->data = malloc(len + 1);
+	if (!p || !p->data) {
+		free(p);
+		host_fail(h, "out of memory");
+		return;
+	}
+	memcpy(p->data, m->body.data + m->body.at, len);
+	p->len = len;
+	p->connection = c;
+	p->header = m->header;
+	c->calls++;
+	if (!task_start(h, run_call, p))
+		host_fail(h, "out of memory");
+}
+
+static void take_message(struct host *h, struct connection *c, const struct rpc_message *m)
+{
+	const char *fault = rpc_client_fault(&m->header);
+	struct rpc_out out = {0};
+
+	if (fault) {
+		log_warn("a client's connection ends: %s", fault);
+		drop(c);
+	} else if (m->header.program == RPC_KEEPALIVE) {
+		rpc_pong(&out);
+		put(c, &out);
+		rpc_out_free(&out);
+	} else {
+		start_call(h, c, m);
+	}
+}
+
+static void serve(struct host *h, struct connection *c)
+{
+	struct rpc_message m;
+	const char *error = NULL;
+	int status = 0;
+	size_t waiting = rpc_link_waiting(&c->link);
+
+	if (waiting && rpc_link_flush(&c->link)) {
+		drop(c);
+		return;
+	}
+	sent |= rpc_link_waiting(&c->link) < waiting;
+	while (c->link.fd >= 0 && (status = rpc_link_read(&c->link, &m, &error)) > 0)
+		take_message(h, c, &m);
+	if (c->link.fd >= 0 && status < 0) {
+		if (error)
+			log_warn("a client's connection ends: %s", error);
+		drop(c);
+	}
+}
+
+/* --- sockets --- */
+
+static void listen_now(struct host *h)
+{
+	char path[PATH_MAX + 32];
+
+	for (int i = 0; i < 2; i++) {
+		if (h->listening[i] >= 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/libvirt/%s", h->folder, socket_names[i]);
+		h->listening[i] = rpc_listen(path, 0777);
+		if (h->listening[i] < 0)
+			host_fail(h, "%s: %s", path, strerror(errno));
+	}
+}
+
+static void stop_listening(struct host *h)
+{
+	for (int i = 0; i < 2; i++) {
+		if (h->listening[i] >= 0)
+			close(h->listening[i]);
+		h->listening[i] = -1;
+	}
+}
+
+/* Whoever has a clock of its own would see the host in jumps. */
+static bool is_of_the_run(struct host *h, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (h->config->real_time || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
+	    turns_knows(h, peer.pid))
+		return true;
+	host_stop(
+		h,
+		"a process without the simulated clock connects to libvirt at t = %.3f s: nothing "
+		"can be preloaded into it; --pace 1 plays it in real time",
+		host_now_s(h));
+	return false;
+}
+
+static void accept_all(struct host *h, int i)
+{
+	struct connection *c, **last;
+	int fd;
+
+	while (h->listening[i] >= 0 &&
+	       (fd = accept4(h->listening[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (!is_of_the_run(h, fd)) {
+			close(fd);
+			return;
+		}
+		c = calloc(1, sizeof(*c));
+		if (!c) {
+			close(fd);
+			host_fail(h, "out of memory");
+			return;
+		}
+		rpc_link_open(&c->link, fd, 0);
+		c->readonly = i;
+		for (last = &h->connections; *last; last = &(*last)->next)
+			;
+		*last = c;
+	}
+}
+
+int daemon_begin(struct host *h)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/libvirt", h->folder);
+	if (mkdir(path, 0755)) {
+		host_fail(h, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	listen_now(h);
+	return h->over ? -1 : 0;
+}
+
+bool daemon_serve(struct host *h)
+{
+	sent = false;
+	if (!faults_down(&h->play.faults, host_now(h)))
+		listen_now(h);
+	while (!h->over && task_resume_due(h))
+		;
+	for (int i = 0; i < 2 && !h->over; i++)
+		accept_all(h, i);
+	for (struct connection *c = h->connections; c && !h->over; c = c->next) {
+		if (c->link.fd >= 0)
+			serve(h, c);
+	}
+	if (h->play.interrupted) {
+		h->play.interrupted = false;
+		seam_hand_out();
+	}
+	sweep(h);
+	return sent;
+}
+
+uint64_t daemon_next(const struct host *h)
+{
+	return task_next(h);
+}
+
+void daemon_restart(struct host *h)
+{
+	stop_listening(h);
+	for (struct connection *c = h->connections; c; c = c->next)
+		drop(c);
+	sweep(h);
+}
+
+void daemon_end(struct host *h)
+{
+	stop_listening(h);
+	for (struct connection *c = h->connections; c; c = c->next) {
+		rpc_link_close(&c->link);
+		c->calls = 0;
+	}
+	task_end_all(h);
+}
+
+size_t daemon_pollfds(const struct host *h, struct pollfd *fds, size_t most)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < 2 && n < most; i++)
+		fds[n++] = (struct pollfd){.fd = h->listening[i], .events = POLLIN};
+	for (const struct connection *c = h->connections; c && n < most; c = c->next)
+		fds[n++] = (struct pollfd){
+			.fd = c->link.fd,
+			.events = (short)(POLLIN | (rpc_link_waiting(&c->link) ? POLLOUT : 0))};
+	return n;
+}

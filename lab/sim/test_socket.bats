@@ -1,0 +1,279 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # each test sets its own scenario
+# The simulated host as a process of its own: programs with libvirt's own client library, their children, threads and
+# shells in one virtual time.
+
+setup_file() {
+	export SCENARIO=$BATS_FILE_TMPDIR/quiet.scenario
+	printf '%s\n' '[scenario]' 'kind = cpu' 'length = 30s' '[host]' 'pcpus = 4' '[guests]' 'count = 4' \
+		'[timeline]' 'all = 1s cpu 50%' >"$SCENARIO"
+	export PYTHON=/usr/bin/python3
+}
+
+setup() {
+	RUN=$BATS_TEST_DIRNAME/run
+	CPU=$BATS_TEST_DIRNAME/../../cpu
+	MEMORY=$BATS_TEST_DIRNAME/../../memory
+	TRACE=$BATS_TEST_TMPDIR/trace
+}
+
+# socket PROGRAM…: runs it; what it prints is in $output.
+socket() {
+	run timeout 120 "$RUN" --socket -v --trace "$TRACE" "$SCENARIO" -- "$@"
+	echo "$output"
+}
+
+# twice PROGRAM…: two runs are the same to the byte.
+twice() {
+	for i in 1 2; do
+		timeout 120 "$RUN" --socket --seed 7 --trace "$TRACE.$i" "$SCENARIO" -- "$@"
+	done
+	cmp "$TRACE.1" "$TRACE.2"
+}
+
+script() {
+	cat >"$BATS_TEST_TMPDIR/$1"
+	chmod +x "$BATS_TEST_TMPDIR/$1"
+}
+
+# --- the same as inside the program ---
+
+@test "a program's trace is the same whether the host is in it or behind a socket" {
+	for with in '' --socket; do
+		"$RUN" $with --trace "$TRACE.cpu$with" "$SCENARIO" -- "$CPU/vcpu_scheduler" 2
+		"$RUN" $with --trace "$TRACE.memory$with" "$BATS_TEST_DIRNAME/../../ci/scenarios/mem-one.scenario" \
+			-- "$MEMORY/memory_coordinator" 2
+	done
+	cmp "$TRACE.cpu" "$TRACE.cpu--socket"
+	cmp "$TRACE.memory" "$TRACE.memory--socket"
+	grep -q '"event":"pin"' "$TRACE.cpu--socket"
+	grep -q '"event":"setmem"' "$TRACE.memory--socket"
+}
+
+@test "faults: calls that fail, a libvirtd that restarts, late wake-ups, slow answers" {
+	SCENARIO=$BATS_TEST_TMPDIR/faulty.scenario
+	{
+		cat "$BATS_FILE_TMPDIR/quiet.scenario"
+		printf '%s\n' '[faults]' 'fail = virConnectGetAllDomainStats 20%' 'fail = virDomain* 10% operation_failed' \
+			'libvirtd_restart = 12s 3s' 'late = 20% 300ms' 'slow = 20% 500ms' 'busy = 20%' \
+			'replace = 2 9s 1s' 'respawn = 3 14s 1s' 'pause = 4 6s-16s' 'repin = all 8s 0 5s'
+	} >"$SCENARIO"
+	twice "$CPU/vcpu_scheduler" -v 1
+	grep -q 'libvirtd restarts' "$TRACE.1"
+	grep -q 'injected by the scenario' "$TRACE.1"
+	# It reconnected, and went on.
+	[ "$(grep -c '"function":"virConnectOpen"' "$TRACE.1")" -ge 2 ]
+	grep '"event":"call"' "$TRACE.1" | tail -1 | grep -q '"t_s":\(28\|29\|30\)'
+}
+
+# --- whatever a program is made of ---
+
+@test "a shell loop around virsh: children, pipes and sleeps share one time" {
+	script loop <<-'EOF'
+		#!/bin/bash
+		for i in 1 2 3; do
+			for guest in $(virsh list --name | sort -r); do
+				echo "$i $guest $(virsh domstats --vcpu "$guest" | grep -c delay) $(date +%T)"
+			done
+			virsh vcpupin aos_vm1 0 $i | grep -v '^$'
+			sleep 5
+		done
+		virsh list | awk 'NR > 2 && NF { print $2 }' | head -1
+		cut -d. -f1 /proc/uptime
+	EOF
+	socket "$BATS_TEST_TMPDIR/loop"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "1 aos_vm4 1 00:00:00" ]
+	[[ $output == *"3 aos_vm1 1 00:00:10"* ]]
+	[ "${lines[-2]}" = "aos_vm1" ]
+	[ "${lines[-1]}" = 86415 ]
+	[ "$(grep -c '"event":"pin","guest":"aos_vm1"' "$TRACE")" -eq 3 ]
+	twice "$BATS_TEST_TMPDIR/loop"
+}
+
+@test "popen, system, fork and stdio over pipes" {
+	cat >"$BATS_TEST_TMPDIR/p.c" <<-'EOF'
+		#define _GNU_SOURCE
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <time.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			char line[100], big[200000] = "";
+			int ends[2], status;
+			FILE *file = popen("sleep 2; echo after; sleep 1; echo more", "r");
+			while (fgets(line, sizeof(line), file))
+				printf("%ld %s", (long)time(NULL) % 60, line);
+			printf("closed %d\n", pclose(file));
+			status = system("sleep 1; exit 7");
+			printf("system %d %ld\n", WEXITSTATUS(status), (long)time(NULL) % 60);
+			if (pipe(ends) || fork() == 0) {
+				close(ends[0]);
+				file = fdopen(ends[1], "w");
+				return fwrite(big, 1, sizeof(big), file) != sizeof(big); /* more than a pipe holds */
+			}
+			close(ends[1]);
+			sleep(3);
+			size_t n = 0;
+			for (ssize_t got; (got = read(ends[0], big, sizeof(big))) > 0;)
+				n += (size_t)got;
+			wait(&status);
+			printf("read %zu, child %d, %ld\n", n, status, (long)time(NULL) % 60);
+			return 0;
+		}
+	EOF
+	"${CC:-cc}" -w -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c"
+	socket "$BATS_TEST_TMPDIR/p"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "2 after" ]
+	[ "${lines[1]}" = "3 more" ]
+	[ "${lines[2]}" = "closed 0" ]
+	[ "${lines[3]}" = "system 7 4" ]
+	[ "${lines[4]}" = "read 200000, child 0, 7" ]
+	twice "$BATS_TEST_TMPDIR/p"
+}
+
+@test "Python: threads, events, asyncio, subprocesses and worker processes" {
+	script p.py <<-'EOF'
+		import asyncio, libvirt, multiprocessing, subprocess, threading, time
+
+		def square(x):
+		    time.sleep(1)
+		    return x * x
+
+		def main():
+		    libvirt.virEventRegisterDefaultImpl()
+		    def loop():
+		        while True:
+		            libvirt.virEventRunDefaultImpl()
+		    threading.Thread(target=loop, daemon=True).start()
+		    c = libvirt.open()
+		    def changed(conn, domain, event, detail, opaque):
+		        print("event", domain.name(), event, flush=True)
+		    c.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, changed, None)
+		    begin = time.monotonic()
+		    def look(n):
+		        for i in range(3):
+		            time.sleep(1.5)
+		            c.getAllDomainStats()
+		    threads = [threading.Thread(target=look, args=(n,)) for n in range(3)]
+		    for t in threads: t.start()
+		    for t in threads: t.join()
+		    c.lookupByName("aos_vm1").suspend()
+		    time.sleep(0.5)
+		    print("threads", round(time.monotonic() - begin, 1))
+		    async def child():
+		        p = await asyncio.create_subprocess_exec("sh", "-c", "sleep 2; virsh list --name", stdout=subprocess.PIPE)
+		        return (await p.communicate())[0].decode().split()
+		    print("asyncio", asyncio.run(child()), round(time.monotonic() - begin))
+		    with multiprocessing.Pool(2) as pool:
+		        print("pool", pool.map(square, [1, 2, 3]), round(time.monotonic() - begin))
+
+		if __name__ == "__main__":
+		    main()
+	EOF
+	socket "$PYTHON" "$BATS_TEST_TMPDIR/p.py"
+	[ "$status" -eq 0 ]
+	[[ $output == *"event aos_vm1 3"* ]]
+	[[ $output == *"threads 5.0"* ]]
+	[[ $output == *"asyncio ['aos_vm1', 'aos_vm2', 'aos_vm3', 'aos_vm4'] 7"* ]]
+	[[ $output == *"pool [1, 4, 9] 9"* ]]
+	twice "$PYTHON" "$BATS_TEST_TMPDIR/p.py"
+}
+
+@test "an AddressSanitizer build" {
+	cat >"$BATS_TEST_TMPDIR/p.c" <<-'EOF'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <unistd.h>
+		int main(void) { sleep(3); free(malloc(10)); puts("slept"); return 0; }
+	EOF
+	"${CC:-cc}" -fsanitize=address -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c" || skip "no AddressSanitizer"
+	socket "$BATS_TEST_TMPDIR/p"
+	[ "$status" -eq 0 ]
+	[[ $output == *slept* ]]
+	grep -q '"t_s":3,"event":"program_exit","status":0' "$TRACE"
+}
+
+# --- nothing else is reached ---
+
+@test "a cleared environment, libvirt's own paths and deep binding lead to the simulated host" {
+	script reach <<-'EOF'
+		#!/bin/bash
+		env -i /usr/bin/virsh list --name | head -1
+		for path in /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock; do
+			virsh -c "qemu+unix:///system?socket=$path" list --name | head -1
+		done
+		ln -s /run/libvirt/libvirt-sock "$RUNTIME_DIRECTORY/link"
+		virsh -c "qemu+unix:///system?socket=$RUNTIME_DIRECTORY/link" list --name | head -1
+		virsh -r list --name | head -1
+		virsh -c qemu:///session list --name | head -1
+		/usr/bin/python3 -c '
+		import ctypes, os
+		lib = ctypes.CDLL("libvirt.so.0", mode=os.RTLD_NOW | os.RTLD_DEEPBIND)
+		lib.virConnectOpen.restype = ctypes.c_void_p
+		lib.virConnectNumOfDomains.argtypes = [ctypes.c_void_p]
+		print("deep", lib.virConnectNumOfDomains(lib.virConnectOpen(None)))'
+	EOF
+	sed -i 's/^\t\t//' "$BATS_TEST_TMPDIR/reach"
+	socket "$BATS_TEST_TMPDIR/reach"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^aos_vm1$' <<<"$output")" -eq 6 ]
+	[[ $output == *"deep 4"* ]]
+	# The connection that may not change anything does not.
+	socket virsh -r suspend aos_vm1
+	[[ $output == *"read only access prevents"* ]]
+}
+
+@test "libvirt over the network ends the run" {
+	socket virsh -c qemu+tcp://127.0.0.1/system list
+	[ "$status" -eq 2 ]
+	[[ $output == *"connects to a libvirtd over the network"* ]]
+}
+
+@test "what nothing can be preloaded into ends the run, when it is started" {
+	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/p.c"
+	"${CC:-cc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/p.c"
+	socket sh -c "sleep 2; $BATS_TEST_TMPDIR/static; echo not reached"
+	[ "$status" -eq 2 ]
+	[[ $output == *"at t = 2.000 s it starts $BATS_TEST_TMPDIR/static: is statically linked"* ]]
+	[[ $output != *"not reached"* ]]
+	grep -q '"event":"program_exit","signal":9,"asked":false' "$TRACE"
+}
+
+# --- how programs end ---
+
+@test "SIGTERM at the end reaches a shell and its children; nothing is left behind" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	socket bash -c 'trap "echo told; exit 5" TERM; while :; do sleep 1000 & wait $!; done'
+	[ "$status" -eq 0 ]
+	[[ $output == *told* ]]
+	grep -q '"t_s":30,"event":"program_exit","status":5,"asked":true' "$TRACE"
+	socket "$PYTHON" -c 'import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True: time.sleep(1)'
+	grep -q '"t_s":35,"event":"program_exit","signal":9,"asked":true' "$TRACE"
+	[ -z "$(ls "$TMPDIR")" ]
+	run pgrep -f "$BATS_TEST_TMPDIR"
+	[ "$status" -eq 1 ]
+}
+
+@test "one that crashes, one that never waits, one that hangs" {
+	socket "$PYTHON" -c 'import ctypes, time; time.sleep(7); ctypes.string_at(0)'
+	[ "$status" -eq 2 ]
+	[[ $output == *"crashed at t = 7.000 s: Segmentation fault (signal 11)"* ]]
+	grep -q '"t_s":7,"event":"program_exit","signal":11,"asked":false' "$TRACE"
+	run timeout 60 "$RUN" --socket --patience 0.5 "$SCENARIO" -- sh -c 'while :; do :; done'
+	[ "$status" -eq 2 ]
+	[[ $output == *"computes without end"* ]]
+	# One that looks again and again, with a time-out of 0, makes time go by.
+	socket "$PYTHON" -c 'import select, time
+begin = time.monotonic()
+while time.monotonic() < begin + 0.1: select.select([], [], [], 0)
+print("looked")'
+	[[ $output == *looked* ]]
+}
