@@ -9,6 +9,7 @@
 #include "log.h"
 #include "record_events.h"
 #include "record_header.h"
+#include "record_gate.h"
 #include "record_inject.h"
 #include "record_program.h"
 #include "record_sample.h"
@@ -194,11 +195,9 @@ static void report_own_cost(struct recorder *r)
 							    .rss_kib = usage.ru_maxrss}});
 }
 
-static int start_program(struct program *program, struct recorder *r, struct injector *injector,
-			 char *const *argv)
+static int start_program(struct program *program, struct recorder *r, char *const *argv)
 {
-	if (!argv[0] ||
-	    program_start(program, r, injector->child.pid ? &injector->child : NULL, argv) == 0)
+	if (!argv[0] || program_start(program, r, argv) == 0)
 		return EXIT_PASS;
 	recorder_warn(r, "cannot run %s: %s", argv[0], strerror(errno));
 	return EXIT_USAGE;
@@ -206,7 +205,7 @@ static int start_program(struct program *program, struct recorder *r, struct inj
 
 /* From the injector's readiness to the end of everything. An exit status. */
 static int conduct(struct recorder *r, const struct args *args, struct injector *injector,
-		   struct trace_header *header)
+		   struct record_gate *gate, struct trace_header *header)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	struct sampler sampler;
@@ -218,16 +217,22 @@ static int conduct(struct recorder *r, const struct args *args, struct injector 
 	r->epoch_s = sampler.last_s;
 	header->epoch_ns = (int64_t)(r->epoch_s * 1e9);
 	if (trace_write_header(&r->trace, header) ||
-	    (injector->child.pid && injector_go(injector, r->epoch_s))) {
+	    (injector->child.pid && injector_go(injector, r->epoch_s)) ||
+	    (gate->child.pid && record_gate_go(gate, r->epoch_s))) {
 		log_warn("%s: %s", args->trace, strerror(errno));
 		status = EXIT_LAB;
 	} else {
 		warn_of_others(r);
-		status = start_program(program, r, injector, args->program);
+		status = start_program(program, r, args->program);
 	}
 	if (status == EXIT_PASS)
 		complete = sample_loop(r, &sampler, args->program[0] ? program : NULL, injector);
 	program_stop(program);
+	if (record_gate_finish(gate)) {
+		recorder_warn(r, "the gate to libvirt ended before the program did");
+		status = EXIT_LAB;
+		complete = false;
+	}
 	loads = injector_finish(injector, r->announcements, status != EXIT_PASS || tick_quit);
 	report_own_cost(r);
 	if (tick_quit)
@@ -249,6 +254,7 @@ static int record(struct recorder *r, const struct args *args)
 {
 	struct announcements announcements = {0};
 	struct injector injector = {0};
+	struct record_gate gate = {.in_fd = -1};
 	const struct injector_args injector_args = {args->inject, args->uri, args->scenario,
 						    args->prefix, args->trace};
 	struct record_header header;
@@ -264,16 +270,26 @@ static int record(struct recorder *r, const struct args *args)
 	if (trace_create(&r->trace, args->trace))
 		die(EXIT_USAGE, "%s: %s", args->trace, strerror(errno));
 	child_adopt_orphans();
+	r->helpers[r->nhelpers++] = &injector.child;
+	r->helpers[r->nhelpers++] = &gate.child;
 	if (args->inject && injector_start(&injector, &injector_args)) {
 		injector_finish(&injector, &announcements, true);
 		goto out;
 	}
 	announcements.from = args->inject ? &injector : NULL;
+	if (args->program[0]) {
+		if (record_gate_start(&gate, args->prefix, args->trace)) {
+			record_gate_finish(&gate);
+			injector_finish(&injector, &announcements, true);
+			goto out;
+		}
+		r->gate = gate.sockets;
+	}
 	events_register(r->session.conn, r);
 	r->session.on_open = events_register;
 	r->session.on_close = events_deregister;
 	r->session.opaque = r;
-	status = conduct(r, args, &injector, &header.header);
+	status = conduct(r, args, &injector, &gate, &header.header);
 	session_close(&r->session);
 out:
 	record_header_free(&header);

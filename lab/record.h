@@ -28,7 +28,10 @@ struct watched {
 	struct trace_vcpu *vcpus; /* of the sample being made */
 };
 
-#define RECORD_EVENTS 4 /* kinds of libvirt events listened to */
+#define RECORD_HELPERS 2
+#define RECORD_EVENTS  4 /* kinds of libvirt events listened to */
+
+struct child;
 
 struct recorder {
 	struct session session;
@@ -40,7 +43,10 @@ struct recorder {
 	int *pcpus; /* online ones */
 	size_t npcpus;
 	struct watched *guests;
-	int callbacks[RECORD_EVENTS];	     /* libvirt's numbers */
+	int callbacks[RECORD_EVENTS];	       /* libvirt's numbers */
+	struct child *helpers[RECORD_HELPERS]; /* ours, not the program's: injector, gate */
+	int nhelpers;
+	const char *gate; /* the folder where the program finds libvirt; NULL: libvirtd's */
 	struct announcements *announcements; /* what the injector is about to do */
 };
 

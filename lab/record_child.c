@@ -2,6 +2,8 @@
 /* Child processes of the recorder. */
 #include "record_child.h"
 
+#include "gate/enter.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,8 @@ void child_adopt_orphans(void)
 }
 
 /* In the child: never returns; errno goes to report_fd where the program cannot be executed. */
-static void execute(char *const *argv, int in_fd, int out_fd, int err_fd, int report_fd)
+static void execute(char *const *argv, const char *gate, int in_fd, int out_fd, int err_fd,
+		    int report_fd)
 {
 	sigset_t none;
 	ssize_t ignored;
@@ -31,14 +34,16 @@ static void execute(char *const *argv, int in_fd, int out_fd, int err_fd, int re
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(in_fd, 0) >= 0 && dup2(out_fd, 1) >= 0 && dup2(err_fd, 2) >= 0)
+	if (dup2(in_fd, 0) >= 0 && dup2(out_fd, 1) >= 0 && dup2(err_fd, 2) >= 0 &&
+	    (!gate || gate_enter(gate) == 0))
 		execvp(argv[0], argv);
 	ignored = write(report_fd, &errno, sizeof(errno));
 	(void)ignored;
 	_exit(127);
 }
 
-int child_start(struct child *c, char *const *argv, int in_fd, int out_fd, int err_fd)
+int child_start(struct child *c, char *const *argv, const char *gate, int in_fd, int out_fd,
+		int err_fd)
 {
 	int report[2], error = 0;
 	ssize_t n;
@@ -55,7 +60,7 @@ int child_start(struct child *c, char *const *argv, int in_fd, int out_fd, int e
 		return -1;
 	}
 	if (c->pid == 0)
-		execute(argv, in_fd, out_fd, err_fd, report[1]);
+		execute(argv, gate, in_fd, out_fd, err_fd, report[1]);
 	close(report[1]);
 	do
 		n = read(report[0], &error, sizeof(error));
@@ -99,8 +104,17 @@ void child_reap(struct child *const *children, int n, uint64_t *orphans_ns)
 	}
 }
 
+static bool is_one_of(pid_t pid, struct child *const *children, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (children[i]->pid == pid)
+			return true;
+	return false;
+}
+
 /* The children of one thread of a process. */
-static int thread_children(pid_t pid, const char *thread, pid_t but, pid_t *pids, int max)
+static int thread_children(pid_t pid, const char *thread, struct child *const *but, int n_but,
+			   pid_t *pids, int max)
 {
 	char path[64];
 	int child, n = 0;
@@ -111,14 +125,14 @@ static int thread_children(pid_t pid, const char *thread, pid_t but, pid_t *pids
 	if (!f)
 		return 0;
 	while (n < max && fscanf(f, "%d", &child) == 1) {
-		if (child != but)
+		if (!is_one_of(child, but, n_but))
 			pids[n++] = child;
 	}
 	fclose(f);
 	return n;
 }
 
-int child_descendants(pid_t but, pid_t *pids, int max)
+int child_descendants(struct child *const *but, int n_but, pid_t *pids, int max)
 {
 	int n = 0;
 
@@ -133,7 +147,8 @@ int child_descendants(pid_t but, pid_t *pids, int max)
 		dir = opendir(path);
 		while (dir && (thread = readdir(dir))) {
 			if (thread->d_name[0] != '.')
-				n += thread_children(pid, thread->d_name, but, pids + n, max - n);
+				n += thread_children(pid, thread->d_name, but, n_but, pids + n,
+						     max - n);
 		}
 		if (dir)
 			closedir(dir);

@@ -50,7 +50,7 @@ int injector_start(struct injector *in, const struct injector_args *args)
 		log_warn("pipe: %s", strerror(errno));
 		return -1;
 	}
-	if (child_start(&in->child, argv, to[0], from[1], STDERR_FILENO)) {
+	if (child_start(&in->child, argv, NULL, to[0], from[1], STDERR_FILENO)) {
 		log_warn("cannot run %s: %s", args->path, strerror(errno));
 		return -1;
 	}

@@ -185,9 +185,11 @@ static int open_terminal(int *theirs)
 /* Reaps what has ended and, once the program has, says so in the trace. */
 static void reap(struct program *p)
 {
-	struct child *children[] = {&p->child, p->injector};
+	struct recorder *r = p->recorder;
+	struct child *children[1 + RECORD_HELPERS] = {&p->child};
 
-	child_reap(children, p->injector ? 2 : 1, &p->orphans_ns);
+	memcpy(children + 1, r->helpers, sizeof(r->helpers));
+	child_reap(children, 1 + r->nhelpers, &p->orphans_ns);
 	if (!p->child.exited || p->reported)
 		return;
 	p->reported = true;
@@ -208,19 +210,18 @@ static void on_exit_of_program(int watch, int fd, int events, void *opaque)
 	reap(p);
 }
 
-int program_start(struct program *p, struct recorder *r, struct child *injector, char *const *argv)
+int program_start(struct program *p, struct recorder *r, char *const *argv)
 {
 	int null = -1, out = -1, out_theirs = -1, err[2] = {-1, -1}, status = -1, error;
 
 	memset(p, 0, sizeof(*p));
 	p->recorder = r;
-	p->injector = injector;
 	p->out.fd = p->err.fd = p->out.watch = p->err.watch = -1;
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	out = open_terminal(&out_theirs);
 	if (null < 0 || out < 0 || pipe2(err, O_CLOEXEC))
 		goto out;
-	status = child_start(&p->child, argv, null, out_theirs, err[1]);
+	status = child_start(&p->child, argv, r->gate, null, out_theirs, err[1]);
 	if (status == 0) {
 		watch_stream(&p->out, p, TRACE_STDOUT, out);
 		watch_stream(&p->err, p, TRACE_STDERR, err[0]);
@@ -279,6 +280,14 @@ static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 	*rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+/* The program's processes: those that descend from us, but for what we started for ourselves. */
+static int descendants(struct program *p, pid_t pids[DESCENDANTS_MAX])
+{
+	struct recorder *r = p->recorder;
+
+	return child_descendants(r->helpers, r->nhelpers, pids, DESCENDANTS_MAX);
+}
+
 void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib)
 {
 	pid_t pids[DESCENDANTS_MAX];
@@ -289,7 +298,7 @@ void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib)
 	if (!p->child.pid)
 		return;
 	reap(p);
-	n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX);
+	n = descendants(p, pids);
 	if (p->child.exited && n == 0)
 		return;
 	*rss_kib = 0;
@@ -322,16 +331,14 @@ static void wait_for_exit(struct program *p, double limit_s)
 	}
 }
 
-/* SIGKILL for everything that descends from us but the injector, until there is nothing left. */
+/* SIGKILL for everything that descends from us but what is ours, until there is nothing left. */
 static void kill_all(struct program *p)
 {
 	pid_t pids[DESCENDANTS_MAX];
 	double end_s = tick_now_s() + STOP_S;
 	int n;
 
-	while ((n = child_descendants(p->injector ? p->injector->pid : 0, pids, DESCENDANTS_MAX)) >
-		       0 &&
-	       tick_now_s() < end_s) {
+	while ((n = descendants(p, pids)) > 0 && tick_now_s() < end_s) {
 		for (int i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
 		poll(NULL, 0, 5);

@@ -23,8 +23,6 @@ struct program_stream {
 struct program {
 	struct recorder *recorder;
 	struct child child;
-	struct child
-		*injector; /* not the program's, though it descends from us, too; may be NULL */
 	struct program_stream out, err;
 	size_t bytes, lines; /* written to the trace so far */
 	bool cut;	     /* it printed too much: the rest is thrown away */
@@ -36,8 +34,9 @@ struct program {
 	uint64_t used_ns;    /* CPU time at the last sample */
 };
 
-/* Starts it. 0; −1 with errno where it cannot be executed. */
-int program_start(struct program *p, struct recorder *r, struct child *injector, char *const *argv);
+/* Starts it, with the recorder's gate as its libvirt. 0; −1 with errno where it cannot be executed.
+ */
+int program_start(struct program *p, struct recorder *r, char *const *argv);
 
 /* CPU time it and its descendants used since the last call, and their resident memory; −1: it does
  * not run. */

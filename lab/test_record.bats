@@ -180,6 +180,21 @@ until_ok() {
 	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') != "$first" || $(nproc) == 1 ]]
 }
 
+@test "record: guests are steered through the gate, and the calls are in the trace" {
+	program <<-END
+		export LIBVIRT_DEFAULT_URI=qemu:///system
+		virsh -q vcpupin ${prefix}1 0 0
+		virsh -q setmem ${prefix}1 480M --live
+		virsh -q destroy ${prefix}2
+	END
+	run -0 record "$short" -- "$program"
+	query 'my ($r) = grep { $_->{function} =~ /^domain_pin_vcpu/ } of(event => "call");
+		$r->{outcome} eq "done" and $r->{guest} eq $ENV{prefix} . "1" and $r->{t_s} > 0'
+	query 'my ($r) = of(event => "pin"); $r->{by} eq "program" and $r->{affinity} eq "0"'
+	query 'my ($r) = of(event => "call", function => "domain_destroy"); $r->{outcome} eq "refused"'
+	[[ $(virsh -q domstate "${prefix}2") == running ]]
+}
+
 @test "record: a program that prints without end, ignores SIGTERM and leaves processes behind" {
 	program <<-END
 		trap '' TERM

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Runs a program where the only libvirt is the gate: enter FOLDER PROGRAM [ARGUMENT]…
- *
- * FOLDER, the gate's, is mounted over /run/libvirt for this program and its children alone. A
- * variable in the environment could be cleared, and a URI be given another path. It stays root,
- * which programs expect, but without what root could undo the mount or look around it with: of its
- * capabilities only that to read and write any file is left, and none can be had back. The real
- * sockets stay in reach of nobody then: not through /proc/1/root either, which needs
- * CAP_SYS_PTRACE.
- */
-#include "log.h"
+/* Entering the world in which the gate is libvirt. */
+#include "enter.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -45,15 +35,7 @@ static int drop_capabilities(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-int main(int argc, char **argv)
+int gate_enter(const char *folder)
 {
-	log_init("enter", false);
-	if (argc < 3)
-		die(EXIT_USAGE, "usage: enter FOLDER PROGRAM [ARGUMENT]...");
-	if (mount_over(argv[1]) < 0)
-		die(EXIT_LAB, "%s over " LIBVIRT_FOLDER ": %s", argv[1], strerror(errno));
-	if (drop_capabilities() < 0)
-		die(EXIT_LAB, "capabilities: %s", strerror(errno));
-	execvp(argv[2], argv + 2);
-	die(EXIT_LAB, "%s: %s", argv[2], strerror(errno));
+	return mount_over(folder) < 0 ? -1 : drop_capabilities();
 }
