@@ -46,20 +46,36 @@ static int compare_sorted(const void *a, const void *b)
 	return order ? order : (x->position > y->position) - (x->position < y->position);
 }
 
+static struct key key_of(const struct cpu_sample *sample, size_t position)
+{
+	const struct cpu_vcpu *vcpu = &sample->vcpus[position];
+
+	return (struct key){sample->guests[vcpu->guest].uuid, vcpu->number, position};
+}
+
+/* Is the sample in the order of the one before? Then so are the keys. */
+static bool keep_order(const struct cpu_tracks *before, const struct cpu_sample *sample,
+		       struct key *keys)
+{
+	for (size_t i = 0; i < before->nvcpus; i++) {
+		const struct cpu_track *track = &before->vcpus[i];
+
+		keys[i] = key_of(sample, track->position);
+		if (compare_keys(track->uuid, track->number, keys[i].uuid, keys[i].number))
+			return false;
+	}
+	return true;
+}
+
 /* The sample's vCPUs in the order tracks are kept in. */
-static struct key *sort_vcpus(const struct cpu_sample *sample)
+static struct key *sort_vcpus(const struct cpu_tracks *before, const struct cpu_sample *sample)
 {
 	struct key *keys = calloc(sample->nvcpus + 1, sizeof(*keys));
 
-	if (!keys)
-		return NULL;
-	for (size_t i = 0; i < sample->nvcpus; i++) {
-		const struct cpu_vcpu *vcpu = &sample->vcpus[i];
-
-		keys[i].uuid = sample->guests[vcpu->guest].uuid;
-		keys[i].number = vcpu->number;
-		keys[i].position = i;
-	}
+	if (!keys || (before->nvcpus == sample->nvcpus && keep_order(before, sample, keys)))
+		return keys;
+	for (size_t i = 0; i < sample->nvcpus; i++)
+		keys[i] = key_of(sample, i);
 	qsort(keys, sample->nvcpus, sizeof(*keys), compare_sorted);
 	return keys;
 }
@@ -68,6 +84,9 @@ ptrdiff_t cpu_pcpu_find(const struct cpu_sample *sample, int id)
 {
 	size_t low = 0, high = sample->npcpus;
 
+	/* Mostly they have no holes. */
+	if (id >= 0 && (size_t)id < high && sample->pcpus[id].id == id)
+		return id;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
@@ -145,6 +164,7 @@ static void read_vcpus(struct reading *r)
 			track->pcpu = vcpu->pcpu;
 		memcpy(track->uuid, key->uuid, CPU_UUID_LEN);
 		track->number = vcpu->number;
+		track->position = key->position;
 		track->run_ns = vcpu->run_ns;
 		track->delay_ns = vcpu->delay_ns;
 		track->moved_ago += track->moved_ago != 0;
@@ -302,7 +322,7 @@ static int allocate(struct reading *r)
 	r->next->vcpus = calloc(n, sizeof(*r->next->vcpus));
 	r->next->pcpus = calloc(m, sizeof(*r->next->pcpus));
 	r->windows->order = calloc(n, sizeof(*r->windows->order));
-	r->keys = sort_vcpus(r->sample);
+	r->keys = sort_vcpus(r->before, r->sample);
 	r->busy = calloc(r->sample->nguests + 1, sizeof(*r->busy));
 	r->crowd = calloc(m, sizeof(*r->crowd));
 	r->sure = calloc(m, sizeof(*r->sure));

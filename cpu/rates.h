@@ -10,6 +10,7 @@
 struct cpu_track {
 	unsigned char uuid[CPU_UUID_LEN];
 	unsigned int number;
+	size_t position; /* in the sample that it was read from */
 	int pcpu;
 	uint64_t run_ns;
 	uint64_t delay_ns;

@@ -18,10 +18,10 @@
  * looked at for them.
  */
 #define PARTNERS       12
-#define PARTNERS_TRIED 64
+#define PARTNERS_TRIED 24
 
 /* How many of the pCPUs that are furthest out are tried before the search is stuck. */
-#define ENDS_TRIED 64
+#define ENDS_TRIED 12
 
 /* In columns longer than this only the vCPUs of about the right size are looked at. */
 #define COLUMN_SCAN 48
@@ -151,58 +151,59 @@ static bool is_better(const struct action *a, const struct action *b)
 	return a->load < b->load - CPU_EPSILON;
 }
 
-static void consider(struct descent *descent, size_t p, size_t q, size_t v, const size_t *u,
+/* Two pCPUs, p and q, between which load is to be shifted. */
+struct pair {
+	size_t p, q;
+	double from, to; /* their loads */
+	double badness;	 /* of both */
+};
+
+/* Most of what is considered gains nothing: that is found out first. */
+static void consider(struct descent *descent, const struct pair *pair, size_t v, const size_t *u,
 		     struct action *best)
 {
-	const struct board *board = &descent->board;
-	const struct cpu_problem *problem = board->problem;
-	double shift = problem->demand[v], load = shift, gain;
+	const struct cpu_problem *problem = descent->board.problem;
+	double shift = problem->demand[v] - (u ? problem->demand[*u] : 0), gain;
 	struct action action;
 	int moves;
 
-	if (!cpu_may(problem, v, q) || (u && !cpu_may(problem, *u, p)))
-		return;
-	moves = count_move(problem, v, p, q);
-	if (u) {
-		shift -= problem->demand[*u];
-		load += problem->demand[*u];
-		moves += count_move(problem, *u, q, p);
-	}
-	gain = badness(&descent->window, board->load[p]) +
-	       badness(&descent->window, board->load[q]) -
-	       badness(&descent->window, board->load[p] - shift) -
-	       badness(&descent->window, board->load[q] + shift);
+	gain = pair->badness - badness(&descent->window, pair->from - shift) -
+	       badness(&descent->window, pair->to + shift);
 	if (gain <= CPU_EPSILON)
 		return;
+	if (!cpu_may(problem, v, pair->q) || (u && !cpu_may(problem, *u, pair->p)))
+		return;
+	moves = count_move(problem, v, pair->p, pair->q) +
+		(u ? count_move(problem, *u, pair->q, pair->p) : 0);
 	action = (struct action){.found = true,
 				 .swap = u != NULL,
 				 .v = v,
 				 .u = u ? *u : 0,
-				 .p = p,
-				 .q = q,
-				 .load = load};
+				 .p = pair->p,
+				 .q = pair->q,
+				 .load = problem->demand[v] + (u ? problem->demand[*u] : 0)};
 	action.worth = gain / (moves > 0 ? moves : 0.25) * jitter(descent);
 	if (is_better(&action, best))
 		*best = action;
 }
 
 /* The vCPUs of p next above and below that demand; or all of a short column. */
-static void consider_near(struct descent *descent, size_t p, size_t q, double demand,
+static void consider_near(struct descent *descent, const struct pair *pair, double demand,
 			  struct action *best)
 {
-	const struct column *column = &descent->board.columns[p];
+	const struct column *column = &descent->board.columns[pair->p];
 	size_t i;
 
 	if (column->n <= COLUMN_SCAN) {
 		for (i = 0; i < column->n; i++)
-			consider(descent, p, q, column->vcpus[i], NULL, best);
+			consider(descent, pair, column->vcpus[i], NULL, best);
 		return;
 	}
-	i = board_find(&descent->board, p, demand);
+	i = board_find(&descent->board, pair->p, demand);
 	if (i < column->n)
-		consider(descent, p, q, column->vcpus[i], NULL, best);
+		consider(descent, pair, column->vcpus[i], NULL, best);
 	if (i > 0)
-		consider(descent, p, q, column->vcpus[i - 1], NULL, best);
+		consider(descent, pair, column->vcpus[i - 1], NULL, best);
 }
 
 /* The best way to shift load from p to q: about `least` of it, and no more than `most`. */
@@ -211,22 +212,25 @@ static void find_action(struct descent *descent, size_t p, size_t q, struct acti
 	const struct board *board = &descent->board;
 	const struct window *window = &descent->window;
 	const struct column *from = &board->columns[p], *to = &board->columns[q];
+	const struct pair pair = {p, q, board->load[p], board->load[q],
+				  badness(window, board->load[p]) +
+					  badness(window, board->load[q])};
 	double shift = (board->load[p] - board->load[q]) / 2;
 
 	if (window->low <= window->high)
 		shift = cpu_lesser(
 			cpu_larger(board->load[p] - window->high, window->low - board->load[q]),
 			cpu_lesser(board->load[p] - window->low, window->high - board->load[q]));
-	consider_near(descent, p, q, shift, best);
+	consider_near(descent, &pair, shift, best);
 	for (size_t i = 0; i < from->n && i < COLUMN_SCAN; i++) {
 		double demand = board->problem->demand[from->vcpus[i]];
 		size_t j = board_find(board, q, demand - shift);
 
 		/* In exchange the largest that leaves enough, and the next larger. */
 		if (j < to->n)
-			consider(descent, p, q, from->vcpus[i], &to->vcpus[j], best);
+			consider(descent, &pair, from->vcpus[i], &to->vcpus[j], best);
 		if (j > 0 && board->problem->demand[to->vcpus[j - 1]] < demand)
-			consider(descent, p, q, from->vcpus[i], &to->vcpus[j - 1], best);
+			consider(descent, &pair, from->vcpus[i], &to->vcpus[j - 1], best);
 	}
 }
 

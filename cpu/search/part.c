@@ -142,9 +142,10 @@ static void relieve(struct parting *parting, size_t p)
 
 	do {
 		best = (struct relief){.worth = RELIEF_PCT};
+		if (overload(parting->load[p]) < RELIEF_PCT)
+			return;
 		find_ends(parting);
-		if (overload(parting->load[p]) < RELIEF_PCT ||
-		    parting->load[parting->least[0]] > FULL_PCT - RELIEF_PCT)
+		if (parting->load[parting->least[0]] > FULL_PCT - RELIEF_PCT)
 			return;
 		for (size_t v = 0; v < problem->nvcpus; v++) {
 			if (parting->to[v] != (int)p)

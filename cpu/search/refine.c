@@ -26,6 +26,9 @@
 #define ROUNDS		16U
 #define ROUNDS_PER_PCPU 1.5
 
+/* After so many rounds in which no move was saved it is not likely that the next one saves any. */
+#define IDLE_ROUNDS 24U
+
 /*
  * Every other round any plan of as few moves does, for the sake of another start to the next; then
  * this part of all steps is for moving as little load as possible again.
@@ -241,6 +244,8 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 	double spare = fmax(target - cpu_spread(problem, to), 0), top = cpu_top(problem, to);
 	size_t bound = cpu_moves_bound(problem, target);
 	unsigned int rounds = ROUNDS + (unsigned int)(ROUNDS_PER_PCPU * (double)problem->npcpus);
+	size_t moves = cpu_count_moves(problem, to);
+	unsigned int idle = 0;
 	unsigned long kept;
 	int result = -1;
 
@@ -257,11 +262,13 @@ int cpu_refine(const struct cpu_problem *problem, double target, int *to, unsign
 	}
 	kept = *nodes / LAST_SHARE;
 	*nodes -= kept;
-	for (; result == 0 && r.round < rounds && *nodes; r.round++) {
-		if (cpu_count_moves(problem, to) <= bound)
+	for (; result == 0 && r.round < rounds && *nodes && idle < IDLE_ROUNDS; r.round++) {
+		if (moves <= bound)
 			break;
 		r.astray = r.round % 2;
 		result = round_once(&r);
+		idle = cpu_count_moves(problem, to) < moves ? 0 : idle + 1;
+		moves = cpu_count_moves(problem, to);
 	}
 	*nodes += kept;
 	if (result == 0 && r.round > 1) {
