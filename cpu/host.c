@@ -8,6 +8,7 @@
 #include "host_guest.h"
 #include "host_pcpus.h"
 #include "log.h"
+#include "replay.h"
 #include "session.h"
 #include "tick.h"
 
@@ -381,7 +382,7 @@ static void sample_guests_at(struct host *host, virConnectPtr conn, double *time
 		host->nrecords =
 			wire_stats(host->wire, conn, VIR_DOMAIN_STATS_VCPU, &host->records);
 		took_s = tick_now_s() - before_s;
-		*time_s = before_s + took_s / 2;
+		*time_s = journal_round(before_s + took_s / 2);
 		host->usual_call_s = usual_s > 0 ? fmin(took_s, 1.2 * usual_s) : took_s;
 		if (host->nrecords < 0 || took_s <= SLOW_CALL_S + 2 * usual_s)
 			break;

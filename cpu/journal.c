@@ -2,10 +2,10 @@
 /* The log that can be replayed. */
 #include "journal.h"
 
+#include "replay.h"
 #include "units.h"
 #include "uuid.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,30 +13,20 @@
 
 #define JOURNAL_VERSION 1
 
-/* So that what is read is to the last bit what was written. */
-#define EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
-
 /* No host has more; a log that says so is damaged. */
 #define PCPU_IDS_MOST 65536
 #define COUNTER_MOST  (INT64_C(1) << 62)
 
 /* --- writing --- */
 
-static void write_line(FILE *out, json_t *line)
-{
-	if (line && json_dumpf(line, out, EXACT) == 0)
-		putc('\n', out);
-	json_decref(line);
-}
-
 void journal_write_policy(FILE *out, const struct cpu_policy *policy)
 {
-	write_line(out,
-		   json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:I, s:I}", "type", "policy",
-			     "version", JOURNAL_VERSION, "threshold_pct", policy->threshold_pct,
-			     "cost_pct", policy->cost_pct, "node_cost_pct", policy->node_cost_pct,
-			     "due_most", policy->due_most, "confirm", (json_int_t)policy->confirm,
-			     "node_budget", (json_int_t)policy->node_budget));
+	journal_write_line(out, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:I, s:I}", "type",
+					  "policy", "version", JOURNAL_VERSION, "threshold_pct",
+					  policy->threshold_pct, "cost_pct", policy->cost_pct,
+					  "node_cost_pct", policy->node_cost_pct, "due_most",
+					  policy->due_most, "confirm", (json_int_t)policy->confirm,
+					  "node_budget", (json_int_t)policy->node_budget));
 }
 
 /* A percentage or time with as many digits as mean something. */
@@ -143,15 +133,15 @@ void journal_write_tick(FILE *out, const struct report *report)
 {
 	const struct cpu_plan *plan = report->plan;
 
-	write_line(out,
-		   json_pack("{s:s, s:I, s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
-			     "type", "tick", "tick", (json_int_t)report->tick, "time_s",
-			     report->sample->time_s, "verdict", cpu_verdict_name(plan->verdict),
-			     "spread_pct", rounded(plan->spread_pct), "plan_spread_pct",
-			     rounded(plan->plan_spread_pct), "pcpus", pack_pcpus(report), "guests",
-			     pack_guests(report), "vcpus", pack_vcpus(report), "pins",
-			     pack_pins(report), "moves", (json_int_t)plan->moves, "bound",
-			     (json_int_t)plan->bound, "undone", (json_int_t)plan->undone));
+	journal_write_line(
+		out, json_pack("{s:s, s:I, s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
+			       "type", "tick", "tick", (json_int_t)report->tick, "time_s",
+			       report->sample->time_s, "verdict", cpu_verdict_name(plan->verdict),
+			       "spread_pct", rounded(plan->spread_pct), "plan_spread_pct",
+			       rounded(plan->plan_spread_pct), "pcpus", pack_pcpus(report),
+			       "guests", pack_guests(report), "vcpus", pack_vcpus(report), "pins",
+			       pack_pins(report), "moves", (json_int_t)plan->moves, "bound",
+			       (json_int_t)plan->bound, "undone", (json_int_t)plan->undone));
 }
 
 /* --- reading --- */
@@ -318,7 +308,6 @@ static bool read_policy(const json_t *line, struct cpu_policy *policy)
 /* --- replaying --- */
 
 struct replay {
-	const char *path;
 	FILE *out;
 	struct cpu_policy policy;
 	struct cpu_state *state;
@@ -346,87 +335,57 @@ static bool is_same(const struct cpu_plan *plan, const char *verdict, const json
 	return true;
 }
 
-/* 0, or −1 where the line is none of a log's. */
-static int replay_line(struct replay *r, const json_t *line)
+/* NULL, or what is wrong with the line. */
+static const char *replay_line(void *opaque, const json_t *line, unsigned long number)
 {
+	struct replay *r = opaque;
 	const char *type = json_string_value(json_object_get(line, "type"));
 	const char *verdict = json_string_value(json_object_get(line, "verdict"));
 	struct owned_sample owned = {0};
-	int result = -1;
+	const char *wrong = "a tick without a whole sample";
 
 	if (type && strcmp(type, "policy") == 0) {
 		r->started = true;
-		return read_policy(line, &r->policy) ? 0 : -1;
+		return read_policy(line, &r->policy) ? NULL : "a policy of another version";
 	}
-	if (!type || strcmp(type, "tick") != 0 || !r->started || !verdict)
-		return -1;
+	if (!type || strcmp(type, "tick") != 0 || !verdict)
+		return "neither a policy nor a tick";
+	if (!r->started)
+		return "a tick before any policy";
 	if (read_sample(line, &owned) &&
 	    cpu_plan(r->state, &r->policy, &owned.sample, &r->plan) == 0) {
-		result = 0;
+		wrong = NULL;
 		r->ticks++;
 		if (!is_same(&r->plan, verdict, line)) {
 			r->different++;
 			fprintf(r->out,
-				"tick=%lld replayed: verdict=%s pins=%zu; recorded: verdict=%s "
-				"pins=%zu\n",
-				(long long)json_integer_value(json_object_get(line, "tick")),
-				cpu_verdict_name(r->plan.verdict), r->plan.npins, verdict,
+				"different line=%lu verdict=%s pins=%zu recorded_verdict=%s "
+				"recorded_pins=%zu\n",
+				number, cpu_verdict_name(r->plan.verdict), r->plan.npins, verdict,
 				json_array_size(json_object_get(line, "pins")));
 		}
 	}
 	sample_free(&owned);
-	return result;
-}
-
-/* All lines of a file; the last may be cut off. */
-static int replay_file(struct replay *r, FILE *file, char error[JOURNAL_ERROR_MAX])
-{
-	char *text = NULL;
-	size_t size = 0;
-	unsigned long number = 0;
-	ssize_t len;
-	int result = 0;
-
-	while (result == 0 && (len = getline(&text, &size, file)) > 0) {
-		json_error_t where;
-		json_t *line;
-
-		number++;
-		if (text[len - 1] != '\n')
-			break;
-		line = json_loads(text, 0, &where);
-		if (!line || replay_line(r, line)) {
-			snprintf(error, JOURNAL_ERROR_MAX,
-				 "%.200s:%lu: not a line of a log of --json%s%s", r->path, number,
-				 line ? "" : ": ", line ? "" : where.text);
-			result = -1;
-		}
-		json_decref(line);
-	}
-	free(text);
-	if (result == 0 && !r->ticks) {
-		snprintf(error, JOURNAL_ERROR_MAX, "%.200s: no tick to replay", r->path);
-		result = -1;
-	}
-	return result;
+	return wrong;
 }
 
 int journal_replay(const char *path, FILE *out, char error[JOURNAL_ERROR_MAX])
 {
-	struct replay r = {.path = path, .out = out, .state = cpu_state_new()};
-	FILE *file = fopen(path, "re");
+	struct replay r = {.out = out, .state = cpu_state_new()};
 	int result = -1;
 
-	if (!file || !r.state)
-		snprintf(error, JOURNAL_ERROR_MAX, "%.200s: %s", path, strerror(errno));
+	if (!r.state)
+		snprintf(error, JOURNAL_ERROR_MAX, "out of memory");
 	else
-		result = replay_file(&r, file, error);
+		result = replay_lines(path, replay_line, &r, error);
+	if (result == 0 && !r.ticks) {
+		snprintf(error, JOURNAL_ERROR_MAX, "%.200s: no tick to replay", path);
+		result = -1;
+	}
 	if (result == 0) {
 		fprintf(out, "replayed=%lu different=%lu\n", r.ticks, r.different);
 		result = r.different ? 1 : 0;
 	}
-	if (file)
-		fclose(file);
 	cpu_plan_free(&r.plan);
 	cpu_state_free(r.state);
 	return result;

@@ -6,11 +6,10 @@
 #ifndef BALLAST_CPU_JOURNAL_H
 #define BALLAST_CPU_JOURNAL_H
 
+#include "replay.h"
 #include "report.h"
 
 #include <stdio.h>
-
-#define JOURNAL_ERROR_MAX 512
 
 /* One line each on out. */
 void journal_write_policy(FILE *out, const struct cpu_policy *policy);

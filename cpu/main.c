@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vcpu_scheduler: pins vCPUs so that every pCPU carries a similar load. The loop. */
 #include "host.h"
+#include "cli.h"
 #include "journal.h"
 #include "log.h"
 #include "options.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Whoever ends daemons waits 5 s for them at least; something is left for the end itself. */
@@ -39,22 +39,38 @@ struct scheduler {
 
 /* --- the four words of a tick --- */
 
+static void write_metrics(struct scheduler *s, const struct report *report)
+{
+	if (!s->args.metrics)
+		return;
+	if (report_metrics(s->args.metrics, report, &s->totals))
+		trouble_begin(&s->metrics_trouble, "%s: %s; going on without metrics",
+			      s->args.metrics, strerror(errno));
+	else
+		trouble_end(&s->metrics_trouble, "%s is written again", s->args.metrics);
+}
+
 static int sample(struct scheduler *s)
 {
-	if (!session_ready(&s->session)) {
-		s->totals.lost++;
-		return -1;
+	bool ready = session_ready(&s->session);
+
+	if (ready && host_sample(s->host, s->session.conn, &s->sample) == 0) {
+		trouble_end(&s->sample_trouble, "the guests can be read again");
+		s->empty = host_is_empty(s->host);
+		return 0;
 	}
-	if (host_sample(s->host, s->session.conn, &s->sample)) {
-		/* A connection that is just going down fails at each tick. */
+	/* A connection that is just going down fails at each tick. */
+	if (ready)
 		trouble_begin(&s->sample_trouble, "reading the guests: %s",
 			      session_error(&s->session));
-		s->totals.lost++;
-		return -1;
-	}
-	trouble_end(&s->sample_trouble, "the guests can be read again");
-	s->empty = host_is_empty(s->host);
-	return 0;
+	metrics_note_loss(&s->totals.run);
+	write_metrics(s, NULL);
+	return -1;
+}
+
+static int plan(struct scheduler *s)
+{
+	return cpu_plan(s->state, &s->args.policy, &s->sample, &s->plan);
 }
 
 /* What is about to be changed for the first time is written down before. */
@@ -106,22 +122,10 @@ static const char *name_of(const void *opaque, size_t guest)
 	return host_guest_name(opaque, guest);
 }
 
-/* What this program itself costs. */
-static void measure(struct report_totals *totals)
-{
-	struct rusage used;
-
-	if (getrusage(RUSAGE_SELF, &used))
-		return;
-	totals->cpu_s = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-			(double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-	totals->resident_most = (double)used.ru_maxrss * 1024;
-}
-
 static void report(struct scheduler *s)
 {
 	const struct report report = {
-		.tick = s->totals.ticks++,
+		.tick = s->totals.run.ticks,
 		.sample = &s->sample,
 		.plan = &s->plan,
 		.outcomes = s->outcomes,
@@ -129,6 +133,7 @@ static void report(struct scheduler *s)
 		.opaque = s->host,
 	};
 
+	metrics_note_decision(&s->totals.run);
 	if (s->args.json)
 		journal_write_tick(stdout, &report);
 	else if (s->args.mode != MODE_EXPLAIN)
@@ -136,28 +141,22 @@ static void report(struct scheduler *s)
 	else if (s->plan.verdict != CPU_FIRST)
 		report_table(&report);
 	trouble_check_output(&s->output_trouble);
-	if (!s->args.metrics)
-		return;
-	measure(&s->totals);
-	if (report_metrics(s->args.metrics, &report, &s->totals))
-		trouble_begin(&s->metrics_trouble, "%s: %s; going on without metrics",
-			      s->args.metrics, strerror(errno));
-	else
-		trouble_end(&s->metrics_trouble, "%s is written again", s->args.metrics);
+	write_metrics(s, &report);
 }
 
 static void tick(struct scheduler *s)
 {
 	if (sample(s))
 		return;
-	if (cpu_plan(s->state, &s->args.policy, &s->sample, &s->plan) || apply(s)) {
+	if (plan(s) || apply(s)) {
 		log_warn("out of memory; nothing is changed this time");
 		return;
 	}
 	report(s);
 }
 
-static void run(struct scheduler *s)
+/* Returns EXIT_LAB if a single moment was asked for and cannot be seen. */
+static int run(struct scheduler *s)
 {
 	struct ticker ticker;
 
@@ -167,14 +166,17 @@ static void run(struct scheduler *s)
 		if (s->args.exit_when_empty && s->empty)
 			break;
 		/* The first tick has nothing to compare with; the second decides. */
-		if (s->args.mode != MODE_RUN && s->totals.ticks >= 2)
+		if (s->args.mode != MODE_RUN && s->totals.run.ticks >= 2)
 			break;
+		if (s->args.mode != MODE_RUN && s->totals.run.lost)
+			return EXIT_LAB;
 		ticker_advance(&ticker, tick_now_s());
 		while (!tick_quit && tick_now_s() < ticker.next_s) {
 			session_wait(&s->session, ticker.next_s);
 			host_notice(s->host);
 		}
 	}
+	return EXIT_PASS;
 }
 
 /* --- before and after --- */
@@ -217,8 +219,7 @@ static void open_session(struct scheduler *s)
 	s->session.on_close = host_closed;
 	s->session.opaque = s->host;
 	if (session_open(&s->session))
-		die(s->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    s->args.uri, session_error(&s->session));
+		cli_refuse_connection(&s->session, s->args.uri_given);
 	pcpus = host_check(&s->session, &s->args.host);
 	if (pcpus > 0)
 		die(EXIT_USAGE, "--pcpus %s: this host has pCPUs 0-%d only", s->args.host.pcpus,
@@ -295,7 +296,7 @@ int main(int argc, char **argv)
 	} else {
 		if (s.args.json)
 			journal_write_policy(stdout, &s.args.policy);
-		run(&s);
+		status = run(&s);
 		if (s.args.restore_on_exit)
 			status = restore_at_exit(&s);
 	}

@@ -2,6 +2,7 @@
 /* The command line. */
 #include "options.h"
 
+#include "cli.h"
 #include "log.h"
 #include "units.h"
 
@@ -10,12 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * libvirt's counters go in steps of 10 ms: five of them still tell something; a day is no mistake.
- */
-#define INTERVAL_LEAST_S 0.05
-#define INTERVAL_MOST_S	 86400.0
 
 /* What --once and --explain look at for want of an interval. */
 #define MOMENT_S 1.0
@@ -130,10 +125,7 @@ static void parse_long(struct args *args, int option)
 {
 	switch (option) {
 	case OPTION_GUESTS:
-		/* An unset shell variable, more likely than a wish for no guest at all. */
-		if (!optarg[0])
-			die(EXIT_USAGE, "--guests '': must be names of guests, such as 'web*'");
-		args->host.guests = optarg;
+		args->host.guests = cli_guests(optarg);
 		break;
 	case OPTION_PCPUS:
 		args->host.pcpus = parse_pcpus(optarg);
@@ -202,35 +194,6 @@ static void parse_option(struct args *args, int option)
 	}
 }
 
-/* getopt_long has met something that is no option of ours, or one without its argument. */
-static void __attribute__((noreturn)) refuse_option(int option, char **argv)
-{
-	const char *text = argv[optind - 1];
-	bool is_long = strncmp(text, "--", 2) == 0;
-
-	if (option == ':')
-		die(EXIT_USAGE, "%s: its argument is missing; see --help", text);
-	if (!is_long && optopt >= '0' && optopt <= '9')
-		die(EXIT_USAGE, "%s: the interval must be a positive number of seconds", text);
-	if (!is_long && optopt)
-		die(EXIT_USAGE, "unknown option -%c; see --help", optopt);
-	die(EXIT_USAGE, "%s: no such option, or one that takes no argument; see --help", text);
-}
-
-static void parse_interval(int argc, char **argv, struct args *args)
-{
-	args->interval_s = MOMENT_S;
-	if (optind == argc && args->mode == MODE_RUN)
-		die(EXIT_USAGE,
-		    "the interval is missing: seconds between decisions, such as '" PROGRAM " 2'");
-	if (optind + 1 < argc)
-		die(EXIT_USAGE, "%s: there is one argument only, the interval", argv[optind + 1]);
-	if (optind < argc &&
-	    parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args->interval_s))
-		die(EXIT_USAGE, "%s: the interval must be a number of seconds from %g to %g",
-		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
-}
-
 static void check_combination(const struct args *args)
 {
 	if (args->dry_run && args->restore_on_exit)
@@ -238,6 +201,8 @@ static void check_combination(const struct args *args)
 				"nothing to put back");
 	if (args->dry_run && args->mode == MODE_RESTORE)
 		die(EXIT_USAGE, "--dry-run changes nothing, so --restore cannot put anything back");
+	if (args->mode == MODE_EXPLAIN && args->json)
+		die(EXIT_USAGE, "--explain prints a table, --json lines: only one of them");
 	if (args->mode == MODE_ONCE && args->restore_on_exit)
 		die(EXIT_USAGE, "--once --restore-on-exit would put back at once what it pins");
 }
@@ -251,10 +216,11 @@ void parse_args(int argc, char **argv, struct args *args)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":c:n1vhV", long_options, NULL)) >= 0) {
 		if (option == '?' || option == ':')
-			refuse_option(option, argv);
+			cli_refuse(option, argv);
 		parse_option(args, option);
 	}
-	parse_interval(argc, argv, args);
+	args->interval_s = MOMENT_S;
+	cli_interval(argc, argv, PROGRAM, args->mode == MODE_RUN, &args->interval_s);
 	/* There is no next window that could confirm what the only one shows. */
 	if (args->mode == MODE_ONCE || args->mode == MODE_EXPLAIN)
 		args->policy.confirm = 1;

@@ -2,9 +2,8 @@
 /* Report lines, the table of --explain, metrics. */
 #include "report.h"
 
-#include "runfile.h"
+#include "logfmt.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +48,9 @@ static void print_pin(const struct report *report, size_t i)
 {
 	const struct cpu_pin *pin = &report->plan->pins[i];
 
-	printf("pin guest=%s vcpu=%u", guest_name(report, pin->vcpu),
-	       report->sample->vcpus[pin->vcpu].number);
+	printf("pin guest=");
+	logfmt_put(stdout, guest_name(report, pin->vcpu));
+	printf(" vcpu=%u", report->sample->vcpus[pin->vcpu].number);
 	print_place("from", pin->from);
 	print_place("to", pin->to);
 	printf(" demand_pct=%.1f", report->plan->vcpus[pin->vcpu].demand_pct);
@@ -145,78 +145,61 @@ void report_table(const struct report *report)
 
 /* --- metrics --- */
 
-static void print_metric(FILE *out, const char *name, const char *type, const char *help,
-			 double value)
+static void put_pcpus(struct metrics *m, const char *name, const char *help,
+		      const struct report *report, size_t offset)
 {
-	fprintf(out,
-		"# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s %s\nvcpu_scheduler_%s "
-		"%.10g\n",
-		name, help, name, type, name, value);
-}
-
-static void print_pcpu_metric(FILE *out, const char *name, const char *help,
-			      const struct report *report, size_t offset)
-{
-	fprintf(out, "# HELP vcpu_scheduler_%s %s\n# TYPE vcpu_scheduler_%s gauge\n", name, help,
-		name);
+	metrics_head(m, name, help);
 	for (size_t p = 0; p < report->plan->npcpus; p++) {
 		const char *at = (const char *)&report->plan->pcpus[p] + offset;
+		char id[16];
 
-		fprintf(out, "vcpu_scheduler_%s{pcpu=\"%d\"} %.10g\n", name,
-			report->sample->pcpus[p].id, *(const double *)(const void *)at);
+		snprintf(id, sizeof(id), "%d", report->sample->pcpus[p].id);
+		metrics_put_labelled(m, name, "pcpu", id, *(const double *)(const void *)at);
 	}
 }
 
-static void print_metrics(FILE *out, const struct report *report,
-			  const struct report_totals *totals)
+static void put_totals(struct metrics *m, const struct report_totals *totals)
+{
+	metrics_put_run(m, &totals->run);
+	metrics_put(m, "pins_total", "counter", "Affinities set.", (double)totals->pins);
+	metrics_put(m, "moves_total", "counter", "Affinities set that changed a vCPU's pCPU.",
+		    (double)totals->moves);
+	metrics_put(m, "pins_failed_total", "counter", "Affinities that could not be set.",
+		    (double)totals->failed);
+	metrics_put(m, "moves_undone_total", "counter",
+		    "Moves back to where a vCPU was a few decisions before.",
+		    (double)totals->undone);
+}
+
+static void put_moment(struct metrics *m, const struct report *report)
 {
 	const struct cpu_plan *plan = report->plan;
 
-	print_metric(out, "ticks_total", "counter", "Decisions made.", (double)totals->ticks);
-	print_metric(out, "pins_total", "counter", "Affinities set.", (double)totals->pins);
-	print_metric(out, "moves_total", "counter", "Affinities set that changed a vCPU's pCPU.",
-		     (double)totals->moves);
-	print_metric(out, "pins_failed_total", "counter", "Affinities that could not be set.",
-		     (double)totals->failed);
-	print_metric(out, "moves_undone_total", "counter",
-		     "Moves back to where a vCPU was a few decisions before.",
-		     (double)totals->undone);
-	print_metric(out, "ticks_lost_total", "counter", "Decisions missed without a connection.",
-		     (double)totals->lost);
-	print_metric(out, "cpu_seconds_total", "counter", "CPU time this program has used.",
-		     totals->cpu_s);
-	print_metric(out, "resident_bytes_most", "gauge", "Most memory it has had resident.",
-		     totals->resident_most);
-	print_metric(out, "guests", "gauge", "Running guests.", (double)report->sample->nguests);
-	print_metric(out, "vcpus", "gauge", "Online vCPUs of running guests.",
-		     (double)report->sample->nvcpus);
-	print_metric(out, "spread_percent", "gauge",
-		     "Planned load of the busiest pCPU above that of the idlest.",
-		     plan->spread_pct);
-	print_metric(out, "stddev_percent", "gauge",
-		     "Population standard deviation of the pCPUs' planned load.", plan->stddev_pct);
-	print_metric(out, "balanced", "gauge", "1 if there is nothing to do.",
-		     plan->verdict == CPU_BALANCED || plan->verdict == CPU_QUIET ||
-			     plan->verdict == CPU_BEST);
-	print_pcpu_metric(out, "pcpu_load_percent", "Planned load of a pCPU; may exceed 100.",
-			  report, offsetof(struct cpu_pcpu_load, load_pct));
-	print_pcpu_metric(out, "pcpu_usage_percent", "Usage of a pCPU; -1 if not known.", report,
-			  offsetof(struct cpu_pcpu_load, usage_pct));
+	metrics_put(m, "guests", "gauge", "Running guests.", (double)report->sample->nguests);
+	metrics_put(m, "vcpus", "gauge", "Online vCPUs of running guests.",
+		    (double)report->sample->nvcpus);
+	metrics_put(m, "spread_percent", "gauge",
+		    "Planned load of the busiest pCPU above that of the idlest.", plan->spread_pct);
+	metrics_put(m, "stddev_percent", "gauge",
+		    "Population standard deviation of the pCPUs' planned load.", plan->stddev_pct);
+	metrics_put(m, "balanced", "gauge", "1 if there is nothing to do.",
+		    plan->verdict == CPU_BALANCED || plan->verdict == CPU_QUIET ||
+			    plan->verdict == CPU_BEST);
+	put_pcpus(m, "pcpu_load_percent", "Planned load of a pCPU; may exceed 100.", report,
+		  offsetof(struct cpu_pcpu_load, load_pct));
+	put_pcpus(m, "pcpu_usage_percent", "Usage of a pCPU; -1 if not known.", report,
+		  offsetof(struct cpu_pcpu_load, usage_pct));
 }
 
 int report_metrics(const char *path, const struct report *report,
 		   const struct report_totals *totals)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	int result = -1;
+	struct metrics m;
 
-	if (!out)
+	if (metrics_begin(&m, "vcpu_scheduler"))
 		return -1;
-	print_metrics(out, report, totals);
-	if (fclose(out) == 0)
-		result = file_replace(path, text, len);
-	free(text);
-	return result;
+	put_totals(&m, totals);
+	if (report)
+		put_moment(&m, report);
+	return metrics_end(&m, path);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the scheduler says to people and to monitoring: report lines, a table, metrics. */
+/* What the scheduler reports to people and to monitoring: report lines, a table, metrics. */
 #ifndef BALLAST_CPU_REPORT_H
 #define BALLAST_CPU_REPORT_H
 
+#include "metrics.h"
 #include "plan.h"
 
 /* What became of a pin. */
@@ -32,13 +33,12 @@ void report_table(const struct report *report);
 
 /* What a run has done so far. */
 struct report_totals {
-	unsigned long ticks, pins, moves, failed, undone,
-		lost;		     /* lost: ticks without a connection */
-	double cpu_s, resident_most; /* of this program: CPU time, bytes */
+	struct metrics_run run;
+	unsigned long pins, moves, failed, undone;
 };
 
-/* Prometheus' text format, for node_exporter's textfile collector. Replaces the file as a whole. 0,
- * −1 with errno. */
+/* Replaces the file of metrics. report is NULL while the guests cannot be read. 0, −1 with errno.
+ */
 int report_metrics(const char *path, const struct report *report,
 		   const struct report_totals *totals);
 

@@ -266,6 +266,32 @@ ticks_between() { # FROM TO: how many decisions were reported in that time, in v
 	[ "$(said 'reading the guests: no answer')" -eq 1 ]
 }
 
+@test "metrics are seen to be stale while the guests cannot be read" {
+	local metrics=$BATS_TEST_TMPDIR/m.prom
+	write_scenario 40s spread 'all = 5s cpu 30%' '' 'libvirtd_restart = 20s 1000s'
+	simulate 1 "$scenario" --metrics "$metrics" 2
+	grep -qx 'vcpu_scheduler_connected 0' "$metrics"
+	# Clocks of the simulated host begin at 2026-01-01.
+	[ "$(sed -n 's/^vcpu_scheduler_last_decision_timestamp_seconds \([0-9]*\).*/\1/p' "$metrics")" -le $((1767225600 + 20)) ]
+	[ "$(sed -n 's/^vcpu_scheduler_ticks_lost_total //p' "$metrics")" -ge 9 ]
+	run ! grep spread_percent "$metrics"
+}
+
+@test "whoever asks for one moment and cannot be shown it gets status 3" {
+	write_scenario 10s spread '' '' 'fail = virConnectGetAllDomainStats 100%'
+	simulate 1 "$scenario" --once 1
+	grep -q '"event":"program_exit","status":3' "$trace"
+	simulate 1 "$scenario" --explain
+	grep -q '"event":"program_exit","status":3' "$trace"
+}
+
+@test "logs have no digits that nobody wrote" {
+	simulate 1 $scenarios/cpu-phase.scenario --json 2
+	[ "$(grep -cE '[0-9]\.[0-9]{11}' "$out")" -eq 0 ]
+	run -0 ./vcpu_scheduler --replay "$out"
+	[[ "$output" == *"different=0" ]]
+}
+
 @test "wake-ups come late" {
 	well_despite 'late = 30% 3s' 'balance_within = 20s'
 }

@@ -25,6 +25,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 		refused "interval must be a number" -- "$interval"
 	done
 	refused "-2: the interval" -2
+	refused "with a point and no comma" 1,5
 	refused "interval is missing"
 	refused "one argument only" 2 3
 }
@@ -44,6 +45,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	refused "--restore-on-exit" --once --restore-on-exit
 	refused "--restore cannot" --dry-run --restore
 	refused "only one of" --explain --restore
+	refused "only one of them" --explain --json
 	refused "--json=yes: no such option, or one that takes no argument" --json=yes 2
 }
 
@@ -110,6 +112,9 @@ refused() { # one line on stderr that holds the first argument, exit 2
 }
 
 @test "an unreachable hypervisor is named" {
+	refused "nosuch:///x" -c nosuch:///x 1
+	[[ "$stderr" != *libvirtd* ]]
+	refused "is libvirtd running?" -c "qemu+unix:///system?socket=/nowhere/sock" 1
 	refused "qemu+tcp://127.0.0.1:1/system" -c qemu+tcp://127.0.0.1:1/system 1
 }
 

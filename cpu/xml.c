@@ -4,6 +4,7 @@
 
 #include "units.h"
 
+#include <math.h>
 #include <libxml/parser.h>
 #include <libxml/xpath.h>
 #include <libxml/xpathInternals.h>
@@ -208,7 +209,8 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 	quota = read_number(&d, "/domain/cputune/quota", -1);
 	period = read_number(&d, "/domain/cputune/period", PERIOD_DEFAULT);
 	if (quota > 0 && period > 0 && quota < period)
-		guest->cap_pct = quota / period * 100;
+		guest->cap_pct =
+			round(quota / period * 1e8) / 1e6; /* no more digits than a log keeps */
 	guest->node = read_node(&d);
 	document_close(&d);
 	return 0;

@@ -6,6 +6,7 @@
 #include "backoff.h"
 #include "host_memory.h"
 #include "log.h"
+#include "replay.h"
 #include "tick.h"
 #include "trouble.h"
 #include "xml.h"
@@ -516,10 +517,10 @@ int host_sample(struct host *host, virConnectPtr conn, struct mem_sample *sample
 	host->tick++;
 	if (read_records(host, conn))
 		return -1;
-	sample->time_s = tick_now_s();
+	sample->time_s = journal_round(tick_now_s());
 	clock_gettime(CLOCK_REALTIME, &wall);
 	if (host->local)
-		sample->wall_s = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9;
+		sample->wall_s = (double)wall.tv_sec + (double)(wall.tv_nsec / 1000000) / 1e3;
 	if (make_room(host, (size_t)host->nrecords)) {
 		log_warn("out of memory");
 		return -1;

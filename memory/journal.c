@@ -2,18 +2,15 @@
 /* The log that can be replayed. */
 #include "journal.h"
 
+#include "replay.h"
 #include "uuid.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define JOURNAL_VERSION 1
-
-/* So that what is read is to the last bit what was written. */
-#define EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
 /* Every figure of a guest, once: for writing and for reading. */
 static const struct {
@@ -54,13 +51,6 @@ static const struct {
 
 /* --- writing --- */
 
-static void write_line(FILE *out, json_t *line)
-{
-	if (line && json_dumpf(line, out, EXACT) == 0)
-		putc('\n', out);
-	json_decref(line);
-}
-
 void journal_write_policy(FILE *out, const struct mem_policy *policy)
 {
 	json_t *object = json_pack("{s:b}", "respect_others", policy->respect_others);
@@ -73,8 +63,8 @@ void journal_write_policy(FILE *out, const struct mem_policy *policy)
 					    ? json_real(*(const double *)(const void *)at)
 					    : json_integer(*(const int64_t *)(const void *)at));
 	}
-	write_line(out, json_pack("{s:s, s:i, s:o}", "type", "policy", "version", JOURNAL_VERSION,
-				  "policy", object));
+	journal_write_line(out, json_pack("{s:s, s:i, s:o}", "type", "policy", "version",
+					  JOURNAL_VERSION, "policy", object));
 }
 
 static json_t *pack_guest(const struct mem_guest *g, const char *name)
@@ -94,7 +84,7 @@ static json_t *pack_guest(const struct mem_guest *g, const char *name)
 	return object;
 }
 
-static json_t *pack_sample(const struct journal_tick *t)
+static json_t *pack_sample(const struct report *t)
 {
 	const struct mem_sample *s = t->sample;
 	json_t *guests = json_array();
@@ -106,7 +96,7 @@ static json_t *pack_sample(const struct journal_tick *t)
 			 (json_int_t)s->host_available_kib, "guests", guests);
 }
 
-static json_t *pack_sets(const struct journal_tick *t)
+static json_t *pack_sets(const struct report *t)
 {
 	static const char *const outcomes[] = {"made", "failed", "dry-run"};
 	json_t *sets = json_array();
@@ -128,7 +118,7 @@ static json_t *pack_sets(const struct journal_tick *t)
 	return sets;
 }
 
-void journal_write_tick(FILE *out, const struct journal_tick *t)
+void journal_write_tick(FILE *out, const struct report *t)
 {
 	const struct mem_plan *p = t->plan;
 	json_t *notes = json_array(), *resumes = json_array(), *line;
@@ -157,27 +147,26 @@ void journal_write_tick(FILE *out, const struct journal_tick *t)
 	if (line && t->nresumes)
 		json_object_set(line, "resumed", resumes);
 	json_decref(resumes);
-	write_line(out, line);
+	journal_write_line(out, line);
 }
 
 /* --- reading --- */
 
 struct replay {
-	const char *path;
 	FILE *out;
-	char *error;
+	const char *wrong; /* with the present line */
 	unsigned long line;
 	bool have_policy;
 	struct mem_policy policy;
 	struct mem_state *state;
 	struct mem_plan plan;
 	struct mem_guest *guests;
-	unsigned long ticks, sets, differences;
+	unsigned long ticks, differences;
 };
 
 static int wrong(struct replay *r, const char *what)
 {
-	snprintf(r->error, JOURNAL_ERROR_MAX, "%.200s:%lu: %.200s", r->path, r->line, what);
+	r->wrong = what;
 	return -1;
 }
 
@@ -314,7 +303,7 @@ static void compare_set(struct replay *r, const json_t *recorded, size_t i)
 	if (guest != (int64_t)set->guest || to != set->to_kib) {
 		r->differences++;
 		fprintf(r->out,
-			"difference line=%lu guest=%zu to_mib=%lld reason=%s recorded_guest=%lld "
+			"different line=%lu guest=%zu to_mib=%lld reason=%s recorded_guest=%lld "
 			"recorded_to_mib=%lld\n",
 			r->line, set->guest, (long long)set->to_kib / 1024,
 			mem_reason_name(set->reason), (long long)guest, (long long)to / 1024);
@@ -337,10 +326,9 @@ static int read_tick(struct replay *r, const json_t *line)
 	if (mem_plan(r->state, &r->policy, &sample, &r->plan))
 		return wrong(r, "out of memory");
 	r->ticks++;
-	r->sets += r->plan.nsets;
 	if (r->plan.nsets != json_array_size(sets)) {
 		r->differences++;
-		fprintf(r->out, "difference line=%lu sets=%zu recorded_sets=%zu\n", r->line,
+		fprintf(r->out, "different line=%lu sets=%zu recorded_sets=%zu\n", r->line,
 			r->plan.nsets, json_array_size(sets));
 	}
 	for (size_t i = 0; i < r->plan.nsets; i++)
@@ -348,53 +336,36 @@ static int read_tick(struct replay *r, const json_t *line)
 	return 0;
 }
 
-static int read_line(struct replay *r, const char *text, size_t len)
+static const char *replay_line(void *opaque, const json_t *line, unsigned long number)
 {
-	json_error_t where;
-	json_t *line = json_loadb(text, len, 0, &where);
+	struct replay *r = opaque;
 	const char *type = json_string_value(json_object_get(line, "type"));
-	int result;
 
-	if (!line)
-		result = wrong(r, where.text);
-	else if (type && !strcmp(type, "policy"))
-		result = read_policy(r, line);
+	r->line = number;
+	r->wrong = NULL;
+	if (type && !strcmp(type, "policy"))
+		read_policy(r, line);
 	else if (type && !strcmp(type, "tick"))
-		result = read_tick(r, line);
+		read_tick(r, line);
 	else
-		result = wrong(r, "neither a policy nor a tick");
-	json_decref(line);
-	return result;
+		wrong(r, "neither a policy nor a tick");
+	return r->wrong;
 }
 
 int journal_replay(const char *path, FILE *out, char error[JOURNAL_ERROR_MAX])
 {
-	struct replay r = {.path = path, .out = out, .error = error};
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-	ssize_t len;
-	int result = 0;
+	struct replay r = {.out = out};
+	int result = replay_lines(path, replay_line, &r, error);
 
-	if (!file) {
-		snprintf(error, JOURNAL_ERROR_MAX, "%.300s: %s", path, strerror(errno));
-		return -1;
+	if (result == 0 && !r.ticks) {
+		snprintf(error, JOURNAL_ERROR_MAX, "%.200s: no tick to replay", path);
+		result = -1;
 	}
-	while (result == 0 && (len = getline(&text, &size, file)) > 0) {
-		r.line++;
-		if (text[len - 1] == '\n')
-			result = read_line(&r, text, (size_t)len);
-	}
-	if (result == 0 && !r.have_policy)
-		result = wrong(&r, "no log of memory_coordinator --json");
 	if (result == 0) {
-		fprintf(out, "replayed ticks=%lu sets=%lu differences=%lu\n", r.ticks, r.sets,
-			r.differences);
+		fprintf(out, "replayed=%lu different=%lu\n", r.ticks, r.differences);
 		result = r.differences > 0;
 	}
-	free(text);
 	free(r.guests);
-	fclose(file);
 	mem_plan_free(&r.plan);
 	mem_state_free(r.state);
 	return result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* memory_coordinator: moves memory between guests with their balloons. The loop. */
 #include "host.h"
+#include "cli.h"
 #include "journal.h"
 #include "log.h"
 #include "options.h"
@@ -33,8 +34,8 @@ struct coordinator {
 	struct mem_state *state;
 	struct mem_plan plan;
 	struct mem_sample sample;
-	enum journal_outcome *outcomes; /* of the plan's sets */
-	struct journal_resume *resumes; /* targets that this tick began with */
+	enum report_outcome *outcomes; /* of the plan's sets */
+	struct report_resume *resumes; /* targets that this tick began with */
 	size_t nresumes;
 	struct saved saved;		    /* of an earlier life */
 	struct saved written;		    /* what the state file holds now */
@@ -53,7 +54,7 @@ static const char *name_of(const void *opaque, size_t guest)
 /* Makes the plan's sets. 0, or −1 when out of memory and none was made. */
 static int apply(struct coordinator *c)
 {
-	enum journal_outcome *grown =
+	enum report_outcome *grown =
 		realloc(c->outcomes, (c->plan.nsets + 1) * sizeof(*c->outcomes));
 
 	if (!grown)
@@ -62,12 +63,12 @@ static int apply(struct coordinator *c)
 	for (size_t i = 0; i < c->plan.nsets; i++) {
 		const struct mem_set *set = &c->plan.sets[i];
 
-		c->outcomes[i] = JOURNAL_DRY;
+		c->outcomes[i] = REPORT_DRY;
 		if (!c->args.dry_run)
-			c->outcomes[i] = host_set(c->host, set) ? JOURNAL_FAILED : JOURNAL_MADE;
-		if (c->outcomes[i] != JOURNAL_MADE) {
-			mem_refused(c->state, &c->plan, i, c->outcomes[i] == JOURNAL_FAILED);
-			c->totals.failed += c->outcomes[i] == JOURNAL_FAILED;
+			c->outcomes[i] = host_set(c->host, set) ? REPORT_FAILED : REPORT_MADE;
+		if (c->outcomes[i] != REPORT_MADE) {
+			mem_refused(c->state, &c->plan, i, c->outcomes[i] == REPORT_FAILED);
+			c->totals.failed += c->outcomes[i] == REPORT_FAILED;
 			continue;
 		}
 		c->totals.sets++;
@@ -79,10 +80,23 @@ static int apply(struct coordinator *c)
 	return 0;
 }
 
-static void report(struct coordinator *c, size_t failed)
+static void save(struct coordinator *c);
+
+static void write_metrics(struct coordinator *c, const struct report *report)
 {
-	const struct journal_tick tick = {
-		.tick = c->totals.ticks,
+	if (!c->args.metrics)
+		return;
+	if (report_metrics(c->args.metrics, report, &c->totals))
+		trouble_begin(&c->metrics_trouble, "%s: %s; going on without metrics",
+			      c->args.metrics, strerror(errno));
+	else
+		trouble_end(&c->metrics_trouble, "%s is written again", c->args.metrics);
+}
+
+static void report(struct coordinator *c)
+{
+	const struct report report = {
+		.tick = c->totals.run.ticks,
 		.sample = &c->sample,
 		.name = name_of,
 		.opaque = c->host,
@@ -92,28 +106,17 @@ static void report(struct coordinator *c, size_t failed)
 		.nresumes = c->nresumes,
 	};
 
-	if (c->args.explain) {
-		report_table(&c->sample, &c->plan, name_of, c->host);
-	} else if (c->args.json) {
-		journal_write_tick(stdout, &tick);
-	} else {
-		for (size_t i = 0; i < c->plan.nnotes; i++)
-			report_note(host_guest_name(c->host, c->plan.notes[i].guest),
-				    &c->plan.notes[i]);
-		for (size_t i = 0; i < c->plan.nsets; i++)
-			report_set(host_guest_name(c->host, c->plan.sets[i].guest), &c->plan,
-				   &c->plan.sets[i]);
-		report_tick(c->totals.ticks, &c->sample, &c->plan, failed);
-	}
-	c->totals.ticks++;
-	trouble_check_output(&c->output_trouble);
-	if (!c->args.metrics)
-		return;
-	if (report_metrics(c->args.metrics, &c->sample, &c->plan, &c->totals, name_of, c->host))
-		trouble_begin(&c->metrics_trouble, "%s: %s; going on without metrics",
-			      c->args.metrics, strerror(errno));
+	metrics_note_decision(&c->totals.run);
+	if (c->args.explain)
+		report_table(&report);
+	else if (c->args.json)
+		journal_write_tick(stdout, &report);
 	else
-		trouble_end(&c->metrics_trouble, "%s is written again", c->args.metrics);
+		report_lines(&report);
+	trouble_check_output(&c->output_trouble);
+	write_metrics(c, &report);
+	if (c->state_path[0])
+		save(c);
 }
 
 /* --- what outlives a run --- */
@@ -135,9 +138,10 @@ static int64_t target_then(const struct coordinator *c, const struct saved_guest
  * since. */
 static int resume(struct coordinator *c)
 {
-	struct journal_resume *grown =
+	struct report_resume *grown =
 		realloc(c->resumes, (c->sample.nguests + 1) * sizeof(*c->resumes));
 
+	c->nresumes = 0;
 	if (!grown)
 		return -1;
 	c->resumes = grown;
@@ -145,7 +149,7 @@ static int resume(struct coordinator *c)
 		const struct saved_guest now = host_save(c->host, g);
 		int64_t kib = host_set_late(c->host, g);
 
-		if (!kib && c->totals.ticks == 0)
+		if (!kib && c->totals.run.ticks == 0)
 			kib = target_then(c, &now);
 		if (!kib)
 			continue;
@@ -236,9 +240,13 @@ static void check_sizes(const struct coordinator *c)
 	const struct mem_policy *policy = &c->args.policy;
 	char size[32], total[32];
 
-	if (c->totals.ticks == 0 && policy->host_reserve_kib >= c->sample.host_total_kib)
+	if (c->totals.run.ticks == 0 && policy->host_reserve_kib >= c->sample.host_total_kib)
 		die(EXIT_USAGE, "--host-reserve %s: the host has %s",
 		    format_size((uint64_t)policy->host_reserve_kib, size, sizeof(size)),
+		    format_size((uint64_t)c->sample.host_total_kib, total, sizeof(total)));
+	if (c->totals.run.ticks == 0 && policy->reserve_kib >= c->sample.host_total_kib)
+		die(EXIT_USAGE, "--reserve %s: the host has %s for all guests",
+		    format_size((uint64_t)policy->reserve_kib, size, sizeof(size)),
 		    format_size((uint64_t)c->sample.host_total_kib, total, sizeof(total)));
 	for (size_t g = 0; g < c->sample.nguests; g++) {
 		const struct mem_guest *guest = &c->sample.guests[g];
@@ -261,29 +269,39 @@ static bool any_managed(const struct mem_sample *sample)
 	return false;
 }
 
-static void tick(struct coordinator *c)
+static int sample(struct coordinator *c)
 {
-	unsigned long failed = c->totals.failed;
+	bool ready = session_ready(&c->session);
 
-	if (!session_ready(&c->session))
-		return;
-	if (host_sample(c->host, c->session.conn, &c->sample)) {
-		/* A connection that is just going down fails at each tick. */
+	if (ready && host_sample(c->host, c->session.conn, &c->sample) == 0) {
+		trouble_end(&c->sample_trouble, "the guests can be read again");
+		check_sizes(c);
+		c->empty = !any_managed(&c->sample);
+		return resume(c);
+	}
+	/* A connection that is just going down fails at each tick. */
+	if (ready)
 		trouble_begin(&c->sample_trouble, "reading the guests: %s",
 			      session_error(&c->session));
+	metrics_note_loss(&c->totals.run);
+	write_metrics(c, NULL);
+	return -1;
+}
+
+static int plan(struct coordinator *c)
+{
+	return mem_plan(c->state, &c->args.policy, &c->sample, &c->plan);
+}
+
+static void tick(struct coordinator *c)
+{
+	if (sample(c))
 		return;
-	}
-	trouble_end(&c->sample_trouble, "the guests can be read again");
-	check_sizes(c);
-	c->nresumes = 0;
-	if (resume(c) || mem_plan(c->state, &c->args.policy, &c->sample, &c->plan) || apply(c)) {
+	if (plan(c) || apply(c)) {
 		log_warn("out of memory; nothing is changed this time");
 		return;
 	}
-	c->empty = !any_managed(&c->sample);
-	report(c, c->totals.failed - failed);
-	if (c->state_path[0])
-		save(c);
+	report(c);
 }
 
 /* Until the next tick is due, or a look out of turn at what somebody else did. */
@@ -304,7 +322,8 @@ static double look_s(const struct coordinator *c)
 	return c->plan.look_s > 0 ? c->plan.look_s : c->args.interval_s;
 }
 
-static void run(struct coordinator *c)
+/* Returns EXIT_LAB if a single moment was asked for and cannot be seen. */
+static int run(struct coordinator *c)
 {
 	struct ticker ticker;
 
@@ -313,12 +332,15 @@ static void run(struct coordinator *c)
 		tick(c);
 		if (c->args.exit_when_empty && c->empty)
 			break;
-		if (c->args.once && c->totals.ticks >= 1)
+		if (c->args.once && c->totals.run.ticks >= 1)
 			break;
+		if (c->args.once && c->totals.run.lost)
+			return EXIT_LAB;
 		if (tick_now_s() >= ticker.next_s)
 			ticker_advance(&ticker, tick_now_s());
 		wait(c, fmin(ticker.next_s, tick_now_s() + look_s(c)));
 	}
+	return EXIT_PASS;
 }
 
 /* Puts a log through the policy, without any hypervisor. */
@@ -347,8 +369,7 @@ static void start(struct coordinator *c)
 	c->session.on_close = host_closed;
 	c->session.opaque = c->host;
 	if (session_open(&c->session))
-		die(c->args.uri_given ? EXIT_USAGE : EXIT_LAB, "%s: %s; is libvirtd running?",
-		    c->args.uri, session_error(&c->session));
+		cli_refuse_connection(&c->session, c->args.uri_given);
 	open_state(c);
 	if (c->args.json)
 		journal_write_policy(stdout, &c->args.policy);
@@ -390,7 +411,7 @@ static void stop(struct coordinator *c, int status)
 int main(int argc, char **argv)
 {
 	struct coordinator c = {0};
-	int status;
+	int status, restored;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init(PROGRAM, false);
@@ -399,8 +420,9 @@ int main(int argc, char **argv)
 	if (c.args.replay)
 		return replay(c.args.replay);
 	start(&c);
-	run(&c);
-	status = put_back(&c);
+	status = run(&c);
+	restored = put_back(&c);
+	status = status ? status : restored;
 	stop(&c, status);
 	return status;
 }

@@ -2,6 +2,7 @@
 /* The command line: options, their bounds, and one line for each that is wrong. */
 #include "options.h"
 
+#include "cli.h"
 #include "log.h"
 #include "units.h"
 
@@ -10,10 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Statistics come every second at most; a day is no mistake. */
-#define INTERVAL_LEAST_S 0.05
-#define INTERVAL_MOST_S	 86400.0
 
 /* Two statistics per decision, so that one that comes late leaves another; guests are asked no more
  * often than that needs, and a growing guest is never seen later than this. */
@@ -180,10 +177,7 @@ static void parse_option(struct args *args, int option)
 		args->verbose = true;
 		break;
 	case OPTION_GUESTS:
-		/* An unset shell variable, more likely than a wish for no guest at all. */
-		if (!optarg[0])
-			die(EXIT_USAGE, "--guests '': must be names of guests, such as 'web*'");
-		args->host.guests = optarg;
+		args->host.guests = cli_guests(optarg);
 		break;
 	case OPTION_WEIGHT:
 		parse_weight(&args->host, optarg);
@@ -217,18 +211,21 @@ static void parse_option(struct args *args, int option)
 	}
 }
 
-/* getopt_long has met something that is no option of ours, or one without its argument. */
-static void __attribute__((noreturn)) refuse_option(int option, char **argv)
+/* Settings that contradict each other. */
+static void check_combination(const struct args *args)
 {
-	const char *text = argv[optind - 1];
+	const struct mem_policy *policy = &args->policy;
+	char budget[32], floor_size[32];
 
-	if (option == ':')
-		die(EXIT_USAGE, "%s: its argument is missing; see --help", text);
-	if (text[1] != '-' && optopt >= '0' && optopt <= '9')
-		die(EXIT_USAGE, "-%c: the interval must be a positive number of seconds", optopt);
-	if (optopt && text[1] != '-')
-		die(EXIT_USAGE, "unknown option -%c; see --help", optopt);
-	die(EXIT_USAGE, "%s: no such option, or one that takes no argument; see --help", text);
+	if (args->explain && args->json)
+		die(EXIT_USAGE, "--explain prints a table, --json lines: only one of them");
+	if (args->dry_run && args->restore_on_exit)
+		die(EXIT_USAGE, "--dry-run and --explain change nothing, so --restore-on-exit has "
+				"nothing to put back");
+	if (policy->budget_kib > 0 && policy->budget_kib < policy->floor_kib)
+		die(EXIT_USAGE, "--budget %s: not even one guest's floor of %s",
+		    format_size((uint64_t)policy->budget_kib, budget, sizeof(budget)),
+		    format_size((uint64_t)policy->floor_kib, floor_size, sizeof(floor_size)));
 }
 
 struct args parse_args(int argc, char **argv)
@@ -240,20 +237,13 @@ struct args parse_args(int argc, char **argv)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":c:n1vhV", long_options, NULL)) >= 0) {
 		if (option == '?' || option == ':')
-			refuse_option(option, argv);
+			cli_refuse(option, argv);
 		parse_option(&args, option);
 	}
 	/* These look at one moment, or at none: the interval is not theirs. */
 	args.interval_s = args.policy.interval_s;
-	if (optind == argc && !args.replay && !args.once)
-		die(EXIT_USAGE,
-		    "the interval is missing: seconds between decisions, e.g. '" PROGRAM " 2'");
-	if (optind + 1 < argc)
-		die(EXIT_USAGE, "%s: there is one argument only, the interval", argv[optind + 1]);
-	if (optind < argc &&
-	    parse_number(argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S, &args.interval_s))
-		die(EXIT_USAGE, "%s: the interval must be a number of seconds from %g to %g",
-		    argv[optind], INTERVAL_LEAST_S, INTERVAL_MOST_S);
+	cli_interval(argc, argv, PROGRAM, !args.replay && !args.once, &args.interval_s);
+	check_combination(&args);
 	args.policy.interval_s = args.interval_s;
 	args.policy.period_s = fmax(1, fmin(floor(args.interval_s / 2), PERIOD_MOST_S));
 	args.host.period_s = (int)args.policy.period_s;

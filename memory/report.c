@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Report lines. */
+/* Report lines, the table of --explain, metrics. */
 #include "report.h"
 
-#include "runfile.h"
+#include "logfmt.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static long mib(int64_t kib)
 {
 	return (long)(kib / 1024);
 }
 
-void report_set(const char *guest, const struct mem_plan *plan, const struct mem_set *set)
+static void print_set(const char *guest, const struct mem_plan *plan, const struct mem_set *set)
 {
 	const struct mem_view *view = &plan->views[set->guest];
 
-	printf("set guest=%s from_mib=%ld to_mib=%ld reason=%s", guest, mib(set->from_kib),
-	       mib(set->to_kib), mem_reason_name(set->reason));
+	printf("set guest=");
+	logfmt_put(stdout, guest);
+	printf(" from_mib=%ld to_mib=%ld reason=%s", mib(set->from_kib), mib(set->to_kib),
+	       mem_reason_name(set->reason));
 	if (view->used_kib >= 0)
 		printf(" used_mib=%ld growth_mib_s=%.1f need_mib=%ld want_mib=%ld",
 		       mib(view->used_kib), (double)view->growth_kib_s / 1024, mib(view->need_kib),
@@ -29,9 +28,11 @@ void report_set(const char *guest, const struct mem_plan *plan, const struct mem
 	putchar('\n');
 }
 
-void report_note(const char *guest, const struct mem_note *note)
+static void print_note(const char *guest, const struct mem_note *note)
 {
-	printf("note guest=%s size_mib=%ld", guest, mib(note->kib));
+	printf("note guest=");
+	logfmt_put(stdout, guest);
+	printf(" size_mib=%ld", mib(note->kib));
 	switch (note->what) {
 	case MEM_SET_BY_OTHERS:
 		printf(" what=set-by-others now=%s\n",
@@ -50,12 +51,28 @@ void report_note(const char *guest, const struct mem_note *note)
 	}
 }
 
-void report_tick(unsigned long tick, const struct mem_sample *sample, const struct mem_plan *plan,
-		 size_t failed)
+static size_t count_failed(const struct report *report)
 {
+	size_t failed = 0;
+
+	for (size_t i = 0; i < report->plan->nsets; i++)
+		failed += report->outcomes[i] == REPORT_FAILED;
+	return failed;
+}
+
+void report_lines(const struct report *report)
+{
+	const struct mem_sample *sample = report->sample;
+	const struct mem_plan *plan = report->plan;
+	size_t failed = count_failed(report);
+
+	for (size_t i = 0; i < plan->nnotes; i++)
+		print_note(report->name(report->opaque, plan->notes[i].guest), &plan->notes[i]);
+	for (size_t i = 0; i < plan->nsets; i++)
+		print_set(report->name(report->opaque, plan->sets[i].guest), plan, &plan->sets[i]);
 	printf("tick=%lu level=%s guests=%zu held=%zu host_available_mib=%ld room_mib=%ld "
 	       "promised_mib=%ld actual_mib=%ld need_mib=%ld want_mib=%ld sets=%zu",
-	       tick, mem_level_name(plan->level), sample->nguests, plan->held,
+	       report->tick, mem_level_name(plan->level), sample->nguests, plan->held,
 	       mib(sample->host_available_kib), mib(plan->room_kib), mib(plan->promised_kib),
 	       mib(plan->actual_kib), mib(plan->need_kib), mib(plan->want_kib), plan->nsets);
 	if (plan->covered_pct < 100)
@@ -80,9 +97,11 @@ static const struct mem_set *find_set(const struct mem_plan *plan, size_t guest)
 	return NULL;
 }
 
-void report_table(const struct mem_sample *sample, const struct mem_plan *plan, report_name_fn name,
-		  const void *opaque)
+void report_table(const struct report *report)
 {
+	const struct mem_sample *sample = report->sample;
+	const struct mem_plan *plan = report->plan;
+
 	printf("host: %ld MiB available, level %s; reserve %ld, promised to guests %ld, room %ld\n",
 	       mib(sample->host_available_kib), mem_level_name(plan->level),
 	       mib(plan->host_reserve_kib), mib(plan->promised_kib), mib(plan->room_kib));
@@ -92,7 +111,8 @@ void report_table(const struct mem_sample *sample, const struct mem_plan *plan, 
 		const struct mem_view *view = &plan->views[g];
 		const struct mem_set *set = find_set(plan, g);
 
-		printf("%-24s %8ld", name(opaque, g), mib(sample->guests[g].actual_kib));
+		printf("%-24s %8ld", report->name(report->opaque, g),
+		       mib(sample->guests[g].actual_kib));
 		if (view->condition != MEM_STEERED) {
 			printf("%47s %s\n", "", mem_condition_name(view->condition));
 			continue;
@@ -107,27 +127,6 @@ void report_table(const struct mem_sample *sample, const struct mem_plan *plan, 
 }
 
 /* --- for Prometheus --- */
-
-static void metric(FILE *out, const char *name, const char *type, const char *help, double value)
-{
-	fprintf(out,
-		"# HELP ballast_memory_%s %s\n# TYPE ballast_memory_%s %s\nballast_memory_%s "
-		"%.0f\n",
-		name, help, name, type, name, value);
-}
-
-/* A label's value: backslash, quote and newline are escaped. */
-static void put_label(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '\n')
-			fputs("\\n", out);
-		else if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else
-			putc(*text, out);
-	}
-}
 
 static int64_t size_of(const struct mem_sample *s, const struct mem_plan *p, size_t g)
 {
@@ -170,65 +169,80 @@ static const struct {
 	{"guest_short_bytes", "What it lacks of its need.", short_of},
 };
 
-static void put_metrics(FILE *out, const struct mem_sample *sample, const struct mem_plan *plan,
-			const struct report_totals *totals, report_name_fn name, const void *opaque)
+/* Age of the statistics in seconds; negative: not known. */
+static double age_of(const struct mem_sample *s, size_t g)
 {
-	metric(out, "ticks_total", "counter", "Decisions made.", (double)totals->ticks);
-	metric(out, "sets_total", "counter", "Balloons set.", (double)totals->sets);
-	metric(out, "failed_total", "counter", "Balloons that could not be set.",
-	       (double)totals->failed);
-	metric(out, "granted_bytes_total", "counter", "Memory given to guests.",
-	       (double)totals->granted_kib * 1024);
-	metric(out, "released_bytes_total", "counter", "Memory taken back from guests.",
-	       (double)totals->released_kib * 1024);
-	metric(out, "host_available_bytes", "gauge", "Memory the host could give out.",
-	       (double)sample->host_available_kib * 1024);
-	metric(out, "room_bytes", "gauge", "What may be given out now.",
-	       (double)plan->room_kib * 1024);
-	metric(out, "promised_bytes", "gauge", "What guests may still take of what they have.",
-	       (double)plan->promised_kib * 1024);
-	metric(out, "covered_percent", "gauge",
-	       "Of the promised, by what the host has above its reserve.", plan->covered_pct);
-	metric(out, "left_seconds", "gauge",
-	       "Until the host is at its reserve, as fast as guests grow; -1: they do not.",
-	       plan->left_s);
-	metric(out, "level", "gauge", "0 clear, 1 soft, 2 hard, 3 low.", plan->level);
-	metric(out, "guests", "gauge", "Running guests.", (double)plan->nguests);
-	metric(out, "guests_held", "gauge", "Those that are not steered.", (double)plan->held);
+	return s->wall_s > 0 && s->guests[g].made_s > 0 ? s->wall_s - (double)s->guests[g].made_s
+							: -1;
+}
+
+static void put_guests(struct metrics *m, const struct report *report)
+{
+	const struct mem_plan *plan = report->plan;
+
 	for (size_t i = 0; i < sizeof(guest_metrics) / sizeof(*guest_metrics); i++) {
-		const char *what = guest_metrics[i].name;
-
-		fprintf(out, "# HELP ballast_memory_%s %s\n# TYPE ballast_memory_%s gauge\n", what,
-			guest_metrics[i].help, what);
+		metrics_head(m, guest_metrics[i].name, guest_metrics[i].help);
 		for (size_t g = 0; g < plan->nguests; g++) {
-			int64_t kib = guest_metrics[i].value(sample, plan, g);
+			int64_t kib = guest_metrics[i].value(report->sample, plan, g);
 
-			if (kib < 0)
-				continue;
-			fprintf(out, "ballast_memory_%s{guest=\"", what);
-			put_label(out, name(opaque, g));
-			fprintf(out, "\"} %.0f\n", (double)kib * 1024);
+			if (kib >= 0)
+				metrics_put_labelled(m, guest_metrics[i].name, "guest",
+						     report->name(report->opaque, g),
+						     (double)kib * 1024);
 		}
+	}
+	metrics_head(m, "guest_statistics_age_seconds", "Since the guest's statistics were made.");
+	for (size_t g = 0; g < plan->nguests; g++) {
+		double age_s = age_of(report->sample, g);
+
+		if (age_s >= 0)
+			metrics_put_labelled(m, "guest_statistics_age_seconds", "guest",
+					     report->name(report->opaque, g), age_s);
 	}
 }
 
-int report_metrics(const char *path, const struct mem_sample *sample, const struct mem_plan *plan,
-		   const struct report_totals *totals, report_name_fn name, const void *opaque)
+static void put_totals(struct metrics *m, const struct report_totals *totals)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	int result;
+	metrics_put_run(m, &totals->run);
+	metrics_put(m, "sets_total", "counter", "Balloons set.", (double)totals->sets);
+	metrics_put(m, "sets_failed_total", "counter", "Balloons that could not be set.",
+		    (double)totals->failed);
+	metrics_put(m, "granted_bytes_total", "counter", "Memory given to guests.",
+		    (double)totals->granted_kib * 1024);
+	metrics_put(m, "released_bytes_total", "counter", "Memory taken back from guests.",
+		    (double)totals->released_kib * 1024);
+}
 
-	if (!out)
+static void put_moment(struct metrics *m, const struct report *report)
+{
+	const struct mem_plan *plan = report->plan;
+
+	metrics_put(m, "host_available_bytes", "gauge", "Memory the host could give out.",
+		    (double)report->sample->host_available_kib * 1024);
+	metrics_put(m, "room_bytes", "gauge", "What may be given out now.",
+		    (double)plan->room_kib * 1024);
+	metrics_put(m, "promised_bytes", "gauge", "What guests may still take of what they have.",
+		    (double)plan->promised_kib * 1024);
+	metrics_put(m, "covered_percent", "gauge",
+		    "Of the promised, by what the host has above its reserve.", plan->covered_pct);
+	metrics_put(m, "left_seconds", "gauge",
+		    "Until the host is at its reserve, as fast as guests grow; -1: they do not.",
+		    plan->left_s);
+	metrics_put(m, "level", "gauge", "0 clear, 1 soft, 2 hard, 3 low.", plan->level);
+	metrics_put(m, "guests", "gauge", "Running guests.", (double)plan->nguests);
+	metrics_put(m, "guests_held", "gauge", "Those that are not steered.", (double)plan->held);
+	put_guests(m, report);
+}
+
+int report_metrics(const char *path, const struct report *report,
+		   const struct report_totals *totals)
+{
+	struct metrics m;
+
+	if (metrics_begin(&m, "memory_coordinator"))
 		return -1;
-	put_metrics(out, sample, plan, totals, name, opaque);
-	if (fclose(out)) {
-		free(text);
-		errno = ENOMEM;
-		return -1;
-	}
-	result = file_replace(path, text, len);
-	free(text);
-	return result;
+	put_totals(&m, totals);
+	if (report)
+		put_moment(&m, report);
+	return metrics_end(&m, path);
 }

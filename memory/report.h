@@ -1,34 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* What the coordinator says: a key=value line per tick, per balloon set and per event, on stdout.
- */
+/* What the coordinator reports to people and to monitoring: lines, a table, metrics. */
 #ifndef BALLAST_MEMORY_REPORT_H
 #define BALLAST_MEMORY_REPORT_H
 
+#include "metrics.h"
 #include "plan.h"
 
-void report_set(const char *guest, const struct mem_plan *plan, const struct mem_set *set);
+/* What became of a set. */
+enum report_outcome {
+	REPORT_MADE,
+	REPORT_FAILED,
+	REPORT_DRY, /* not tried: a dry run */
+};
 
-void report_note(const char *guest, const struct mem_note *note);
+/* A target of an earlier life that this tick began with. */
+struct report_resume {
+	unsigned char uuid[MEM_UUID_LEN];
+	int64_t target_kib;
+};
 
-/* The guests' names, for those who only have the sample. */
-typedef const char *(*report_name_fn)(const void *opaque, size_t guest);
+/* A tick, as the reports see it. */
+struct report {
+	unsigned long tick;
+	const struct mem_sample *sample;
+	const char *(*name)(const void *opaque, size_t guest); /* of the sample's guests */
+	const void *opaque;
+	const struct mem_plan *plan;
+	const enum report_outcome *outcomes; /* [plan.nsets] */
+	const struct report_resume *resumes;
+	size_t nresumes;
+};
 
-/* The plan for this moment as a table. */
-void report_table(const struct mem_sample *sample, const struct mem_plan *plan, report_name_fn name,
-		  const void *opaque);
+/* A key=value line per note, per set and for the tick, on stdout. */
+void report_lines(const struct report *report);
+
+/* The plan for this moment as a table, on stdout. */
+void report_table(const struct report *report);
 
 /* What a run has done so far. */
 struct report_totals {
-	unsigned long ticks, sets, failed, released_kib, granted_kib;
+	struct metrics_run run;
+	unsigned long sets, failed, released_kib, granted_kib;
 };
 
-/* Prometheus' text format, for node_exporter's textfile collector. Replaces the file as a whole. 0,
- * −1 with errno. */
-int report_metrics(const char *path, const struct mem_sample *sample, const struct mem_plan *plan,
-		   const struct report_totals *totals, report_name_fn name, const void *opaque);
-
-/* failed: how many of the plan's sets could not be made. */
-void report_tick(unsigned long tick, const struct mem_sample *sample, const struct mem_plan *plan,
-		 size_t failed);
+/* Replaces the file of metrics. report is NULL while the guests cannot be read. 0, −1 with errno.
+ */
+int report_metrics(const char *path, const struct report *report,
+		   const struct report_totals *totals);
 
 #endif

@@ -91,6 +91,23 @@ said() { # how often that line is in the last run's output
 	[ "$(said 'no connection to leave guests as they were found')" -eq 1 ]
 }
 
+@test "metrics are seen to be stale while the guests cannot be read" {
+	local metrics=$BATS_TEST_TMPDIR/m.prom
+	printf '[scenario]\nkind = memory\nlength = 40s\n[faults]\nlibvirtd_restart = 20s 1000s\n' >"$BATS_TEST_TMPDIR/s.scenario"
+	$sim --trace "$BATS_TEST_TMPDIR/trace" "$BATS_TEST_TMPDIR/s.scenario" -- ./memory_coordinator --metrics "$metrics" 2
+	grep -qx 'memory_coordinator_connected 0' "$metrics"
+	grep -q '^memory_coordinator_last_decision_timestamp_seconds ' "$metrics"
+	run ! grep guest_size "$metrics"
+}
+
+@test "whoever asks for one moment and cannot be shown it gets status 3" {
+	printf '[scenario]\nkind = memory\nlength = 10s\n[faults]\nfail = virConnectGetAllDomainStats 100%%\n' >"$BATS_TEST_TMPDIR/s.scenario"
+	for option in --once --explain; do
+		$sim --trace "$BATS_TEST_TMPDIR/trace" "$BATS_TEST_TMPDIR/s.scenario" -- ./memory_coordinator $option
+		grep -q '"event":"program_exit","status":3' "$BATS_TEST_TMPDIR/trace"
+	done
+}
+
 @test "wake-ups come late" {
 	well_despite "late = 20% 1s" "unused = 100M 90%"
 }

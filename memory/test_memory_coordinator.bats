@@ -24,6 +24,7 @@ refused() { # one line on stderr that holds the first argument, exit 2
 		refused "interval must be a number" -- "$interval"
 	done
 	refused "-2: the interval" -2
+	refused "with a point and no comma" 1,5
 	refused "interval is missing"
 	refused "one argument only" 2 3
 }
@@ -43,6 +44,10 @@ refused() { # one line on stderr that holds the first argument, exit 2
 	done
 	refused "--host-reserve" --host-reserve 900T -c test:///default 2
 	refused "--once=3" --once=3 2
+	refused "only one of them" --explain --json
+	refused "--restore-on-exit" --dry-run --restore-on-exit 2
+	refused "--budget 1M: not even one guest's floor of 200M" --budget 1M 2
+	refused "--reserve 900T: the host has" --reserve 900T -c test:///default 2
 }
 
 @test "an unreachable hypervisor is named" {
@@ -136,7 +141,7 @@ host_with() {
 	refused "--metrics /nowhere/file" --metrics /nowhere/file -c test:///default 1
 	refused "/nowhere/log" --replay /nowhere/log
 	: >"$BATS_TEST_TMPDIR/log"
-	refused "log:0" --replay "$BATS_TEST_TMPDIR/log"
+	refused "no tick to replay" --replay "$BATS_TEST_TMPDIR/log"
 	echo '{"type":"tick"}' >"$BATS_TEST_TMPDIR/log"
 	refused "log:1: a tick before any policy" --replay "$BATS_TEST_TMPDIR/log"
 	echo 'x' >"$BATS_TEST_TMPDIR/log"

@@ -365,18 +365,18 @@ static void damaged_logs_are_refused_or_replayed(void **unused)
 			       .wall_s = 1000000,
 			       .host_total_kib = 16 * 1024 * MIB,
 			       .host_available_kib = 8 * 1024 * MIB};
-	enum journal_outcome outcomes[GUESTS] = {0};
+	enum report_outcome outcomes[GUESTS] = {0};
 
 	(void)unused;
 	assert_true(fd >= 0 && log && nowhere);
 	mem_policy_init(&policy);
 	journal_write_policy(log, &policy);
 	for (unsigned long tick = 0; tick < 3; tick++) {
-		struct journal_tick t = {.tick = tick,
-					 .sample = &s,
-					 .name = name_none,
-					 .plan = &plan,
-					 .outcomes = outcomes};
+		struct report t = {.tick = tick,
+				   .sample = &s,
+				   .name = name_none,
+				   .plan = &plan,
+				   .outcomes = outcomes};
 
 		s.nguests = sane_guests(guests, (int64_t)s.wall_s);
 		assert_int_equal(mem_plan(state, &policy, &s, &plan), 0);

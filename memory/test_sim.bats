@@ -36,12 +36,12 @@ write_scenario() { # TEXT: timeline and faults
 	grep '^{' "$BATS_TEST_TMPDIR/out" >"$BATS_TEST_TMPDIR/log"
 	run ./memory_coordinator --replay "$BATS_TEST_TMPDIR/log"
 	[ "$status" -eq 0 ]
-	[[ "$output" == *"differences=0"* ]]
+	[[ "$output" == *"different=0"* ]]
 	# And a decision that was another one is seen.
 	sed -i '0,/"to_kib":4/s//"to_kib":5/' "$BATS_TEST_TMPDIR/log"
 	run ./memory_coordinator --replay "$BATS_TEST_TMPDIR/log"
 	[ "$status" -eq 1 ]
-	[[ "$output" == *"difference line="* ]]
+	[[ "$output" == *"different line="* ]]
 }
 
 @test "a constant load is left alone once the rest has been given back" {
@@ -87,8 +87,8 @@ write_scenario() { # TEXT: timeline and faults
 @test "the metrics are there and whole" {
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --metrics "$BATS_TEST_TMPDIR/m.prom" 2
-	[ "$(grep -c '^ballast_memory_guest_size_bytes{guest="aos_vm[1-4]"} [0-9]*$' "$BATS_TEST_TMPDIR/m.prom")" -eq 4 ]
-	run ! grep -vE '^(# (HELP|TYPE) |ballast_memory_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
+	[ "$(grep -c '^memory_coordinator_guest_size_bytes{guest="aos_vm[1-4]"} [0-9]*$' "$BATS_TEST_TMPDIR/m.prom")" -eq 4 ]
+	run ! grep -vE '^(# (HELP|TYPE) |memory_coordinator_[a-z_]+(\{guest="[^"]*"\})? [0-9.-]+$)' "$BATS_TEST_TMPDIR/m.prom"
 }
 
 @test "a reserve or a floor above a guest's maximum is said, and it gets its maximum" {
