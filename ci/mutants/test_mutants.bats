@@ -64,6 +64,12 @@ fails() {
 	[ "$judged" -eq 0 ]
 }
 
+@test "guests that start, reboot and stop by the scenario are nobody's fault" {
+	passes mem-lives
+	judge mem-lives "$CI/build/mutant_coordinator" nothing 2
+	[ "$judged" -eq 0 ]
+}
+
 # --- either program ---
 
 @test "one that exits fails, in idle too" {
