@@ -13,6 +13,9 @@
 /* With less than so many intervals left, every new statistics count. */
 #define LOOK_INTERVALS 5
 
+/* Freed pages that a process holds on to, at rest. */
+#define FRAGMENTS_KIB (16 * MIB)
+
 /* From giving one up until its memory has come back, in looks. */
 #define BACK_LOOKS 2.5
 
@@ -31,7 +34,12 @@ static double growth(const struct known *k)
 
 int64_t shortage_uses(const struct mem_policy *policy, const struct known *k)
 {
-	return k->used_kib + kib_of(k->growth_kib_s * policy->period_s);
+	int64_t since = kib_of(k->growth_kib_s * policy->period_s);
+
+	/* Its process is seen now: what that holds beyond what the guest told was taken since. */
+	if (k->process_sure && k->rss_kib >= 0)
+		since = max64(since, k->rss_kib - k->process_kib - k->busy_kib - FRAGMENTS_KIB);
+	return k->used_kib + since;
 }
 
 /* --- the order --- */
