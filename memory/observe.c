@@ -32,6 +32,9 @@
 /* A balloon that moved less than this share of its way since the last statistics stands still. */
 #define STEP_PART 64
 
+/* Fresh statistics with a size at rest above what was asked, until somebody else has set it. */
+#define ABOVE_SAMPLES 2
+
 /* A load that takes memory in jumps (a build, a batch, a query) comes again within minutes or not
  * at all. */
 #define JUMP_KEPT_S 600.0
@@ -108,6 +111,11 @@ static int64_t size_then(struct known *k, const struct mem_guest *g)
 	bool still = k->told && same(g->actual_kib, k->actual_kib);
 	int64_t overhead = g->actual_kib - g->total_kib;
 
+	/* Just after its start a balloon moves, and more available than there is was another
+	 * size's.
+	 */
+	if (!k->told && max64(g->usable_kib, g->unused_kib) > g->actual_kib)
+		return MEM_NOT_KNOWN;
 	if (!k->told || still) {
 		if (g->total_kib >= 0) {
 			if (k->overhead_sure && still &&
@@ -311,25 +319,67 @@ static bool moved_by_others(const struct known *k, int64_t actual)
 	       actual > max64(k->seen_kib, max64(target, before)) + MEM_SAME_KIB;
 }
 
+/* A DIMM or its like came or went: size and maximum changed by the same, and so does what its
+ * target stands for. */
+static void follow_maximum(struct known *k, const struct mem_guest *g)
+{
+	int64_t change = g->maximum_kib - k->maximum_kib;
+
+	if (k->maximum_kib && !same(change, 0) && same(g->actual_kib - k->seen_kib, change)) {
+		k->seen_kib += change;
+		k->actual_kib += change;
+		if (k->target_kib)
+			k->target_kib = max64(k->target_kib + change, 1);
+		if (k->before_kib)
+			k->before_kib = max64(k->before_kib + change, 1);
+		k->overhead_sure = false; /* MemTotal follows when the guest takes it into use */
+	}
+	k->maximum_kib = g->maximum_kib;
+}
+
 /*
- * Has somebody else set it? Between statistics, a guest that is at its maximum may have been reset:
- * the next ones will tell. Returns true once for each such change, however long the balloon takes.
+ * A size that rose beyond what was asked for may be nobody's doing: a reset and waking begin with
+ * all of the maximum, going to sleep ends with it, and a balloon that deflates by itself under
+ * pressure stays where it came to. From the others the guest comes back by itself. So only where it
+ * has come to rest, with a kernel that tells and is not short, does it stand where somebody put it.
+ */
+static bool put_above(struct known *k, const struct mem_guest *g, const struct mem_policy *policy)
+{
+	if (!k->risen_kib)
+		k->risen_kib = max64(k->seen_kib, max64(k->target_kib, k->before_kib));
+	if (g->actual_kib <= k->risen_kib + MEM_SAME_KIB) {
+		k->risen_kib = k->above = 0; /* it is back */
+		return false;
+	}
+	if (!same(g->actual_kib, k->seen_kib) || k->total_still ||
+	    (g->usable_kib >= 0 && g->usable_kib < policy->reserve_kib))
+		k->above = 0;
+	else if (k->fresh)
+		k->above++;
+	return k->above >= ABOVE_SAMPLES;
+}
+
+/*
+ * Has somebody else set it? Returns true once for each such change, however long the balloon takes.
  */
 static bool notice_others(struct known *k, const struct mem_guest *g,
 			  const struct mem_policy *policy)
 {
 	int way = g->actual_kib > k->seen_kib ? 1 : -1;
-	bool news;
+	bool news, moved = moved_by_others(k, g->actual_kib);
 
-	if (!moved_by_others(k, g->actual_kib)) {
+	if (k->risen_kib || (moved && way > 0)) {
+		if (!put_above(k, g, policy))
+			return false;
+		way = 1;
+	} else if (!moved) {
 		if (same(g->actual_kib, k->seen_kib)) {
 			k->others_way = 0;
 			k->before_kib = k->target_kib ? k->before_kib : 0;
 		}
 		return false;
 	}
-	if (!k->fresh && same(g->actual_kib, g->maximum_kib))
-		return false;
+	k->risen_kib = k->above = 0;
 	news = way != k->others_way;
 	k->others_way = way;
 	observe_forget_target(k);
@@ -345,7 +395,8 @@ static void follow(struct known *k, int64_t actual, double now_s)
 	int64_t before = distance(k->actual_kib, k->target_kib);
 	int64_t left = distance(actual, k->target_kib);
 
-	if (!k->target_kib)
+	/* On the way to and from sleep it does not, and is not stuck either. */
+	if (!k->target_kib || k->risen_kib)
 		return;
 	if (left <= MEM_SAME_KIB)
 		k->before_kib = 0;
@@ -414,7 +465,11 @@ bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sa
 		observe_forget_target(k);
 	}
 	k->fresh = plausible(g) && is_fresh(k, g, sample, policy);
+	if (plausible(g))
+		follow_maximum(k, g);
 	same_boot = k->told && !(k->fresh && rebooted(k, g));
+	if (!same_boot)
+		k->risen_kib = k->above = 0;
 	if (same_boot && plausible(g))
 		others = notice_others(k, g, policy);
 	if (k->fresh)

@@ -47,6 +47,9 @@ struct known {
 	/* Balloon. */
 	int64_t actual_kib;   /* at the last tick with fresh statistics */
 	int64_t seen_kib;     /* at the last tick */
+	int64_t maximum_kib;  /* at the last tick */
+	int64_t risen_kib;    /* it rose from there beyond what was asked of it; 0: it did not */
+	unsigned int above;   /* fresh statistics since it came to rest up there */
 	int64_t overhead_kib; /* size − MemTotal */
 	bool overhead_sure;   /* learnt while the balloon stood still */
 	bool total_still;     /* MemTotal does not follow the balloon (autodeflate) */

@@ -174,6 +174,20 @@ static void a_release_that_is_not_followed_is_called_off_once(void **unused)
 	toy_free(t);
 }
 
+/* Ticks until guest 0 is told to have been set by others, once and after that many at most; nothing
+ * is set until then. */
+static void until_noted(struct toy *t, int most)
+{
+	int told = 0;
+
+	while (most-- > 0 && !told) {
+		toy_tick(t);
+		told += toy_noted(t, 0, MEM_SET_BY_OTHERS);
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	assert_int_equal(told, 1);
+}
+
 static void what_others_set_is_taken_as_it_is(void **unused)
 {
 	struct toy *t = toy_new(1, 16384);
@@ -181,8 +195,7 @@ static void what_others_set_is_taken_as_it_is(void **unused)
 	(void)unused;
 	toy_ticks(t, 30);
 	t->toys[0].target_kib = 900 * MIB;
-	toy_tick(t);
-	assert_true(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	until_noted(t, 4);
 	assert_null(toy_set(t, 0));
 	toy_tick(t);
 	assert_int_equal(t->plan.nnotes, 0);
@@ -228,7 +241,125 @@ static void a_balloon_that_others_move_slowly_is_told_once(void **unused)
 		toy_look(t, 0.1);
 		told += toy_noted(t, 0, MEM_SET_BY_OTHERS);
 	}
+	assert_int_equal(told, 0); /* it could be going to sleep */
+	t->toys[0].target_kib = t->guests[0].actual_kib;
+	for (int i = 0; i < 10; i++) {
+		toy_tick(t);
+		told += toy_noted(t, 0, MEM_SET_BY_OTHERS);
+	}
 	assert_int_equal(told, 1);
+	toy_free(t);
+}
+
+/* A guest's size from its maximum back to its target, as its driver goes there after a reset, a
+ * start or on waking; that nobody is taken to have set it, and that it is steered from where it
+ * was. */
+static void comes_back(struct toy *t, int64_t target)
+{
+	while (t->guests[0].actual_kib > target) {
+		t->guests[0].actual_kib = max64(t->guests[0].actual_kib - 400 * MIB, target);
+		toy_tick(t);
+		assert_false(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	assert_int_equal(mem_target(t->state, t->guests[0].uuid), target);
+	t->toys[0].stuck = false;
+	toy_ticks(t, 10);
+	assert_int_equal(t->guests[0].actual_kib, target); /* as if it had not been */
+}
+
+static void a_reset_is_nobodys_doing_and_the_old_target_stands(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int64_t target;
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	target = mem_target(t->state, t->guests[0].uuid);
+	t->toys[0].stuck = t->toys[0].frozen = true;
+	toy_ticks(t, 2); /* the old figures, until the new kernel's driver is there */
+	t->toys[0].frozen = false;
+	t->guests[0].actual_kib = t->guests[0].maximum_kib;
+	comes_back(t, target);
+	toy_free(t);
+}
+
+static void suspend_and_wake_are_nobodys_doing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+	int64_t target;
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	target = mem_target(t->state, t->guests[0].uuid);
+	t->toys[0].stuck = true;
+	while (t->guests[0].actual_kib < t->guests[0].maximum_kib) {
+		t->guests[0].actual_kib =
+			min64(t->guests[0].actual_kib + 250 * MIB, t->guests[0].maximum_kib);
+		toy_tick(t);
+		assert_int_equal(t->plan.nnotes, 0);
+		assert_int_equal(t->plan.nsets, 0);
+	}
+	t->toys[0].frozen = true;
+	t->guests[0].running = false;
+	toy_ticks(t, 20);
+	t->guests[0].running = true;
+	t->toys[0].frozen = false;
+	comes_back(t, target);
+	toy_free(t);
+}
+
+static void figures_of_a_larger_size_are_of_another_moment(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->toys[0].stuck = true;
+	t->guests[0].actual_kib = 2048 * MIB;
+	toy_tell(t, 0);
+	t->guests[0].actual_kib = 600 * MIB; /* on its way down from there */
+	t->sample.host_available_kib = 8192 * MIB;
+	assert_int_equal(mem_plan(t->state, &t->policy, &t->sample, &t->plan), 0);
+	assert_int_equal(t->plan.views[0].used_kib, MEM_NOT_KNOWN);
+	assert_int_equal(t->plan.nsets, 0);
+	toy_ticks(t, 2);
+	assert_int_equal(t->plan.views[0].used_kib, 100 * MIB);
+	toy_free(t);
+}
+
+static void a_dimm_is_nobodys_doing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	t->guests[0].maximum_kib += 1024 * MIB;
+	t->toys[0].target_kib = t->guests[0].actual_kib + 1024 * MIB;
+	for (int i = 0; i < 10; i++) {
+		toy_tick(t);
+		assert_false(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	}
+	assert_true(t->guests[0].actual_kib <
+		    900 * MIB); /* what it does not use of it comes back */
+	toy_free(t);
+}
+
+static void a_balloon_that_deflates_under_pressure_is_nobodys_doing(void **unused)
+{
+	struct toy *t = toy_new(1, 16384);
+
+	(void)unused;
+	t->policy.respect_others = true;
+	toy_ticks(t, 30);
+	for (int i = 0; i < 10; i++) {
+		t->toys[0].used_kib = t->guests[0].actual_kib - 30 * MIB;
+		toy_tick(t);
+		t->guests[0].actual_kib += 20 * MIB;
+		assert_false(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	}
 	toy_free(t);
 }
 
@@ -270,8 +401,7 @@ static void others_are_respected_where_asked(void **unused)
 	t->policy.respect_others = true;
 	toy_ticks(t, 30);
 	t->toys[0].target_kib = 900 * MIB;
-	toy_tick(t);
-	assert_true(toy_noted(t, 0, MEM_SET_BY_OTHERS));
+	until_noted(t, 4);
 	for (int i = 0; i < 20; i++) {
 		toy_tick(t);
 		assert_int_equal(t->plan.nsets, 0);
@@ -328,6 +458,11 @@ int main(void)
 		cmocka_unit_test(a_balloon_that_others_move_slowly_is_told_once),
 		cmocka_unit_test(a_reset_between_statistics_is_nobodys_doing),
 		cmocka_unit_test(a_look_out_of_turn_releases_nothing_more),
+		cmocka_unit_test(a_reset_is_nobodys_doing_and_the_old_target_stands),
+		cmocka_unit_test(suspend_and_wake_are_nobodys_doing),
+		cmocka_unit_test(figures_of_a_larger_size_are_of_another_moment),
+		cmocka_unit_test(a_dimm_is_nobodys_doing),
+		cmocka_unit_test(a_balloon_that_deflates_under_pressure_is_nobodys_doing),
 		cmocka_unit_test(others_are_respected_where_asked),
 		cmocka_unit_test(refused_calls_back_off),
 		cmocka_unit_test(a_target_of_an_earlier_life_is_set_again),
