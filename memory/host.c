@@ -35,6 +35,7 @@ struct guest {
 	struct xml_guest settings;
 	int64_t period_s;	/* of its statistics before we set it; MEM_NOT_KNOWN: we did not */
 	int64_t original_kib;	/* its size when it was first seen; MEM_NOT_KNOWN: not seen yet */
+	int64_t least_kib;	/* what restoring leaves it with at least; 0: anything */
 	bool set;		/* its balloon was, by us */
 	int64_t actual_kib;	/* its size in the last sample */
 	int64_t target_kib;	/* what we set since, or that size */
@@ -626,25 +627,47 @@ struct saved_guest host_save(const struct host *host, size_t guest)
 	return saved;
 }
 
-static void restore_guest(const struct host *host, struct guest *guest, virDomainPtr dom,
-			  bool balloon)
+/* Returns true if its balloon is as it was found, or was not to be. */
+static bool restore_balloon(const struct host *host, struct guest *guest, virDomainPtr dom)
 {
-	if (balloon && guest->set && guest->original_kib > 0 &&
-	    wire_set_memory(host->wire, dom, (unsigned long)guest->original_kib, NULL) < 0)
+	int64_t to = guest->original_kib;
+
+	if (!guest->set || to <= 0)
+		return true;
+	if (to < guest->least_kib) {
+		to = guest->least_kib;
+		log_warn("guest %s: was found with %lld MiB and uses more: left with %lld MiB",
+			 guest->name, (long long)guest->original_kib / 1024, (long long)to / 1024);
+	}
+	if (wire_set_memory(host->wire, dom, (unsigned long)to, NULL) < 0) {
 		log_warn("guest %s: giving back its memory: %s", guest->name, host->wire->error);
-	put_period_back(host, dom, guest);
+		return false;
+	}
+	return to == guest->original_kib;
 }
 
-void host_restore(struct host *host, virConnectPtr conn, bool balloons)
+void host_keep(struct host *host, size_t g, int64_t least_kib)
 {
+	struct guest *guest = find_guest(host, host->nguests, host->sample_guests[g].uuid);
+
+	guest->least_kib = least_kib;
+}
+
+size_t host_restore(struct host *host, virConnectPtr conn, bool balloons)
+{
+	size_t others = 0;
+
 	for (size_t g = 0; g < host->nguests; g++) {
 		struct guest *guest = &host->guests[g];
 		virDomainPtr dom = wire_lookup(host->wire, conn, guest->uuid);
 
 		if (!dom)
 			continue; /* gone, and what was set with it */
-		if (virDomainGetID(dom) == guest->id)
-			restore_guest(host, guest, dom, balloons);
+		if (virDomainGetID(dom) == guest->id) {
+			others += balloons && !restore_balloon(host, guest, dom);
+			put_period_back(host, dom, guest);
+		}
 		virDomainFree(dom);
 	}
+	return others;
 }

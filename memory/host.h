@@ -67,8 +67,13 @@ void host_remember(struct host *host, const struct saved *saved);
 /* What is to be kept of a guest of the last sample, but for its target. */
 struct saved_guest host_save(const struct host *host, size_t guest);
 
-/* Puts the guests' statistics periods back to what was found, and their balloons too where asked.
+/* Restoring leaves that guest of the last sample with so much at least. */
+void host_keep(struct host *host, size_t guest, int64_t least_kib);
+
+/*
+ * Puts the guests' statistics periods back to what was found, and their balloons too where asked.
+ * Returns how many balloons are not as they were found, each of which was named on stderr.
  */
-void host_restore(struct host *host, virConnectPtr conn, bool balloons);
+size_t host_restore(struct host *host, virConnectPtr conn, bool balloons);
 
 #endif

@@ -378,6 +378,8 @@ static void start(struct coordinator *c)
 /* Leaves guests as they were found, as far as asked; then there is no state to take on. */
 static int put_back(struct coordinator *c)
 {
+	size_t others;
+
 	if (c->args.dry_run)
 		return EXIT_PASS;
 	if (!session_ready(&c->session)) {
@@ -386,9 +388,11 @@ static int put_back(struct coordinator *c)
 		return c->args.restore_on_exit ? EXIT_FAIL : EXIT_PASS;
 	}
 	calls_extend(&c->session.wire.calls, tick_now_s() + RESTORE_S);
-	host_restore(c->host, c->session.conn, c->args.restore_on_exit);
+	for (size_t g = 0; g < c->sample.nguests; g++)
+		host_keep(c->host, g, mem_least(c->state, &c->args.policy, &c->sample.guests[g]));
+	others = host_restore(c->host, c->session.conn, c->args.restore_on_exit);
 	unlink(c->state_path);
-	return EXIT_PASS;
+	return others ? EXIT_FAIL : EXIT_PASS;
 }
 
 /* Ends the process where a call is still on its way: what it uses cannot be freed. */

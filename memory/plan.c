@@ -297,6 +297,20 @@ static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS
 		layer[i] = min64(layer[i], guest->maximum_kib);
 }
 
+int64_t mem_least(const struct mem_state *state, const struct mem_policy *policy,
+		  const struct mem_guest *guest)
+{
+	const struct known *k = find_known(state, guest->uuid, 0);
+	int64_t floor = setting(guest->floor_kib, policy->floor_kib), ahead;
+
+	if (!k || !k->told)
+		return min64(floor, guest->maximum_kib);
+	ahead = kib_of(k->growth_kib_s * RISK_GROWTH_MARGIN * horizon_s(policy, k));
+	return min64(max64(floor,
+			   k->used_kib + setting(guest->reserve_kib, policy->reserve_kib) + ahead),
+		     guest->maximum_kib);
+}
+
 /*
  * Room, for each layer, beyond what is there. The host's margin grows by a host reserve at each
  * level, so that page cache and guards are given only what leaves it clear or soft: what they get

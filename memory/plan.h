@@ -201,6 +201,12 @@ void mem_plan_free(struct mem_plan *plan);
 /* The target that stands for this guest, or 0. */
 int64_t mem_target(const struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN]);
 
+/* The least size that leaves a guest what it uses and its reserve, by all that is known of it, or
+ * 0.
+ */
+int64_t mem_least(const struct mem_state *state, const struct mem_policy *policy,
+		  const struct mem_guest *guest);
+
 /* A target set in an earlier life: counted as in flight, and its guest is expected to follow it. 0,
  * or −1 when out of memory. */
 int mem_resume(struct mem_state *state, const unsigned char uuid[MEM_UUID_LEN], int64_t target_kib);

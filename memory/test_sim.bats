@@ -77,6 +77,14 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep '"event":"setmem"' "$trace" | grep -c '"guest":"aos_vm4"')" -eq 0 ]
 }
 
+@test "--restore-on-exit takes nothing that is used, and tells of whom" {
+	write_scenario $'[timeline]\n1 = 5s memory 1200M 50M/s'
+	simulate "$BATS_TEST_TMPDIR/s.scenario" --restore-on-exit 2
+	[ "$(grep '"event":"setmem"' "$trace" | grep '"t_s":60' | grep -c '"kib":524288')" -eq 3 ]
+	[ "$(grep -c 'guest aos_vm1: was found with 512 MiB and uses more: left with 1[0-9]* MiB' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	grep '"event":"program_exit"' "$trace" | grep -q '"status":1'
+}
+
 @test "--restore-on-exit without a connection says so and fails" {
 	write_scenario $'[faults]\nlibvirtd_restart = 40s 60s'
 	simulate "$BATS_TEST_TMPDIR/s.scenario" --restore-on-exit 2
