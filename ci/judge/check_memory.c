@@ -40,6 +40,9 @@ static const struct memory_run *memory(const struct run *run)
 	return run->own;
 }
 
+/* With so many host reserves available a host has room for page cache. */
+#define ROOMY_RESERVES 3
+
 static double host_reserve_kib(const struct run *run)
 {
 	const struct expect_value *value = check_value(run, "host_reserve");
@@ -272,7 +275,18 @@ static void judge_waste(const struct run *run, const struct expect_value *value,
 
 /* --- what settled guests hold beyond their need --- */
 
-static double usable_after(const struct guest_memory *g, double from_s)
+/*
+ * What it has beyond its use. A guest keeps its page cache as long as the host has room: it is not
+ * needed, but used, and given up first.
+ */
+static double beyond_use_kib(const struct run *run, const struct inside *in)
+{
+	bool roomy = memory_host_at(run, in->t_s) >= ROOMY_RESERVES * host_reserve_kib(run);
+
+	return roomy ? fmin(in->usable_kib, in->unused_kib) : in->usable_kib;
+}
+
+static double usable_after(const struct run *run, const struct guest_memory *g, double from_s)
 {
 	double *values = malloc((g->ninside + 1) * sizeof(*values)), result;
 	size_t n = 0;
@@ -281,7 +295,7 @@ static double usable_after(const struct guest_memory *g, double from_s)
 		return NAN;
 	for (size_t i = 0; i < g->ninside; i++)
 		if (g->inside[i].t_s >= from_s)
-			values[n++] = g->inside[i].usable_kib;
+			values[n++] = beyond_use_kib(run, &g->inside[i]);
 	result = median(values, n);
 	free(values);
 	return result;
@@ -306,7 +320,7 @@ static void judge_near_target(const struct run *run, const struct expect_value *
 
 		if (memory_constant_since(g) + constant_s > from_s)
 			continue;
-		usable = usable_after(g, from_s) / MIB;
+		usable = usable_after(run, g, from_s) / MIB;
 		if (isnan(usable) || (worst && usable <= f->value))
 			continue;
 		worst = g->guest->name;

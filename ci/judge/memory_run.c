@@ -30,6 +30,7 @@ static void add_inside(struct guest_memory *g, const struct trace_event *event)
 	g->inside[g->ninside++] = (struct inside){
 		.t_s = event->t_s,
 		.spare_kib = fmax(free_kib, usable_kib),
+		.unused_kib = free_kib,
 		.usable_kib = usable_kib,
 		.load_kib = (double)event->inside.load_kib,
 		.oom_kills = fmax(0, (double)event->inside.oom_kill), /* −1: not known */

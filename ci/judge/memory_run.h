@@ -12,8 +12,9 @@ struct inside {
 	double spare_kib; /* the larger of free and available: page cache makes the one small,
 			     watermarks the other */
 	double usable_kib;
-	double load_kib;  /* what its memory load holds; NAN: not told */
-	double oom_kills; /* since the run's start */
+	double unused_kib; /* free, and no page cache */
+	double load_kib;   /* what its memory load holds; NAN: not told */
+	double oom_kills;  /* since the run's start */
 };
 
 struct actual {
