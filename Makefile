@@ -31,7 +31,7 @@ grade: setup
 ## check       every test of the programs and the lab, real guests included; SANITIZE=1: only what runs under the sanitizers
 ifeq ($(SANITIZE),1)
 check: setup-tests
-	@ci/sanitize
+	@ci/instrument sanitize
 else
 check: setup-tests
 	+$(each) tests; done
@@ -42,6 +42,14 @@ endif
 ## lint        the form of the whole tree: layout, compilers' warnings, cppcheck, scripts, manual pages
 lint:
 	@ci/lint
+
+## fuzz        each parser of outside text against made-up input: SECONDS=60 for each
+fuzz: setup-tests
+	@ci/fuzz/fuzz --seconds "$(or $(SECONDS),60)"
+
+## coverage    how many lines of each folder the tests run, real guests left out
+coverage: setup-tests
+	@ci/instrument coverage
 
 ## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init
 check-images: setup
@@ -95,4 +103,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install lint packages setup setup-tests clean
+.PHONY: coverage fuzz all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install lint packages setup setup-tests clean

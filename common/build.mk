@@ -37,7 +37,7 @@ BALLAST_CPPFLAGS = -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"' -I$(COMMON) -I
 BALLAST_CFLAGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wformat=2 -Wvla -Wconversion -Wno-sign-conversion \
 	-fPIE -fstack-protector-strong
-# SANITIZE=1 (ci/sanitize): not in what runs inside of other programs or inside of guests.
+# SANITIZE=1 (ci/instrument): not in what runs inside of other programs or inside of guests.
 ifeq ($(SANITIZE),1)
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 BALLAST_CFLAGS += $(SANITIZERS)

@@ -5,9 +5,11 @@
 #include "timeline.h"
 #include "units.h"
 
+#include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -319,7 +321,7 @@ static void test_manual(void **state)
 	free(manual);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manual),
@@ -334,5 +336,11 @@ int main(void)
 		cmocka_unit_test(test_host_with_offline_pcpus),
 	};
 
+	(void)argc;
+	/* The manual lies in the folder above build/. */
+	if (chdir(dirname(argv[0])) || chdir("..")) {
+		perror("test_scenario: chdir");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
