@@ -184,6 +184,20 @@ script() {
 	twice "$PYTHON" "$BATS_TEST_TMPDIR/p.py"
 }
 
+@test "chance comes from the seed, in whatever way a program asks for it" {
+	script chance <<-'EOF'
+		#!/bin/bash
+		perl -e 'print rand(), " ", join(",", keys %{{map { $_ => 1 } 1 .. 20}}), "\n"'
+		od -An -tx1 -N 8 /dev/urandom
+		/usr/bin/python3 -c 'import os, random, secrets; print(random.random(), secrets.token_hex(4), hash("x"))'
+	EOF
+	twice "$BATS_TEST_TMPDIR/chance"
+	[ "$(grep -c '"event":"program_output","stream":"stdout"' "$TRACE.1")" -eq 3 ]
+	"$RUN" --socket --seed 8 --trace "$TRACE.3" "$SCENARIO" -- "$BATS_TEST_TMPDIR/chance"
+	run cmp -s <(grep stdout "$TRACE.1") <(grep stdout "$TRACE.3")
+	[ "$status" -eq 1 ]
+}
+
 @test "an AddressSanitizer build" {
 	cat >"$BATS_TEST_TMPDIR/p.c" <<-'EOF'
 		#include <stdio.h>
@@ -241,7 +255,7 @@ script() {
 	[ "$status" -eq 2 ]
 	[[ $output == *"at t = 2.000 s it starts $BATS_TEST_TMPDIR/static: is statically linked"* ]]
 	[[ $output != *"not reached"* ]]
-	grep -q '"event":"program_exit","signal":9,"asked":false' "$TRACE"
+	grep -q '"event":"unsimulated"' "$TRACE"
 }
 
 # --- how programs end ---

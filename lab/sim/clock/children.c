@@ -80,7 +80,7 @@ static void check_program(const char *name)
 	char path[PATH_MAX], error[PROGRAM_ERROR_MAX];
 
 	if (program_check(name, path, error) == PROGRAM_CLOSED)
-		sim_stop("at t = %.3f s it starts %s", (double)sim_now() / 1e9, error);
+		sim_refuse("at t = %.3f s it starts %s", (double)sim_now() / 1e9, error);
 }
 
 /* --- exec --- */
@@ -226,9 +226,9 @@ EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument, ...
 	(void)stack;
 	(void)flags;
 	(void)argument;
-	sim_stop("it starts a process or a thread with clone() at t = %.3f s, which is not "
-		 "simulated",
-		 (double)sim_now() / 1e9);
+	sim_refuse("it starts a process or a thread with clone() at t = %.3f s, which is not "
+		   "simulated",
+		   (double)sim_now() / 1e9);
 }
 
 EXPORT int daemon(int nochdir, int noclose)

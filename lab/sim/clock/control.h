@@ -37,7 +37,8 @@ enum control_kind {
 	CONTROL_FOLDER, /* text: a path; answered with a descriptor of lines "d NAME" and "f NAME"
 			 */
 	CONTROL_VIEW,	/* answered with a struct host_view in text */
-	CONTROL_STOP,	/* it cannot be simulated: text says why */
+	CONTROL_STOP,	/* it is to be ended by a fault of its own: text says which */
+	CONTROL_REFUSE, /* it cannot be simulated: text says why */
 	/* from the host */
 	CONTROL_WELCOME, /* number: of the process, in order of creation */
 	CONTROL_GO,

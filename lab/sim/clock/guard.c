@@ -103,9 +103,10 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t len)
 		return connect_unix(fd, address, len);
 	port = port_of(address, len);
 	if (port == PORT_TCP || port == PORT_TLS)
-		sim_stop("it connects to a libvirtd over the network at t = %.3f s: there is none "
-			 "in the simulated host",
-			 (double)sim_now() / 1e9);
+		sim_refuse(
+			"it connects to a libvirtd over the network at t = %.3f s: there is none "
+			"in the simulated host",
+			(double)sim_now() / 1e9);
 	return real(connect)(fd, address, len);
 }
 
@@ -113,9 +114,10 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t len)
 EXPORT void *dlmopen(Lmid_t space, const char *file, int mode)
 {
 	if (space != LM_ID_BASE && sched_started())
-		sim_stop("it loads %s into a name space of its own (dlmopen) at t = %.3f s, which "
-			 "is not simulated",
-			 file ? file : "itself", (double)sim_now() / 1e9);
+		sim_refuse(
+			"it loads %s into a name space of its own (dlmopen) at t = %.3f s, which "
+			"is not simulated",
+			file ? file : "itself", (double)sim_now() / 1e9);
 	return real(dlmopen)(space, file, mode);
 }
 

@@ -155,27 +155,39 @@ bool sim_owns_fd(int fd)
 
 /* --- the end --- */
 
-void sim_stop(const char *format, ...)
+__attribute__((noreturn, format(printf, 2, 0))) static void
+end_with(enum control_kind kind, const char *format, va_list args)
 {
-	struct control m = {.kind = CONTROL_STOP};
-	va_list args;
+	struct control m = {.kind = kind};
 
-	va_start(args, format);
 	vsnprintf(m.text, sizeof(m.text), format, args);
-	va_end(args);
 	send_message(&m, -1);
 	leave(EXIT_FAILURE);
 }
 
-void sim_fail(const char *format, ...)
+void sim_stop(const char *format, ...)
 {
-	char text[256];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	sim_stop("%s", text);
+	end_with(CONTROL_STOP, format, args);
+}
+
+void sim_refuse(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(CONTROL_REFUSE, format, args);
+}
+
+/* Nothing of the host's: of this process, which has no memory. */
+void sim_fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(CONTROL_REFUSE, format, args);
 }
 
 void sim_killed(int signal)
@@ -255,8 +267,8 @@ void sim_charge(uint64_t cpu_ns)
 void sim_count_call(void)
 {
 	if (++calls > CALLS_MAX)
-		sim_stop("it made %d calls at t = %.3f s without waiting once: its clock stands "
-			 "still while it runs, so it would never end",
+		sim_stop("it computes without end and never waits: %d calls at t = %.3f s without "
+			 "waiting once, while its clock stands still",
 			 CALLS_MAX, (double)sim_now() / 1e9);
 }
 

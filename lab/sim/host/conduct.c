@@ -48,7 +48,25 @@ uint64_t host_now(const struct host *h)
 
 /* --- the end --- */
 
-__attribute__((format(printf, 3, 0))) static void end_with(struct host *h, int status,
+enum end { BY_FAULT, BY_REFUSAL, BY_FAILURE };
+
+static struct trace_event event_of_end(enum end how, const char *text)
+{
+	struct trace_event event = trace_event(TRACE_WARNING, NULL);
+
+	if (how == BY_FAULT) { /* it is ended by us, as one would kill it */
+		event = trace_exit(W_EXITCODE(0, SIGKILL), false);
+		event.program_exit.reason = text;
+	} else if (how == BY_REFUSAL) {
+		event = trace_event(TRACE_UNSIMULATED, NULL);
+		event.unsimulated.text = text;
+	} else {
+		event.warning.text = text;
+	}
+	return event;
+}
+
+__attribute__((format(printf, 3, 0))) static void end_with(struct host *h, enum end how,
 							   const char *format, va_list args)
 {
 	char text[1100];
@@ -56,15 +74,17 @@ __attribute__((format(printf, 3, 0))) static void end_with(struct host *h, int s
 	if (h->over)
 		return;
 	h->over = true;
-	h->status = status;
+	h->status = how == BY_FAILURE ? EXIT_LAB : EXIT_USAGE;
 	vsnprintf(text, sizeof(text), format, args);
 	output_take(&h->play, h->output[0], h->output[1], true);
-	play_event(&h->play, (struct trace_event){.kind = TRACE_WARNING, .warning = {text}});
-	if (status == EXIT_USAGE && !h->program_ended) /* by us, as one would kill it */
-		play_event(&h->play, trace_exit(W_EXITCODE(0, SIGKILL), false));
+	play_event(&h->play, event_of_end(how, text));
 	play_cut(&h->play);
-	log_warn("%s%s%s", status == EXIT_USAGE ? h->config->program[0] : "",
-		 status == EXIT_USAGE ? ": " : "", text);
+	if (how == BY_FAILURE)
+		log_warn("%s", text);
+	else if (how == BY_FAULT)
+		log_warn("%s: ended at t = %.3f s: %s", h->config->program[0], host_now_s(h), text);
+	else
+		log_warn("%s: %s", h->config->program[0], text);
 }
 
 void host_stop(struct host *h, const char *format, ...)
@@ -72,7 +92,16 @@ void host_stop(struct host *h, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(h, EXIT_USAGE, format, args);
+	end_with(h, BY_FAULT, format, args);
+	va_end(args);
+}
+
+void host_refuse(struct host *h, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(h, BY_REFUSAL, format, args);
 	va_end(args);
 }
 
@@ -81,7 +110,7 @@ void host_fail(struct host *h, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(h, EXIT_LAB, format, args);
+	end_with(h, BY_FAILURE, format, args);
 	va_end(args);
 }
 
@@ -112,7 +141,7 @@ static void pass_on(struct host *h)
 void host_take_output(struct host *h, bool last)
 {
 	if (!output_take(&h->play, h->output[0], h->output[1], last))
-		host_stop(h, "it printed more than %u MiB", SHARED_OUTPUT_MAX >> 20);
+		host_stop(h, "it prints without end: more than %u MiB", SHARED_OUTPUT_MAX >> 20);
 	check_trace(h);
 }
 
@@ -287,16 +316,14 @@ static void look(struct host *h, struct watch *w)
 		w->alive_s = now_s;
 	}
 	if (prints_without_end(h))
-		host_stop(h, "ended at t = %.3f s: it prints without end", host_now_s(h));
+		host_stop(h, "it prints without end");
 	else if (used_s - w->cpu_at_event_s > h->config->patience_s)
-		host_stop(
-			h,
-			"ended at t = %.3f s: it computes without end and never waits (--patience "
-			"says for how long it may): its clock stands still while it runs",
-			host_now_s(h));
+		host_stop(h,
+			  "it computes without end and never waits: its clock stands still while "
+			  "it runs (--patience says for how long it may)");
 	else if (now_s - w->alive_s > HANG_PATIENCE * h->config->patience_s)
-		host_stop(h, "ended at t = %.3f s: it hangs in something that is not simulated",
-			  host_now_s(h));
+		host_refuse(h, "ended at t = %.3f s: it hangs in something that is not simulated",
+			    host_now_s(h));
 }
 
 static void on_signals(struct host *h)

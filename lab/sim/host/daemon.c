@@ -207,10 +207,10 @@ static bool is_of_the_run(struct host *h, int fd)
 	if (h->config->real_time || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
 	    turns_knows(h, peer.pid))
 		return true;
-	host_stop(
+	host_refuse(
 		h,
 		"a process without the simulated clock connects to libvirt at t = %.3f s: nothing "
-		"can be preloaded into it; --pace 1 plays it in real time",
+		"can be preloaded into it",
 		host_now_s(h));
 	return false;
 }

@@ -86,7 +86,9 @@ struct host {
 	struct task *tasks;
 };
 
-/* Ends the run, as the program cannot be simulated: one line in the trace and on stderr. */
+/* End the run, with one line in the trace and on stderr: by a fault of the program, and as it
+ * cannot be simulated. */
+void host_refuse(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void host_stop(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The simulation itself failed. */
 void host_fail(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -280,8 +280,12 @@ static void on_message(struct host *h, struct process *p, struct control *m, int
 		m->text[sizeof(m->text) - 1] = '\0';
 		host_stop(h, "%s", m->text);
 		break;
+	case CONTROL_REFUSE:
+		m->text[sizeof(m->text) - 1] = '\0';
+		host_refuse(h, "%s", m->text);
+		break;
 	default:
-		host_stop(h, "it says what is no message");
+		host_refuse(h, "it says what is no message");
 	}
 	if (fd >= 0)
 		close(fd);
@@ -346,8 +350,9 @@ static bool look_at_ending(struct host *h, struct process *p)
 		return true;
 	}
 	if (wall_s() - p->ending_s > ENDING_MOST_S)
-		host_stop(h, "it closed the descriptor by which it is told the time, at t = %.3f s",
-			  host_now_s(h));
+		host_refuse(h,
+			    "it closed the descriptor by which it is told the time, at t = %.3f s",
+			    host_now_s(h));
 	return false;
 }
 
@@ -363,7 +368,7 @@ bool turns_listen(struct host *h, int wait_ms)
 		fds[n] = (struct pollfd){.fd = p->fd >= 0 ? p->fd : p->pidfd, .events = POLLIN};
 	}
 	if (p) {
-		host_stop(h, "it has more than %d processes at a time", PROCESSES_MAX);
+		host_refuse(h, "it has more than %d processes at a time", PROCESSES_MAX);
 		return true;
 	}
 	fds[n] = (struct pollfd){.fd = h->signals, .events = POLLIN};

@@ -46,9 +46,23 @@ static struct made_file *find_file(int fd)
 	return f;
 }
 
+/* Far more than a program reads of them to seed its own. */
+#define RANDOM_SIZE 65536
+
+static bool is_random(const char *path)
+{
+	return !strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random");
+}
+
 static enum host_file make_text(const char *path, char **text, size_t *len)
 {
-	return sim_host_file(path, text, len);
+	if (!is_random(path))
+		return sim_host_file(path, text, len);
+	*len = RANDOM_SIZE;
+	*text = malloc(RANDOM_SIZE);
+	if (*text)
+		getentropy(*text, RANDOM_SIZE);
+	return HOST_FILE_MADE;
 }
 
 static int fill(int fd, const char *text, size_t len)
@@ -121,7 +135,7 @@ static void refresh(int fd)
 
 static bool is_made(const char *path)
 {
-	return path && sim_running() && host_file_known(path);
+	return path && sim_running() && (host_file_known(path) || is_random(path));
 }
 
 /* --- opening --- */
@@ -420,6 +434,32 @@ EXPORT ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 		return real(getrandom)(buf, len, flags);
 	fill_random(buf, len);
 	return (ssize_t)len;
+}
+
+/* glibc has them since 2.36. */
+EXPORT void arc4random_buf(void *buf, size_t len);
+EXPORT uint32_t arc4random(void);
+EXPORT uint32_t arc4random_uniform(uint32_t bound);
+
+EXPORT void arc4random_buf(void *buf, size_t len)
+{
+	if (sched_started())
+		fill_random(buf, len);
+	else
+		real(arc4random_buf)(buf, len);
+}
+
+EXPORT uint32_t arc4random(void)
+{
+	uint32_t value;
+
+	arc4random_buf(&value, sizeof(value));
+	return value;
+}
+
+EXPORT uint32_t arc4random_uniform(uint32_t bound)
+{
+	return bound ? arc4random() % bound : 0;
 }
 
 EXPORT int getentropy(void *buf, size_t len)

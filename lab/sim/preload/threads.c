@@ -16,6 +16,7 @@
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <unistd.h>
@@ -488,6 +489,8 @@ EXPORT long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
+	if (number == SYS_getrandom && sched_started())
+		return getrandom((void *)arg[0], (size_t)arg[1], (unsigned int)arg[2]);
 	if (number == SYS_futex && sched_started()) {
 		result = futex_call(arg, &handled);
 		if (handled)
