@@ -9,12 +9,6 @@
 /* A pCPU with more than this cannot take what would show itself there. */
 #define ROOM_PCT 90.0
 
-/*
- * If it is likely that all pCPUs together are filled to this part there is no place to look: then a
- * vCPU that never sleeps is planned for as if it wanted all, and its due counts.
- */
-#define FILLED 0.95
-
 /* What could be known better than by this much is hidden. */
 #define HIDDEN_PCT 1.0
 
@@ -117,8 +111,8 @@ static bool has_room(const struct table *table, double *load)
 	return false;
 }
 
-/* Fills likely[], of all vCPUs. Returns whether all of that would leave the host some room. */
-static bool find_all(const struct table *table, const struct known *known, double *likely)
+/* Fills likely[], of all vCPUs. Returns how much of the host that leaves free, in percent. */
+static double find_all(const struct table *table, const struct known *known, double *likely)
 {
 	double sum = 0;
 
@@ -129,10 +123,10 @@ static bool find_all(const struct table *table, const struct known *known, doubl
 	}
 	for (size_t c = 0; c < table->problem.npcpus; c++)
 		sum += table->base[c];
-	return sum < FILLED * 100 * (double)table->problem.npcpus;
+	return 100 - sum / (double)table->problem.npcpus;
 }
 
-int hidden_guess(struct table *table)
+int hidden_guess(struct table *table, double free_least_pct)
 {
 	size_t n = table->problem.nvcpus + 1;
 	double *load = calloc(table->problem.npcpus + 1, sizeof(*load));
@@ -154,7 +148,7 @@ int hidden_guess(struct table *table)
 	if (!any || table->floating || !has_room(table, load))
 		goto out;
 	known_collect(table, &known);
-	if (!find_all(table, &known, likely))
+	if (find_all(table, &known, likely) <= free_least_pct)
 		goto out;
 	table->looks = true;
 	table->loudest = table->total = 0;

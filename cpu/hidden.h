@@ -10,10 +10,10 @@
 #include "table.h"
 
 /*
- * Replaces the hidden demands of a table by the likeliest, if the host has room for what is hidden
- * to show itself; table->looks tells. 0, or −1 when out of memory.
+ * Replaces the hidden demands of a table by the likeliest, if that leaves more than free_least_pct
+ * of the host for what is hidden to show itself; table->looks tells. 0, or −1 when out of memory.
  */
-int hidden_guess(struct table *table);
+int hidden_guess(struct table *table, double free_least_pct);
 
 /*
  * Of a plan to[] for a table that looks: takes back all that can wait until more is seen. Returns

@@ -86,6 +86,12 @@
  */
 #define LOOKS_MOST 4U
 
+/*
+ * If it is likely that no more of all pCPUs together is free there is no place to look: then a vCPU
+ * that never sleeps is planned for as if it wanted all, and its due counts.
+ */
+#define FREE_LEAST_PCT 5.0
+
 struct cpu_state {
 	struct cpu_tracks tracks;
 	unsigned int held;   /* ticks in a row */
@@ -103,6 +109,8 @@ void cpu_policy_init(struct cpu_policy *policy)
 		.node_cost_pct = NODE_COST_PCT,
 		.due_most = DUE_MOST,
 		.confirm = 2,
+		.free_least_pct = FREE_LEAST_PCT,
+		.looks_most = LOOKS_MOST,
 		.node_budget = NODE_BUDGET,
 	};
 }
@@ -454,7 +462,8 @@ static int look(struct decision *d, const struct cpu_state *state)
 	ptrdiff_t kept;
 
 	/* Who decides on one window alone will not look again. */
-	if (!d->table.looks || !differs(d) || state->looks >= LOOKS_MOST || d->policy->confirm < 2)
+	if (!d->table.looks || !differs(d) || state->looks >= d->policy->looks_most ||
+	    d->policy->confirm < 2)
 		return 0;
 	kept = hidden_keep(&d->table, d->policy->threshold_pct, d->to);
 	if (kept > 0) {

@@ -64,6 +64,12 @@ struct cpu_policy {
 	double node_cost_pct; /* gain in spread that makes leaving the memory's node worth it */
 	double due_most;      /* most a vCPU counts with, in parts of what is due to it */
 	unsigned int confirm; /* windows a change must last before it counts: 1 or 2 */
+	/*
+	 * If likely demands leave less of the host free, what never sleeps is taken to want all;
+	 * 100: always.
+	 */
+	double free_least_pct;
+	unsigned int looks_most;   /* ticks in a row that only bring hidden demands to light */
 	unsigned long node_budget; /* search nodes per plan: bounds its time */
 };
 

@@ -292,7 +292,7 @@ int table_build(struct table *table, const struct cpu_policy *policy,
 	add_pcpus(table, sample, plan->pcpus);
 	for (size_t i = 0; i < sample->nvcpus; i++)
 		add_vcpu(table, sample, sorted[i], plan);
-	if (hidden_guess(table) || limit_demands(table, policy->due_most))
+	if (hidden_guess(table, policy->free_least_pct) || limit_demands(table, policy->due_most))
 		return -1;
 	number_kin(table);
 	table->problem.base = table->base;

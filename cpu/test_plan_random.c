@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Properties of plans on random hosts, and samples that make no sense. The seed is printed. */
 #include "made_up.h"
+#include "search/search.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -274,6 +275,124 @@ static void test_nonsense_is_survived(void **unused)
 	}
 }
 
+/* --- what is hidden, and what is known --- */
+
+#define START_PCPUS 4
+#define START_VCPUS 8
+
+/* A random start of loads up to 60 %. Returns whether any pCPU is full with them. */
+static bool draw_start(double *demand, int *at)
+{
+	double sum[START_PCPUS] = {0};
+	bool full = false;
+
+	for (size_t v = 0; v < START_VCPUS; v++) {
+		demand[v] = 5 + 55 * unit();
+		at[v] = (int)below(START_PCPUS);
+		sum[at[v]] += demand[v];
+		full |= sum[at[v]] >= 95;
+	}
+	return full;
+}
+
+/* The fewest moves from there, by the search that knows all; *reached: they balance. */
+static size_t find_fewest(const double *demand, const int *at, bool *reached)
+{
+	double base[START_PCPUS] = {0};
+	struct cpu_problem problem = {.npcpus = START_PCPUS,
+				      .nvcpus = START_VCPUS,
+				      .base = base,
+				      .demand = demand,
+				      .at = at,
+				      .top_most = INFINITY};
+	struct cpu_policy policy;
+	struct cpu_solution solution;
+	size_t moves;
+
+	cpu_policy_init(&policy);
+	problem.threshold = policy.threshold_pct;
+	problem.move_cost = policy.cost_pct;
+	problem.node_budget = policy.node_budget;
+	assert_int_equal(cpu_search(&problem, &solution), 0);
+	moves = solution.moves;
+	*reached = solution.exact && solution.spread <= policy.threshold_pct;
+	cpu_solution_free(&solution);
+	return moves;
+}
+
+/* All moves from a start with that policy; none later than the eighth tick. */
+static size_t run_start(const double *demand, const int *at, const struct cpu_policy *policy)
+{
+	struct made_up m;
+	size_t moves;
+
+	made_up_init(&m, START_PCPUS);
+	if (policy)
+		m.policy = *policy;
+	for (size_t v = 0; v < START_VCPUS; v++)
+		made_up_guest(&m, at[v], demand[v]);
+	moves = made_up_run(&m, 8);
+	assert_int_equal(made_up_run(&m, 8), 0);
+	made_up_free(&m);
+	return moves;
+}
+
+/* Nothing is hidden where no pCPU is full: then the plan is that of the search that knows all. */
+static void test_what_is_known_is_planned_exactly(void **unused)
+{
+	size_t starts = 0;
+
+	(void)unused;
+	seed(20261125);
+	while (starts < ROUNDS) {
+		double demand[START_VCPUS];
+		int at[START_VCPUS];
+		bool full = draw_start(demand, at), reached;
+		size_t fewest = find_fewest(demand, at, &reached);
+
+		if (full || !reached)
+			continue;
+		assert_int_equal(run_start(demand, at, NULL), fewest);
+		starts++;
+	}
+}
+
+/*
+ * Where some pCPU is full, a look saves moves: against a policy that never looks, and one that
+ * takes whatever never sleeps to want a whole pCPU.
+ */
+static void test_a_look_saves_moves(void **unused)
+{
+	struct cpu_policy never_looks, believes_all;
+	size_t starts = 0, moves = 0, fewest = 0, unseen = 0, believed = 0;
+
+	(void)unused;
+	seed(20261126);
+	cpu_policy_init(&never_looks);
+	believes_all = never_looks;
+	never_looks.looks_most = 0;
+	believes_all.free_least_pct = 100;
+	while (starts < 4 * ROUNDS) {
+		double demand[START_VCPUS];
+		int at[START_VCPUS];
+		bool full = draw_start(demand, at), reached;
+		size_t least = find_fewest(demand, at, &reached);
+
+		if (!full || !reached)
+			continue;
+		starts++;
+		fewest += least;
+		moves += run_start(demand, at, NULL);
+		unseen += run_start(demand, at, &never_looks);
+		believed += run_start(demand, at, &believes_all);
+	}
+	print_message("# moves %zu, fewest %zu; never looks %zu, believes all %zu\n", moves, fewest,
+		      unseen, believed);
+	assert_true((double)moves <= 1.4 * (double)fewest);
+	assert_true((double)unseen > 1.4 * (double)fewest);
+	assert_true((double)believed > 1.4 * (double)fewest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +400,8 @@ int main(void)
 		cmocka_unit_test(test_order_does_not_matter),
 		cmocka_unit_test(test_own_result_is_a_fixed_point),
 		cmocka_unit_test(test_nonsense_is_survived),
+		cmocka_unit_test(test_what_is_known_is_planned_exactly),
+		cmocka_unit_test(test_a_look_saves_moves),
 	};
 
 	return cmocka_run_group_tests_name("plan, random", tests, NULL, NULL);
