@@ -65,6 +65,16 @@ install_packages() {
 		die 3 "apt-get could not install: $missing"
 }
 
+# Runs a command without the files that this shell was given: a daemon would keep a caller's lock or pipe for ever.
+without_files() {
+	local fd
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		((fd <= 2)) || eval "exec $fd>&-"
+	done
+	"$@"
+}
+
 start_libvirtd() {
 	local sudo=() i
 	((EUID == 0)) || sudo=(sudo)
@@ -74,9 +84,9 @@ start_libvirtd() {
 			die 3 "libvirtd does not start: systemctl status libvirtd"
 	else
 		make -s -C "$lab" build/reaper >&2 || die 3 "the lab's own programs cannot be built: make -C $lab"
-		listens /run/libvirt/virtlogd-sock || cmd "${sudo[@]}" virtlogd -d ||
+		listens /run/libvirt/virtlogd-sock || (without_files cmd "${sudo[@]}" virtlogd -d) ||
 			die 3 "virtlogd does not start: virtlogd -v tells why"
-		cmd "${sudo[@]}" "$lab/build/reaper" libvirtd -d || die 3 "libvirtd does not start: libvirtd -v tells why"
+		(without_files cmd "${sudo[@]}" "$lab/build/reaper" libvirtd -d) || die 3 "libvirtd does not start: libvirtd -v tells why"
 	fi
 	for ((i = 0; i < 100; i++)); do
 		! libvirtd_answers || return 0

@@ -86,6 +86,11 @@ refused() {
 	done
 }
 
+@test "a daemon that setup starts keeps no file of its caller's open" {
+	bash -c 'source "$0"; exec 9>"$1"; (without_files sh -c "test ! -e /proc/self/fd/9") && test -e /proc/self/fd/9' \
+		"$BATS_TEST_DIRNAME/setup.bash" "$SCRATCH/held"
+}
+
 @test "without systemd orphans are reaped at once, by a process that ends with the last of them" {
 	reaper=$BATS_TEST_DIRNAME/build/reaper
 	run "$reaper" sh -c 'exit 7'
