@@ -415,7 +415,9 @@ static struct mem_guest read_figures(const virDomainStatsRecord *record, const s
 	struct mem_guest g = {
 		.managed = guest->settings.managed,
 		.running = is_running(record),
-		.balloon = guest->settings.balloon,
+		.balloon =
+			guest->settings.balloon && !guest->settings.mixed && !guest->settings.taken,
+		.taken = guest->settings.taken,
 		.maximum_kib = read_figure(record, "balloon.maximum"),
 		.actual_kib = read_figure(record, "balloon.current"),
 		.made_s = read_figure(record, "balloon.last-update"),

@@ -25,7 +25,8 @@ struct mem_guest {
 	unsigned char uuid[MEM_UUID_LEN];
 	bool managed; /* its balloon is ours to steer */
 	bool running; /* it can react: neither paused nor shutting down */
-	bool balloon; /* it has a balloon device */
+	bool balloon; /* it has a balloon device that can give and take its memory */
+	bool taken;   /* the host has handed all of its memory over: huge pages, locked, VFIO */
 	int64_t maximum_kib;
 	int64_t actual_kib; /* balloon size now */
 

@@ -29,12 +29,13 @@ static int64_t last_reserve(const struct mem_policy *policy, int64_t reserve)
 }
 
 /* What a guest may come to hold: one whose statistics were never seen may have no balloon driver,
- * and then it has all of its maximum. */
+ * and then it has all of its maximum. One whose size is below that has one. Without a device
+ * its size is what it has. */
 static int64_t may_hold(const struct known *k, const struct mem_guest *g)
 {
 	int64_t size = max64(g->actual_kib, k->target_kib);
 
-	if (k->condition == MEM_BLIND || k->condition == MEM_NO_BALLOON)
+	if (k->condition == MEM_BLIND && g->actual_kib >= g->maximum_kib - MEM_SAME_KIB)
 		size = max64(size, g->maximum_kib);
 	return clamp64(size, 0, MEM_KIB_MOST);
 }
@@ -43,6 +44,9 @@ int64_t risk_promised(const struct known *k, const struct mem_guest *g, int64_t 
 {
 	int64_t touched = 0;
 
+	/* Huge pages are in no process' RSS, and not in what is available either. */
+	if (g->taken)
+		return 0;
 	if (g->rss_kib >= 0)
 		touched = max64(min64(g->rss_kib, MEM_KIB_MOST) - k->process_kib, 0);
 	else if (k->told)

@@ -71,6 +71,27 @@ static void read_balloon(xmlXPathContextPtr context, struct xml_guest *guest)
 	xmlFree(period);
 }
 
+static bool has(xmlXPathContextPtr context, const char *path)
+{
+	xmlXPathObjectPtr found = xmlXPathEval((const xmlChar *)path, context);
+	bool any = found && found->nodesetval && found->nodesetval->nodeNr > 0;
+
+	xmlXPathFreeObject(found);
+	return any;
+}
+
+/* What cannot be given back page by page: huge pages, what is locked or preallocated, and what a
+ * device of the host may write to. */
+static void read_memory(xmlXPathContextPtr context, struct xml_guest *guest)
+{
+	guest->mixed = has(context, "/domain/devices/memory[@model='virtio-mem']");
+	guest->taken = has(context, "/domain/memoryBacking/hugepages") ||
+		       has(context, "/domain/memoryBacking/locked") ||
+		       has(context, "/domain/memoryBacking/allocation[@mode='immediate']") ||
+		       has(context, "/domain/devices/hostdev[@type='pci' or @type='mdev']") ||
+		       has(context, "/domain/devices/interface[@type='hostdev']");
+}
+
 int xml_read_guest(const char *domain, struct xml_guest *guest)
 {
 	xmlXPathContextPtr context = NULL;
@@ -85,6 +106,7 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 		xmlXPathRegisterNs(context, (const xmlChar *)"policy",
 				   (const xmlChar *)XML_POLICY_NAMESPACE);
 		read_balloon(context, guest);
+		read_memory(context, guest);
 		read_policy(context, guest);
 		xmlXPathFreeContext(context);
 	}

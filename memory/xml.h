@@ -10,7 +10,9 @@
 #define XML_POLICY_NAMESPACE "urn:ballast:policy:1"
 
 struct xml_guest {
-	bool balloon;	     /* it has a balloon device */
+	bool balloon;	     /* it has a balloon device … */
+	bool mixed;	     /* … which is not all that sizes it: virtio-mem */
+	bool taken;	     /* the host hands all of its memory over at once */
 	int period_s;	     /* of its statistics; 0: off */
 	bool managed;	     /* false: <policy manage="no"/> in its metadata */
 	int64_t reserve_kib; /* <policy reserve="…" floor="…" weight="…"/>; 0: not given */

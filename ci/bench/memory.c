@@ -595,15 +595,16 @@ static int run_random(unsigned int runs)
 	return r.floor_breaches > 0;
 }
 
-/* Ours against bursts: the host keeps its reserve. Names the seeds of runs in which it did not. */
-static int run_bursts(unsigned int runs)
+/* A rule against bursts: the host keeps its reserve. Names the seeds of runs in which it did not.
+ */
+static int run_bursts(const struct bench_rule *rule, unsigned int runs)
 {
 	const struct bench_case c = {"bursts", "", 1, draw_bursts, BENCH_PINCHED};
 	double breach_s = 0, kills = 0, limit = 0;
 	unsigned int broken = 0;
 
 	for (unsigned int seed = 1; seed <= runs; seed++) {
-		struct bench_result r = run_seed(&c, &bench_rules[0], seed);
+		struct bench_result r = run_seed(&c, rule, seed);
 
 		kills += r.oom;
 		limit += r.limit;
@@ -633,6 +634,7 @@ int main(int argc, char **argv)
 	};
 	const char *only_case = NULL, *only_rule = NULL;
 	const struct bench_result *results;
+	unsigned int bursts = 0;
 	bool *wanted;
 	int option;
 
@@ -644,13 +646,17 @@ int main(int argc, char **argv)
 		else if (option == 'R')
 			return run_random((unsigned int)strtoul(optarg, NULL, 10));
 		else if (option == 'B')
-			return run_bursts((unsigned int)strtoul(optarg, NULL, 10));
+			bursts = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (option != 'b')
 			return 2;
 		else if (bench_add_build(optarg)) {
 			fprintf(stderr, "bench_memory: --baseline %s: %s\n", optarg, dlerror());
 			return 2;
 		}
+	}
+	for (size_t i = 0; bursts && i < bench_nrules; i++) {
+		if (!only_rule || !strcmp(only_rule, bench_rules[i].name))
+			return run_bursts(&bench_rules[i], bursts);
 	}
 	wanted = calloc(bench_ncases * bench_nrules, sizeof(*wanted));
 	for (size_t i = 0; wanted && i < bench_ncases * bench_nrules; i++)
