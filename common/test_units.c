@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Quantities and the ticker: a row per form, a row per way of getting it wrong. */
+#include "array.h"
+#include "pool.h"
+#include "procstat.h"
 #include "text.h"
 #include "tick.h"
 #include "units.h"
@@ -9,6 +12,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -179,18 +183,77 @@ static void test_ticker_keeps_its_phase(void **state)
 	assert_true(ticker.next_s == 110);
 }
 
+static void test_array(void **state)
+{
+	struct {
+		char *name;
+		int n;
+	} *list = NULL, *last;
+	size_t count = 0, size = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		last = array_add(&list, &count, &size, sizeof(*last));
+		assert_non_null(last);
+		assert_ptr_equal(last, &list[i]);
+		assert_null(last->name);
+		last->n = i;
+	}
+	assert_int_equal(count, 1000);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(list[i].n, i);
+	free(list);
+}
+
+static void test_pool(void **state)
+{
+	struct pool *pool = pool_new();
+	const char *kept[1000];
+	char text[16];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "text %d", i);
+		kept[i] = pool_text(pool, text);
+		assert_string_equal(kept[i], text);
+	}
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "text %d", i);
+		assert_ptr_equal(pool_text(pool, text), kept[i]);
+	}
+	pool_free(pool);
+}
+
+static void test_procstat(void **state)
+{
+	struct procstat_pcpu *pcpus = NULL;
+	size_t size = 0;
+	ssize_t n = procstat_read(&pcpus, &size);
+	uint64_t busy, total;
+
+	(void)state;
+	assert_int_equal(n, sysconf(_SC_NPROCESSORS_ONLN));
+	for (ssize_t i = 0; i < n; i++) {
+		assert_true(i == 0 ? pcpus[i].id >= 0 : pcpus[i].id > pcpus[i - 1].id);
+		assert_true(pcpus[i].busy <= pcpus[i].total);
+	}
+	/* Counters only grow, and the array is used again. */
+	busy = pcpus[0].busy;
+	total = pcpus[0].total;
+	assert_int_equal(procstat_read(&pcpus, &size), n);
+	assert_true(pcpus[0].busy >= busy && pcpus[0].total >= total);
+	free(pcpus);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_seconds),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_rates),
-		cmocka_unit_test(test_percents),
-		cmocka_unit_test(test_cpumaps),
-		cmocka_unit_test(test_ticker_keeps_its_phase),
+		cmocka_unit_test(test_array),	 cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_procstat), cmocka_unit_test(test_text),
+		cmocka_unit_test(test_numbers),	 cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_seconds),	 cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_rates),	 cmocka_unit_test(test_percents),
+		cmocka_unit_test(test_cpumaps),	 cmocka_unit_test(test_ticker_keeps_its_phase),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

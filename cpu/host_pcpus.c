@@ -4,11 +4,11 @@
 
 #include "host.h"
 #include "log.h"
+#include "procstat.h"
 #include "session.h"
 #include "units.h"
 #include "xml.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,41 +43,19 @@ static int add_pcpu(struct host_pcpus *pcpus, size_t n, int id, uint64_t busy_ns
 	return 0;
 }
 
-/*
- * "cpu3 user nice system idle iowait irq softirq steal …" in ticks. Idle, iowait and steal are not
- * work.
- */
-static bool parse_stat_line(const char *line, int *id, uint64_t *busy)
-{
-	unsigned long long t[7];
-
-	if (sscanf(line, "cpu%d %llu %llu %llu %llu %llu %llu %llu", id, &t[0], &t[1], &t[2], &t[3],
-		   &t[4], &t[5], &t[6]) != 8)
-		return false;
-	*busy = t[0] + t[1] + t[2] + t[5] + t[6];
-	return true;
-}
-
 /* Online pCPUs and their load, where the host is this machine. Returns how many, −1 on failure. */
 static ssize_t read_proc_stat(struct host_pcpus *pcpus)
 {
 	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
-	FILE *file = fopen("/proc/stat", "re");
-	char *line = NULL;
-	size_t size = 0, n = 0;
-	bool failed = !file;
+	struct procstat_pcpu *seen = NULL;
+	size_t size = 0;
+	ssize_t n = procstat_read(&seen, &size);
 
-	while (!failed && getline(&line, &size, file) > 0 && strncmp(line, "cpu", 3) == 0) {
-		uint64_t busy;
-		int id;
-
-		if (isdigit((unsigned char)line[3]) && parse_stat_line(line, &id, &busy))
-			failed = add_pcpu(pcpus, n++, id, busy * tick_ns);
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return failed ? -1 : (ssize_t)n;
+	for (ssize_t i = 0; i < n; i++)
+		if (add_pcpu(pcpus, (size_t)i, seen[i].id, seen[i].busy * tick_ns))
+			n = -1;
+	free(seen);
+	return n;
 }
 
 /* Online pCPUs by libvirt; their load is not known. Returns how many, −1 on failure. */

@@ -3,6 +3,7 @@
 #include "guests.h"
 
 #include "log.h"
+#include "procstat.h"
 #include "tick.h"
 #include "units.h"
 
@@ -72,27 +73,23 @@ struct look {
 	virDomainStatsRecordPtr *records;
 	int nrecords;
 	/* Jiffies of each pCPU since the host's boot; total 0: there is no such pCPU. */
-	unsigned long long busy[PCPUS_MOST], total[PCPUS_MOST];
+	uint64_t busy[PCPUS_MOST], total[PCPUS_MOST];
 };
 
 static void look_at_pcpus(struct look *look)
 {
-	FILE *f = fopen("/proc/stat", "re");
-	unsigned long long user, nice, sys, idle, iowait, irq, softirq;
-	unsigned int id;
-	char line[512];
+	struct procstat_pcpu *seen = NULL;
+	size_t size = 0;
+	ssize_t n = procstat_read(&seen, &size);
 
 	memset(look->total, 0, sizeof(look->total));
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu", &id, &user, &nice,
-			   &sys, &idle, &iowait, &irq, &softirq) != 8 ||
-		    id >= PCPUS_MOST)
+	for (ssize_t i = 0; i < n; i++) {
+		if (seen[i].id >= PCPUS_MOST)
 			continue;
-		look->busy[id] = user + nice + sys + irq + softirq;
-		look->total[id] = look->busy[id] + idle + iowait;
+		look->busy[seen[i].id] = seen[i].busy;
+		look->total[seen[i].id] = seen[i].total;
 	}
-	if (f)
-		fclose(f);
+	free(seen);
 }
 
 static void look_free(struct look *look)

@@ -27,61 +27,27 @@
 
 /* --- the host --- */
 
-/* Ticks of each pCPU that were busy (not idle, not taken by the hypervisor beneath us), and all of
- * them. */
-static void read_pcpus(struct sampler *s, uint64_t *busy, uint64_t *total)
-{
-	const struct recorder *r = s->recorder;
-	FILE *f = fopen("/proc/stat", "re");
-	char line[512];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		uint64_t user, nice, system, idle, iowait, irq, softirq, steal;
-		int id;
-
-		if (sscanf(line,
-			   "cpu%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-			   " %" SCNu64 " %" SCNu64 " %" SCNu64,
-			   &id, &user, &nice, &system, &idle, &iowait, &irq, &softirq,
-			   &steal) != 9) {
-			if (!strncmp(line, "intr", 4))
-				break; /* a long line follows the CPUs; nothing behind it is of
-					  interest */
-			continue;
-		}
-		for (size_t i = 0; i < r->npcpus; i++) {
-			if (r->pcpus[i] != id)
-				continue;
-			busy[i] = user + nice + system + irq + softirq;
-			total[i] = busy[i] + idle + iowait + steal;
-		}
-	}
-	if (f)
-		fclose(f);
-}
-
+/* What each pCPU did in the window; where that cannot be told, its usage is not known. */
 static void sample_pcpus(struct sampler *s)
 {
-	size_t n = s->recorder->npcpus;
-	uint64_t *busy = calloc(n, sizeof(*busy)), *total = calloc(n, sizeof(*total));
+	ssize_t n = procstat_read(&s->seen, &s->seen_size);
 
-	if (busy && total) {
-		read_pcpus(s, busy, total);
-		for (size_t i = 0; i < n; i++) {
-			uint64_t window = total[i] - s->total[i];
+	for (size_t i = 0; i < s->recorder->npcpus; i++) {
+		struct trace_pcpu *pcpu = &s->pcpus[i];
 
-			s->pcpus[i].id = s->recorder->pcpus[i];
-			s->pcpus[i].guests_pct = 0;
-			s->pcpus[i].usage_pct =
-				total[i] <= s->total[i] || busy[i] < s->busy[i]
-					? -1
-					: 100.0 * (double)(busy[i] - s->busy[i]) / (double)window;
-			s->busy[i] = busy[i];
-			s->total[i] = total[i];
+		*pcpu = (struct trace_pcpu){s->recorder->pcpus[i], -1, 0};
+		for (ssize_t k = 0; k < n; k++) {
+			uint64_t busy = s->seen[k].busy, total = s->seen[k].total;
+
+			if (s->seen[k].id != pcpu->id)
+				continue;
+			if (total > s->total[i] && busy >= s->busy[i])
+				pcpu->usage_pct = 100.0 * (double)(busy - s->busy[i]) /
+						  (double)(total - s->total[i]);
+			s->busy[i] = busy;
+			s->total[i] = total;
 		}
 	}
-	free(busy);
-	free(total);
 }
 
 static void sample_host_memory(struct trace_sample *sample)
@@ -334,6 +300,7 @@ void sampler_free(struct sampler *s)
 {
 	free(s->busy);
 	free(s->total);
+	free(s->seen);
 	free(s->pcpus);
 	free(s->guests);
 }

@@ -3,13 +3,16 @@
 #ifndef BALLAST_RECORD_SAMPLE_H
 #define BALLAST_RECORD_SAMPLE_H
 
+#include "procstat.h"
 #include "record.h"
 #include "record_program.h"
 
 struct sampler {
 	struct recorder *recorder;
-	uint64_t *busy, *total; /* per online pCPU, ticks at the last sample */
-	double last_s;		/* CLOCK_MONOTONIC of the last sample */
+	uint64_t *busy, *total;	    /* per online pCPU, ticks at the last sample */
+	struct procstat_pcpu *seen; /* reused */
+	size_t seen_size;
+	double last_s; /* CLOCK_MONOTONIC of the last sample */
 	struct trace_pcpu *pcpus;
 	struct trace_guest *guests;
 };
