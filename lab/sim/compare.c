@@ -4,6 +4,7 @@
  * pCPU usage and guests' memory, aligned by time. Prints one line of figures, and with --data FILE
  * both courses for plots.
  */
+#include "array.h"
 #include "log.h"
 #include "trace.h"
 
@@ -25,13 +26,11 @@ struct differences {
 
 static void add(struct differences *d, double value)
 {
-	if (d->n == d->size) {
-		d->size = d->size ? d->size * 2 : 256;
-		d->values = realloc(d->values, d->size * sizeof(*d->values));
-		if (!d->values)
-			die(EXIT_LAB, "out of memory");
-	}
-	d->values[d->n++] = fabs(value);
+	double *last = array_add(&d->values, &d->n, &d->size, sizeof(*last));
+
+	if (!last)
+		die(EXIT_LAB, "out of memory");
+	*last = fabs(value);
 }
 
 static int by_value(const void *a, const void *b)

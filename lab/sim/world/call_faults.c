@@ -2,6 +2,7 @@
 /* What goes wrong between a program and libvirt, as the scenario says and the seed decides. */
 #include "call_faults.h"
 
+#include "array.h"
 #include "timeline.h"
 #include "units.h"
 #include "world.h"
@@ -95,15 +96,6 @@ static int read_window(const char *word, struct fault_window *out)
 	return out->from_ns < out->to_ns ? 0 : -1;
 }
 
-static void *append(void *array, size_t *count, size_t size)
-{
-	char *bigger = realloc(array, (*count + 1) * size);
-
-	if (bigger)
-		memset(bigger + (*count)++ * size, 0, size);
-	return bigger;
-}
-
 static int read_when(struct reader *r, size_t *at, struct fault_call *call)
 {
 	const char *word = r->words[*at];
@@ -130,14 +122,11 @@ static int read_fail(struct reader *r, struct faults *f)
 {
 	static const char right[] = "FUNCTION call N|every N|PERCENT [ERROR] [FROM[-TO]], such as "
 				    "\"virDomainPinVcpu every 3 operation_failed 10s-20s\"";
-	struct fault_call *bigger = append(f->calls, &f->ncalls, sizeof(*f->calls));
-	struct fault_call *call;
+	struct fault_call *call = array_add(&f->calls, &f->ncalls, &f->calls_size, sizeof(*call));
 	size_t at = 1;
 
-	if (!bigger)
+	if (!call)
 		return complain(r, "less: out of memory");
-	f->calls = bigger;
-	call = &f->calls[f->ncalls - 1];
 	call->error = fault_error_names[0];
 	if (!r->nwords || strncmp(r->words[0], "vir", 3) || read_when(r, &at, call))
 		return complain(r, right);
@@ -158,14 +147,12 @@ static int read_fail(struct reader *r, struct faults *f)
 /* libvirtd_restart = AT [DOWN] */
 static int read_restart(struct reader *r, struct faults *f)
 {
-	struct fault_window *bigger = append(f->restarts, &f->nrestarts, sizeof(*f->restarts));
-	struct fault_window *window;
+	struct fault_window *window =
+		array_add(&f->restarts, &f->nrestarts, &f->restarts_size, sizeof(*window));
 	uint64_t down_ns = MODEL_NS_PER_S;
 
-	if (!bigger)
+	if (!window)
 		return complain(r, "less: out of memory");
-	f->restarts = bigger;
-	window = &f->restarts[f->nrestarts - 1];
 	if (r->nwords < 1 || r->nwords > 2 || read_ns(r->words[0], &window->from_ns) ||
 	    (r->words[1] && read_ns(r->words[1], &down_ns)) || !down_ns)
 		return complain(r, "AT [DOWN], such as \"10s 2s\"");
@@ -173,15 +160,12 @@ static int read_restart(struct reader *r, struct faults *f)
 	return 0;
 }
 
-static int read_delay(struct reader *r, struct fault_late **delays, size_t *n)
+static int read_delay(struct reader *r, struct fault_late **delays, size_t *n, size_t *size)
 {
-	struct fault_late *bigger = append(*delays, n, sizeof(*bigger));
-	struct fault_late *delay;
+	struct fault_late *delay = array_add(delays, n, size, sizeof(*delay));
 
-	if (!bigger)
+	if (!delay)
 		return complain(r, "less: out of memory");
-	*delays = bigger;
-	delay = &bigger[*n - 1];
 	if (r->nwords < 2 || r->nwords > 3 || parse_percent(r->words[0], 100, &delay->rate) ||
 	    read_ns(r->words[1], &delay->most_ns) || read_window(r->words[2], &delay->window))
 		return complain(r, "PERCENT DURATION [FROM[-TO]], such as \"10% 500ms\"");
@@ -191,23 +175,21 @@ static int read_delay(struct reader *r, struct fault_late **delays, size_t *n)
 
 static int read_late(struct reader *r, struct faults *f)
 {
-	return read_delay(r, &f->lates, &f->nlates);
+	return read_delay(r, &f->lates, &f->nlates, &f->lates_size);
 }
 
 static int read_slow(struct reader *r, struct faults *f)
 {
-	return read_delay(r, &f->slows, &f->nslows);
+	return read_delay(r, &f->slows, &f->nslows, &f->slows_size);
 }
 
 static int read_busy(struct reader *r, struct faults *f)
 {
-	struct fault_busy *bigger = append(f->busies, &f->nbusies, sizeof(*f->busies));
-	struct fault_busy *busy;
+	struct fault_busy *busy =
+		array_add(&f->busies, &f->nbusies, &f->busies_size, sizeof(*busy));
 
-	if (!bigger)
+	if (!busy)
 		return complain(r, "less: out of memory");
-	f->busies = bigger;
-	busy = &f->busies[f->nbusies - 1];
 	if (r->nwords < 1 || r->nwords > 2 || parse_percent(r->words[0], 100, &busy->rate) ||
 	    read_window(r->words[1], &busy->window))
 		return complain(r, "PERCENT [FROM[-TO]], such as \"20%\"");
@@ -217,13 +199,10 @@ static int read_busy(struct reader *r, struct faults *f)
 
 static int read_hold(struct reader *r, struct faults *f, bool stopped)
 {
-	struct fault_hold *bigger = append(f->holds, &f->nholds, sizeof(*f->holds));
-	struct fault_hold *hold;
+	struct fault_hold *hold = array_add(&f->holds, &f->nholds, &f->holds_size, sizeof(*hold));
 
-	if (!bigger)
+	if (!hold)
 		return complain(r, "less: out of memory");
-	f->holds = bigger;
-	hold = &f->holds[f->nholds - 1];
 	hold->stopped = stopped;
 	if (r->nwords != 2 || !guests_valid(r->words[0]) || read_window(r->words[1], &hold->window))
 		return complain(r, "GUESTS FROM[-TO], such as \"1 10s-30s\"");
@@ -243,12 +222,12 @@ static int read_stopped(struct reader *r, struct faults *f)
 
 static int read_stall(struct reader *r, struct faults *f)
 {
-	struct fault_window *bigger = append(f->stalls, &f->nstalls, sizeof(*f->stalls));
+	struct fault_window *stall =
+		array_add(&f->stalls, &f->nstalls, &f->stalls_size, sizeof(*stall));
 
-	if (!bigger)
+	if (!stall)
 		return complain(r, "less: out of memory");
-	f->stalls = bigger;
-	if (r->nwords != 1 || read_window(r->words[0], &f->stalls[f->nstalls - 1]))
+	if (r->nwords != 1 || read_window(r->words[0], stall))
 		return complain(r, "FROM[-TO], such as \"10s-15s\"");
 	return 0;
 }
@@ -256,13 +235,9 @@ static int read_stall(struct reader *r, struct faults *f)
 static int read_missing(struct reader *r, struct faults *f)
 {
 	for (size_t i = 0; i < r->nwords; i++) {
-		char **bigger = append(f->missing, &f->nmissing, sizeof(*f->missing));
+		char **glob = array_add(&f->missing, &f->nmissing, &f->missing_size, sizeof(*glob));
 
-		if (!bigger)
-			return complain(r, "less: out of memory");
-		f->missing = bigger;
-		f->missing[f->nmissing - 1] = strdup(r->words[i]);
-		if (!f->missing[f->nmissing - 1])
+		if (!glob || !(*glob = strdup(r->words[i])))
 			return complain(r, "less: out of memory");
 	}
 	return r->nwords ? 0 : complain(r, "fields of the bulk statistics, such as vcpu.*.delay");
@@ -305,7 +280,7 @@ int faults_read(struct faults *f, const struct scenario *s, uint64_t seed,
 	struct reader r = {.scenario = s, .error = error};
 
 	memset(f, 0, sizeof(*f));
-	f->random = seed ^ 0x62616c6c617374ULL; /* not the world's numbers once more */
+	f->rng.state = seed ^ 0x62616c6c617374ULL; /* not the world's numbers once more */
 	for (size_t i = 0; i < s->nfaults; i++) {
 		r.setting = &s->faults[i];
 		if (read_setting(&r, f)) {
@@ -337,16 +312,6 @@ void faults_free(struct faults *f)
 
 /* --- asking --- */
 
-/* splitmix64 (Steele, Lea, Flood 2014), as a number in [0, 1). */
-static double draw(struct faults *f)
-{
-	uint64_t z = f->random += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
 static bool within(const struct fault_window *window, uint64_t now_ns)
 {
 	return now_ns >= window->from_ns && now_ns < window->to_ns;
@@ -359,7 +324,7 @@ static bool due(struct faults *f, struct fault_call *call)
 		return call->seen == call->nth;
 	if (call->every)
 		return call->seen % call->every == 0;
-	return draw(f) < call->rate;
+	return rng_unit(&f->rng) < call->rate;
 }
 
 const char *faults_call(struct faults *f, const char *function, uint64_t now_ns)
@@ -411,8 +376,8 @@ static uint64_t draw_delay(struct faults *f, const struct fault_late *delays, si
 	uint64_t ns = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (within(&delays[i].window, at_ns) && draw(f) < delays[i].rate)
-			ns += (uint64_t)((double)delays[i].most_ns * draw(f));
+		if (within(&delays[i].window, at_ns) && rng_unit(&f->rng) < delays[i].rate)
+			ns += (uint64_t)((double)delays[i].most_ns * rng_unit(&f->rng));
 	}
 	return ns;
 }
@@ -432,7 +397,8 @@ bool faults_busy(struct faults *f, uint64_t now_ns)
 	bool busy = false;
 
 	for (size_t i = 0; i < f->nbusies; i++)
-		busy |= within(&f->busies[i].window, now_ns) && draw(f) < f->busies[i].rate;
+		busy |= within(&f->busies[i].window, now_ns) &&
+			rng_unit(&f->rng) < f->busies[i].rate;
 	return busy;
 }
 

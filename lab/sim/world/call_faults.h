@@ -8,6 +8,7 @@
 #ifndef BALLAST_SIM_FAULT_H
 #define BALLAST_SIM_FAULT_H
 
+#include "model/rng.h"
 #include "scenario.h"
 
 #include <stdbool.h>
@@ -53,20 +54,20 @@ struct fault_hold {
 
 struct faults {
 	struct fault_call *calls;
-	size_t ncalls;
+	size_t ncalls, calls_size;
 	struct fault_window *restarts; /* libvirtd is down, and connections made before are dead */
-	size_t nrestarts;
+	size_t nrestarts, restarts_size;
 	struct fault_late *lates, *slows;
-	size_t nlates, nslows;
+	size_t nlates, lates_size, nslows, slows_size;
 	struct fault_busy *busies;
-	size_t nbusies;
+	size_t nbusies, busies_size;
 	struct fault_hold *holds;
-	size_t nholds;
+	size_t nholds, holds_size;
 	struct fault_window *stalls; /* libvirtd stands still */
-	size_t nstalls;
+	size_t nstalls, stalls_size;
 	char **missing; /* globs of bulk statistics that this libvirt has not */
-	size_t nmissing;
-	uint64_t random;
+	size_t nmissing, missing_size;
+	struct rng rng;
 };
 
 /* Reads the scenario's [faults] and checks that all are known. 0; −1 with one line in error. */

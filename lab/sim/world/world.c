@@ -2,6 +2,8 @@
 /* A scenario played on the model of a host: its guests, its timeline, and time. */
 #include "priv.h"
 
+#include "array.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -60,16 +62,9 @@ void world_schedule(struct world *w, const struct action *action)
 {
 	size_t i = w->nactions;
 
-	if (w->nactions == w->actions_size) {
-		size_t size = w->actions_size ? 2 * w->actions_size : 64;
-		struct action *bigger = realloc(w->actions, size * sizeof(*bigger));
-
-		if (!bigger)
-			abort();
-		w->actions = bigger;
-		w->actions_size = size;
-	}
-	w->actions[w->nactions++] = *action;
+	if (!array_add(&w->actions, &w->nactions, &w->actions_size, sizeof(*action)))
+		abort();
+	w->actions[i] = *action;
 	w->actions[i].order = w->order++;
 	for (; i > 0 && sooner(&w->actions[i], &w->actions[(i - 1) / 2]); i = (i - 1) / 2)
 		swap(&w->actions[i], &w->actions[(i - 1) / 2]);
