@@ -16,7 +16,6 @@
 
 /* No host has more; a file that says so is damaged. */
 #define VCPUS_MOST 1000000
-#define CPUS_MOST  65536
 
 int state_add(struct saved *saved, const unsigned char *uuid, unsigned int id, unsigned int number,
 	      const char *affinity)

@@ -10,6 +10,9 @@
 
 #include <stddef.h>
 
+/* No host has more; a file that tells of more is damaged. */
+#define CPUS_MOST 65536
+
 struct saved_vcpu {
 	unsigned char uuid[UUID_LEN];
 	unsigned int id;     /* libvirt's: another at each start of the guest */

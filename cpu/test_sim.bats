@@ -149,11 +149,18 @@ simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
 	simulate_in "$dir" -c qemu+unix:///system --dry-run 2 # looks, and has nothing to do with it
 	[ "$(said '^tick=')" -gt 2 ]
 	cp "$state" "$dir/before"
-	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' 'fail = virDomainLookupByUUID call 2'
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' $'fail = virDomainLookupByUUID call 2\nfail = virDomainLookupByUUID call 7'
 	simulate_in "$dir" --restore
 	[ "$(said '^restored=5 gone=0 failed=1$')" -eq 1 ]
 	[ "$(said '^vcpu_scheduler: guest [0-9a-f-]*: putting vCPU 0 back to 0: ')" -eq 1 ]
 	cmp "$state" "$dir/before"
+	# Of pCPUs that the host has no longer the others are left, or all.
+	sed -i -e '0,/"affinity": "0"/s//"affinity": "0,9"/' "$state"
+	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
+	simulate_in "$dir" --restore
+	[ "$(said '^restored=6 gone=0 failed=0$')" -eq 1 ]
+	[ "$(said 'was on 0,9, and this host has pCPUs 0-3 only; put back to the others')" -eq 1 ]
+	cp "$dir/before" "$state"
 	sed -i '0,/"uuid": "..../s//"uuid": "0000/' "$state"
 	write_scenario 30s all-on-one 'all = 5s cpu 45%' '' ''
 	simulate_in "$dir" --restore
@@ -290,6 +297,14 @@ ticks_between() { # FROM TO: how many decisions were reported in that time, in v
 	[ "$(grep -cE '[0-9]\.[0-9]{11}' "$out")" -eq 0 ]
 	run -0 ./vcpu_scheduler --replay "$out"
 	[[ "$output" == *"different=0" ]]
+}
+
+@test "what cannot be put back at first is put back at the second try" {
+	write_scenario 40s all-on-one 'all = 5s cpu 45%' '' 'fail = virDomainPinVcpuFlags call 1 operation_failed 40s'
+	simulate 1 "$scenario" --restore-on-exit 2
+	grep -q '"function":"virDomainPinVcpuFlags".*"outcome":"error"' "$trace"
+	grep -q '"event":"program_exit","status":0,"asked":true' "$trace"
+	[ "$(said 'putting vCPU')" -eq 0 ]
 }
 
 @test "wake-ups come late" {

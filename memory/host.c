@@ -58,8 +58,8 @@ struct host {
 	struct session *session;   /* to be woken by what others do */
 	struct wire *wire;	   /* its calls */
 	unsigned long tick;
-	int balloon_event, metadata_event; /* callbacks; negative: none */
-	bool changed;			   /* by others, since the last sample */
+	int balloon_event, metadata_event, lifecycle_event; /* callbacks; negative: none */
+	bool changed;					    /* by others, since the last sample */
 
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for sets */
 	int nrecords;
@@ -81,7 +81,7 @@ struct host *host_new(const struct host_options *options, struct session *sessio
 	host->options = options;
 	host->session = session;
 	host->wire = &session->wire;
-	host->balloon_event = host->metadata_event = -1;
+	host->balloon_event = host->metadata_event = host->lifecycle_event = -1;
 	return host;
 }
 
@@ -164,6 +164,17 @@ static void on_balloon(virConnectPtr conn, virDomainPtr dom, unsigned long long 
 		wake(host);
 }
 
+/* Who has just started may grow at once, and has no statistics before it is seen. */
+static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *opaque)
+{
+	(void)conn;
+	(void)dom;
+	(void)detail;
+	if (event == VIR_DOMAIN_EVENT_STARTED)
+		wake(opaque);
+	return 0;
+}
+
 static void on_metadata(virConnectPtr conn, virDomainPtr dom, int type, const char *uri,
 			void *opaque)
 {
@@ -190,6 +201,9 @@ void host_opened(virConnectPtr conn, void *opaque)
 	host->metadata_event = virConnectDomainEventRegisterAny(
 		conn, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 		VIR_DOMAIN_EVENT_CALLBACK(on_metadata), host, NULL);
+	host->lifecycle_event = virConnectDomainEventRegisterAny(
+		conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle),
+		host, NULL);
 	virResetLastError();
 	/* What happened meanwhile was not told. */
 	for (size_t g = 0; g < host->nguests; g++)
@@ -221,6 +235,7 @@ void host_closed(virConnectPtr conn, void *opaque)
 	drop_records(host);
 	deregister(conn, &host->balloon_event);
 	deregister(conn, &host->metadata_event);
+	deregister(conn, &host->lifecycle_event);
 	host->changed = false;
 }
 

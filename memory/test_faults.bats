@@ -108,6 +108,14 @@ said() { # how often that line is in the last run's output
 	done
 }
 
+@test "a guest that starts is seen within 0.2 s" {
+	printf '[scenario]\nkind = memory\nlength = 60s\n[timeline]\n4 = 31.5s start\n' >"$BATS_TEST_TMPDIR/s.scenario"
+	$sim -v --trace "$BATS_TEST_TMPDIR/trace" "$BATS_TEST_TMPDIR/s.scenario" -- ./memory_coordinator 30 \
+		>"$BATS_TEST_TMPDIR/out" 2>&1
+	grep '"line":"tick=' "$BATS_TEST_TMPDIR/trace" | sed 's/.*"t_s":\([0-9.]*\).*/\1/' |
+		awk '$1 > 31.4 && $1 < 31.75 { n++ } END { exit n != 1 }'
+}
+
 @test "wake-ups come late" {
 	well_despite "late = 20% 1s" "unused = 100M 90%"
 }
