@@ -442,28 +442,9 @@ static int get_affinity(struct wire_call *c)
 				       VIR_DOMAIN_AFFECT_LIVE);
 }
 
-/* virDomainGetVcpus() clears all entries and fills those of vCPUs that are online, in order of
- * their numbers, so the numbers that are off-line must be put in their places. */
-static int get_kernel_affinity(struct wire_call *c)
+int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen)
 {
-	virVcpuInfoPtr info = calloc(c->number, sizeof(*info));
-	unsigned char *maps = calloc(c->number, c->flags), *out = c->bytes;
-	int n = -1;
-
-	if (info && maps)
-		n = virDomainGetVcpus(c->dom, info, (int)c->number, maps, (int)c->flags);
-	for (int i = 0; i < n; i++) {
-		if (info[i].number < c->number)
-			memcpy(out + info[i].number * c->flags, maps + (size_t)i * c->flags,
-			       c->flags);
-	}
-	free(info);
-	free(maps);
-	return n;
-}
-
-static int read_maps(struct wire *wire, struct wire_call *c, int n, unsigned char *maps, int maplen)
-{
+	struct wire_call *c = prepare(wire, get_affinity, NULL, dom);
 	int result = -1;
 
 	if (!c)
@@ -483,17 +464,6 @@ static int read_maps(struct wire *wire, struct wire_call *c, int n, unsigned cha
 		call_free(&c->call);
 	}
 	return result;
-}
-
-int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen)
-{
-	return read_maps(wire, prepare(wire, get_affinity, NULL, dom), n, maps, maplen);
-}
-
-int wire_kernel_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps,
-			 int maplen)
-{
-	return read_maps(wire, prepare(wire, get_kernel_affinity, NULL, dom), n, maps, maplen);
 }
 
 static int get_shares(struct wire_call *c)

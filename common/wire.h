@@ -66,11 +66,9 @@ virDomainPtr wire_lookup(struct wire *wire, virConnectPtr conn, const unsigned c
  * −1 with the error in wire. */
 int wire_cpu_map(struct wire *wire, virConnectPtr conn, unsigned char **map);
 
-/* Affinities of a guest's vCPUs, n maps of maplen bytes: as they were asked for, or as the kernel
- * has them. Returns how many, −1 with the error in wire. */
+/* Affinities of a guest's vCPUs as they were asked for, n maps of maplen bytes. Returns how many,
+ * −1 with the error in wire. */
 int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen);
-int wire_kernel_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps,
-			 int maplen);
 
 /* The guest's shares as they are in force; 0: not known. */
 unsigned long long wire_shares(struct wire *wire, virDomainPtr dom);

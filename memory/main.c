@@ -80,7 +80,43 @@ static int apply(struct coordinator *c)
 	return 0;
 }
 
-static void save(struct coordinator *c);
+/* While nothing is on its way, a guest's size is its target: then sizes that wander do not matter.
+ */
+static bool same_guest(const struct saved_guest *a, const struct saved_guest *b)
+{
+	return !memcmp(a->uuid, b->uuid, MEM_UUID_LEN) && a->id == b->id &&
+	       a->target_kib == b->target_kib && a->original_kib == b->original_kib &&
+	       a->period_s == b->period_s;
+}
+
+static void save(struct coordinator *c)
+{
+	struct saved now = {.guests = calloc(c->sample.nguests + 1, sizeof(*now.guests))};
+	char error[STATE_ERROR_MAX];
+	bool changed = c->sample.nguests != c->written.n;
+
+	if (!now.guests)
+		return;
+	for (; now.n < c->sample.nguests; now.n++) {
+		struct saved_guest *guest = &now.guests[now.n];
+
+		*guest = host_save(c->host, now.n);
+		guest->target_kib = mem_target(c->state, guest->uuid);
+		changed = changed || !same_guest(guest, &c->written.guests[now.n]);
+	}
+	if (!changed) {
+		state_free(&now);
+		return;
+	}
+	if (state_write(c->state_path, c->args.uri, &now, error)) {
+		trouble_begin(&c->state_trouble, "%s; going on without a state file", error);
+		state_free(&now);
+		return;
+	}
+	trouble_end(&c->state_trouble, "%s is written again", c->state_path);
+	state_free(&c->written);
+	c->written = now;
+}
 
 static void write_metrics(struct coordinator *c, const struct report *report)
 {
@@ -159,44 +195,6 @@ static int resume(struct coordinator *c)
 			return -1;
 	}
 	return 0;
-}
-
-/* While nothing is on its way, a guest's size is its target: then sizes that wander do not matter.
- */
-static bool same_guest(const struct saved_guest *a, const struct saved_guest *b)
-{
-	return !memcmp(a->uuid, b->uuid, MEM_UUID_LEN) && a->id == b->id &&
-	       a->target_kib == b->target_kib && a->original_kib == b->original_kib &&
-	       a->period_s == b->period_s;
-}
-
-static void save(struct coordinator *c)
-{
-	struct saved now = {.guests = calloc(c->sample.nguests + 1, sizeof(*now.guests))};
-	char error[STATE_ERROR_MAX];
-	bool changed = c->sample.nguests != c->written.n;
-
-	if (!now.guests)
-		return;
-	for (; now.n < c->sample.nguests; now.n++) {
-		struct saved_guest *guest = &now.guests[now.n];
-
-		*guest = host_save(c->host, now.n);
-		guest->target_kib = mem_target(c->state, guest->uuid);
-		changed = changed || !same_guest(guest, &c->written.guests[now.n]);
-	}
-	if (!changed) {
-		state_free(&now);
-		return;
-	}
-	if (state_write(c->state_path, c->args.uri, &now, error)) {
-		trouble_begin(&c->state_trouble, "%s; going on without a state file", error);
-		state_free(&now);
-		return;
-	}
-	trouble_end(&c->state_trouble, "%s is written again", c->state_path);
-	state_free(&c->written);
-	c->written = now;
 }
 
 /* One instance per host; what looks but does not touch may run beside it. */
