@@ -74,6 +74,88 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[ "$status" -eq 0 ]
 }
 
+@test "the least deep folder is graded, and the others are named" {
+	submission nothing
+	submission cut attic/cpu
+	submission cut cpu/old/cpu
+	mkdir -p "$sub/a/cpu"
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"cpu: cpu/ is graded; there is also attic/cpu"* ]]
+	[ "$(key "$out/verdict.json" folder)" = cpu ]
+	[ "$(key "$out/verdict.json" passed_over)" = attic/cpu ]
+	grep -q 'passed over: attic/cpu' "$out/report.html"
+	# An older copy is not graded in place of one whose Makefile has another name.
+	mv "$sub/cpu/Makefile" "$sub/cpu/MakeFile"
+	touch "$sub/cpu/scheduler.c"
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"cpu/ holds: MakeFile old scheduler.c source; make reads GNUmakefile, makefile or Makefile"* ]]
+}
+
+@test "an archive that wraps the submission twice" {
+	submission nothing one/two/cpu/src
+	submission cut one/two/old/cpu
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(key "$out/verdict.json" folder)" = one/two/cpu/src ]
+}
+
+@test "a program is built in place: what lies beside its folder is there" {
+	submission nothing
+	mkdir "$sub/shared"
+	mv "$sub/cpu/source" "$sub/shared"
+	sed -i 's|cp source|cp ../shared/source|' "$sub/cpu/Makefile"
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "folders and programs of other names: the message names them, and options map them" {
+	submission nothing schedulers/mine vcpu_schedular
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"the submission holds: schedulers"* ]]
+	[[ $output == *"Makefiles are in: schedulers/mine/; --cpu DIR names the one to take"* ]]
+	grade --only cpu-balanced --cpu schedulers/mine
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"make made no vcpu_scheduler"* ]]
+	[[ $output == *"make left vcpu_schedular: --program vcpu_schedular would take it"* ]]
+	grade --only cpu-balanced --cpu schedulers/mine --program vcpu_schedular
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grade --cpu ..
+	[ "$status" -eq 2 ]
+	[[ $output == *"--cpu ..: no such folder in $sub"* ]]
+	# In the root.
+	mv "$sub/schedulers/mine/"* "$sub"
+	grade --only cpu-balanced --cpu . --program vcpu_schedular
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "a link to a program from elsewhere is not what is graded" {
+	submission nothing
+	printf 'all:\n\tln -s /bin/true vcpu_scheduler\n' >"$sub/cpu/Makefile"
+	grade --only cpu-balanced
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"make made no vcpu_scheduler"* ]]
+}
+
+@test "the commit of a repository is in the grade" {
+	submission nothing
+	git -C "$sub" init -q
+	git -C "$sub" -c user.name=a -c user.email=a@b commit -q --allow-empty -m empty
+	grade --only cpu-balanced
+	[ "$(key "$out/verdict.json" commit)" = "$(git -C "$sub" rev-parse HEAD)" ]
+}
+
 @test "what does not compile gets 0, with the compiler's message" {
 	mkdir -p "$sub/cpu"
 	echo 'int main(void) { return undeclared_thing; }' >"$sub/cpu/vcpu_scheduler.c"
@@ -101,7 +183,7 @@ key() { # FILE KEY: the first value of that key, at any depth
 	mkdir "$sub"
 	grade
 	[ "$status" -eq 1 ]
-	[[ $output == *"no folder cpu/ with a Makefile"* ]]
+	[[ $output == *"no folder cpu/ with a Makefile"*"the submission is empty"* ]]
 }
 
 @test "a lab that fails gets a second chance, then it cannot be judged: exit 3" {

@@ -125,6 +125,10 @@ static json_t *program_doc(const struct grade_program *program, const json_t *sc
 	}
 	doc = json_pack("{ss sb sf sf si}", "name", program->name, "built", !program->log, "points",
 			points, "max_points", max_points, "scenarios", count);
+	if (program->folder)
+		set_text(doc, "folder", program->folder);
+	if (program->others)
+		set_text(doc, "passed_over", program->others);
 	if (program->log) {
 		read_some(program->log, false, message, sizeof(message));
 		set_text(doc, "message", message);
@@ -169,9 +173,8 @@ static void add_totals(json_t *doc, const struct grade_program programs[2], cons
 	json_object_set_new(doc, "programs", list);
 }
 
-json_t *grade_merge(const struct suite *suite, const char *submission,
-		    const struct grade_program programs[2], const char *dir,
-		    char error[SUITE_ERROR_MAX])
+json_t *grade_merge(const struct suite *suite, const struct grade_submission *submission,
+		    const char *dir, char error[SUITE_ERROR_MAX])
 {
 	json_t *doc = json_object(), *scenarios = json_array();
 	char started[32];
@@ -180,8 +183,8 @@ json_t *grade_merge(const struct suite *suite, const char *submission,
 
 	for (size_t i = 0; i < suite->nentries; i++) {
 		const struct suite_entry *entry = &suite->entries[i];
-		json_t *scenario =
-			scenario_doc(entry, &programs[entry->kind == SCENARIO_MEMORY], dir, error);
+		json_t *scenario = scenario_doc(
+			entry, &submission->programs[entry->kind == SCENARIO_MEMORY], dir, error);
 
 		if (!scenario) {
 			json_decref(scenarios);
@@ -193,9 +196,11 @@ json_t *grade_merge(const struct suite *suite, const char *submission,
 	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	json_object_set_new(doc, "version", json_integer(VERDICT_VERSION));
 	set_text(doc, "suite", suite->title);
-	set_text(doc, "submission", submission);
+	set_text(doc, "submission", submission->name);
+	if (submission->commit)
+		set_text(doc, "commit", submission->commit);
 	json_object_set_new(doc, "finished", json_string(started));
-	add_totals(doc, programs, scenarios);
+	add_totals(doc, submission->programs, scenarios);
 	json_object_set_new(doc, "scenarios", scenarios);
 	return doc;
 }

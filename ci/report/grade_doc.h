@@ -10,7 +10,16 @@
 /* A program of a submission, "cpu" or "memory". */
 struct grade_program {
 	const char *name;
-	const char *log; /* the compiler's messages if it was not built, else NULL */
+	const char *log;    /* the compiler's messages if it was not built, else NULL */
+	const char *folder; /* of the submission, that was built; NULL: none was found */
+	const char *others; /* folders of the same name that were passed over; NULL: none */
+};
+
+/* A submission, for the record. */
+struct grade_submission {
+	const char *name;
+	const char *commit;		  /* NULL: not known */
+	struct grade_program programs[2]; /* cpu, memory */
 };
 
 /*
@@ -18,9 +27,8 @@ struct grade_program {
  * DIR/SCENARIO.log tells why it was not judged. NULL with one line in error where a verdict is not
  * what it should be.
  */
-json_t *grade_merge(const struct suite *suite, const char *submission,
-		    const struct grade_program programs[2], const char *dir,
-		    char error[SUITE_ERROR_MAX]);
+json_t *grade_merge(const struct suite *suite, const struct grade_submission *submission,
+		    const char *dir, char error[SUITE_ERROR_MAX]);
 
 /* Reads a grade back. NULL with one line in error. */
 json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX]);

@@ -43,9 +43,17 @@ static void put_summary(const json_t *grade, FILE *out)
 			doc_number(scenario, "points"), doc_number(scenario, "max_points"));
 	}
 	fputs("</table>\n", out);
-	json_array_foreach(json_object_get(grade, "programs"), index,
-			   program) if (!json_is_true(json_object_get(program, "built")))
+	json_array_foreach(json_object_get(grade, "programs"), index, program)
 	{
+		if (doc_text(program, "folder")[0]) {
+			put("<p class=\"small\">", doc_text(program, "name"), " is of ", out);
+			put("", doc_text(program, "folder"), "/", out);
+			if (doc_text(program, "passed_over")[0])
+				put("; passed over: ", doc_text(program, "passed_over"), "", out);
+			fputs("</p>\n", out);
+		}
+		if (json_is_true(json_object_get(program, "built")))
+			continue;
 		put("<p class=\"fail\">", doc_text(program, "name"), " was not built:</p>", out);
 		put("<pre>", doc_text(program, "message"), "</pre>\n", out);
 	}
@@ -105,6 +113,8 @@ int render_html(const json_t *grade, FILE *out)
 		doc_number(grade, "max_points"));
 	put("<p class=\"small\">", doc_text(grade, "submission"), "; ", out);
 	put("", doc_text(grade, "suite"), "; ", out);
+	if (doc_text(grade, "commit")[0])
+		put("commit ", doc_text(grade, "commit"), "; ", out);
 	put("finished ", doc_text(grade, "finished"), "</p>\n", out);
 	put_summary(grade, out);
 	json_array_foreach(json_object_get(grade, "scenarios"), index, scenario)

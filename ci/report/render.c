@@ -117,6 +117,10 @@ int render_text(const json_t *grade, FILE *out)
 		fprintf(out, "\n%s== %s: %g of %g points%s\n", p->strong,
 			!strcmp(name, "cpu") ? "vcpu_scheduler" : "memory_coordinator",
 			doc_number(program, "points"), doc_number(program, "max_points"), p->off);
+		if (doc_text(program, "folder")[0])
+			fprintf(out, "%sof %s/%s%s%s\n", p->faint, doc_text(program, "folder"),
+				doc_text(program, "passed_over")[0] ? "; passed over: " : "",
+				doc_text(program, "passed_over"), p->off);
 		if (!json_is_true(json_object_get(program, "built")))
 			fprintf(out, "\nIt was not built:\n%s\n", doc_text(program, "message"));
 		EACH_SCENARIO(grade, k, scenario)

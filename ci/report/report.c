@@ -23,8 +23,8 @@ static const struct format {
 static void usage(void)
 {
 	fputs("usage: report plan SUITE\n"
-	      "       report merge [--submission NAME] [--not-built cpu=LOG] [--not-built "
-	      "memory=LOG] SUITE DIR\n"
+	      "       report merge [--submission NAME] [--commit ID] [--not-built KIND=LOG]\n"
+	      "                    [--folder KIND=DIR] [--passed-over KIND=DIRS] SUITE DIR\n"
 	      "       report reason VERDICT\n"
 	      "       report status GRADE\n"
 	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
@@ -56,49 +56,68 @@ static int plan(const char *path)
 	return EXIT_PASS;
 }
 
-static void note_not_built(struct grade_program programs[2], const char *text)
+/* Takes "cpu=TEXT" or "memory=TEXT" apart: the program, and TEXT behind it. */
+static struct grade_program *program_of(struct grade_program programs[2], const char *option,
+					const char **text)
 {
 	for (int i = 0; i < 2; i++) {
 		size_t len = strlen(programs[i].name);
 
-		if (!strncmp(text, programs[i].name, len) && text[len] == '=') {
-			programs[i].log = text + len + 1;
-			return;
+		if (!strncmp(*text, programs[i].name, len) && (*text)[len] == '=') {
+			*text += len + 1;
+			return &programs[i];
 		}
 	}
-	die(EXIT_USAGE, "--not-built %s: it is cpu=LOG or memory=LOG", text);
+	die(EXIT_USAGE, "--%s %s: it is cpu=… or memory=…", option, *text);
+}
+
+static int read_facts(int argc, char *argv[], struct grade_submission *submission)
+{
+	static const struct option options[] = {
+		{"submission", required_argument, NULL, 's'},
+		{"commit", required_argument, NULL, 'c'},
+		{"not-built", required_argument, NULL, 'n'},
+		{"folder", required_argument, NULL, 'f'},
+		{"passed-over", required_argument, NULL, 'o'},
+		{0},
+	};
+	struct grade_program *programs = submission->programs;
+	int option, which = 0;
+
+	while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
+		const char *text = optarg;
+
+		if (option == 's')
+			submission->name = text;
+		else if (option == 'c')
+			submission->commit = text;
+		else if (option == 'n')
+			program_of(programs, options[which].name, &text)->log = text;
+		else if (option == 'f')
+			program_of(programs, options[which].name, &text)->folder = text;
+		else if (option == 'o')
+			program_of(programs, options[which].name, &text)->others = text;
+		else
+			return -1;
+	}
+	return 0;
 }
 
 static int merge(int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{"submission", required_argument, NULL, 's'},
-		{"not-built", required_argument, NULL, 'n'},
-		{0},
-	};
-	struct grade_program programs[2] = {{"cpu", NULL}, {"memory", NULL}};
-	const char *submission = ".";
+	struct grade_submission submission = {.name = ".",
+					      .programs = {{.name = "cpu"}, {.name = "memory"}}};
 	char error[SUITE_ERROR_MAX];
 	struct suite suite;
 	json_t *grade;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		switch (option) {
-		case 's':
-			submission = optarg;
-			break;
-		case 'n':
-			note_not_built(programs, optarg);
-			break;
-		default:
-			return EXIT_USAGE;
-		}
+	if (read_facts(argc, argv, &submission))
+		return EXIT_USAGE;
 	if (argc - optind != 2)
 		die(EXIT_USAGE, "it is report merge SUITE DIR; see --help");
 	if (suite_read(&suite, argv[optind], error))
 		die(EXIT_USAGE, "%s", error);
-	grade = grade_merge(&suite, submission, programs, argv[optind + 1], error);
+	grade = grade_merge(&suite, &submission, argv[optind + 1], error);
 	if (!grade)
 		die(EXIT_USAGE, "%s", error);
 	json_dumpf(grade, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
