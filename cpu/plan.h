@@ -39,6 +39,7 @@ struct cpu_vcpu {
 	uint64_t run_ns;     /* CPU time used, since the guest's boot */
 	uint64_t delay_ns;   /* time runnable but waiting; or CPU_NOT_KNOWN */
 	int pcpu;	     /* the id it is pinned to, or CPU_FLOATING */
+	bool realtime;	     /* what it leaves is all that others on its pCPU get */
 	/*
 	 * pCPUs it may be put on, as a libvirt cpumap of allowed_len bytes; NULL: all usable ones
 	 */

@@ -18,6 +18,7 @@ void table_free(struct table *table)
 	free(table->demand);
 	free(table->least);
 	free(table->hidden);
+	free(table->realtime);
 	free(table->core);
 	free(table->cache);
 	free(table->node);
@@ -39,6 +40,7 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->demand = calloc(n, sizeof(*table->demand));
 	table->least = calloc(n, sizeof(*table->least));
 	table->hidden = calloc(n, sizeof(*table->hidden));
+	table->realtime = calloc(n, sizeof(*table->realtime));
 	table->at = calloc(n, sizeof(*table->at));
 	table->guest = calloc(n, sizeof(*table->guest));
 	table->kin = calloc(n, sizeof(*table->kin));
@@ -49,10 +51,10 @@ static int table_allocate(struct table *table, const struct cpu_sample *sample)
 	table->core = calloc(m, sizeof(*table->core));
 	table->cache = calloc(m, sizeof(*table->cache));
 	table->node = calloc(m, sizeof(*table->node));
-	return table->vcpu && table->demand && table->least && table->hidden && table->at &&
-			       table->guest && table->kin && table->weight && table->pcpu &&
-			       table->column && table->base && table->core && table->cache &&
-			       table->node
+	return table->vcpu && table->demand && table->least && table->hidden && table->realtime &&
+			       table->at && table->guest && table->kin && table->weight &&
+			       table->pcpu && table->column && table->base && table->core &&
+			       table->cache && table->node
 		       ? 0
 		       : -1;
 }
@@ -116,6 +118,9 @@ static void add_vcpu(struct table *table, const struct cpu_sample *sample, size_
 	table->demand[n] = plan->vcpus[i].demand_pct;
 	table->least[n] = plan->vcpus[i].least_pct;
 	table->guest[n] = vcpu->guest;
+	table->realtime[n] = vcpu->realtime;
+	if (vcpu->realtime)
+		table->problem.realtime = table->realtime;
 	table->weight[n] = plan->vcpus[i].weight;
 	table->at[n] = column < 0 ? CPU_NOWHERE : (int)column;
 	table->floating += column < 0;

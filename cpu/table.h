@@ -14,6 +14,7 @@ struct table {
 	ptrdiff_t *column;	       /* [sample.npcpus] position in the problem, or −1 */
 	double *base, *demand, *least; /* least: what is wanted at least, see hidden.h */
 	bool *hidden;		       /* [problem.nvcpus] its demand is a guess */
+	bool *realtime;
 	bool looks; /* there are such, and room for them to show what they want */
 	int *core, *cache, *node, *at;
 	size_t *guest;

@@ -791,6 +791,24 @@ static void test_busy_vcpus_of_a_guest_are_parted(void **state)
 	assert_int_equal(made_up_run(m, 10), 0);
 }
 
+static void test_realtime_is_parted_from_busy(void **state)
+{
+	struct made_up *m = *state;
+	size_t realtime = made_up_guest(m, 0, 38);
+
+	m->vcpus[realtime].realtime = true;
+	made_up_guest(m, 0, 50);
+	for (int p = 1; p < 4; p++) {
+		made_up_guest(m, p, p == 3 ? 48 : 45);
+		made_up_guest(m, p, p == 3 ? 44 : 40);
+	}
+	/* It changes places with one that is not busy. */
+	assert_int_equal(made_up_run(m, 4), 2);
+	assert_int_not_equal(m->vcpus[realtime].pcpu, m->vcpus[realtime + 1].pcpu);
+	assert_true(spread_of(m) <= 10);
+	assert_int_equal(made_up_run(m, 10), 0);
+}
+
 static void test_busy_threads_of_a_core_are_parted(void **state)
 {
 	struct made_up *m = *state;
@@ -867,6 +885,7 @@ int main(void)
 		TEST(test_guests_stay_on_their_node),
 		TEST(test_memory_says_which_node),
 		TEST(test_busy_vcpus_of_a_guest_are_parted),
+		TEST(test_realtime_is_parted_from_busy),
 		TEST(test_busy_threads_of_a_core_are_parted),
 		TEST(test_an_undone_move_is_counted),
 	};

@@ -40,6 +40,7 @@ struct cpu_problem {
 	const unsigned char *kin; /* [nvcpus] the same of all vCPUs of a guest: of equal moves
 				   * those with the least, so that few guests are disturbed;
 				   * NULL: no difference */
+	const bool *realtime;	  /* [nvcpus] runs before all others on its pCPU; NULL: none does */
 	const unsigned char *const *allowed; /* [nvcpus] npcpus flags each; NULL: everywhere */
 	double threshold;		     /* spread that is good enough */
 	double top_most;     /* no pCPU may get more load than this; infinite: as it comes */

@@ -52,6 +52,20 @@ static bool meets_own(const struct parting *parting, size_t v, int pcpu)
 	return false;
 }
 
+/* Is there a busy vCPU beside a real-time one on the pCPU, if v is there too, and is either? */
+static bool meets_realtime(const struct parting *parting, size_t v, int pcpu)
+{
+	const struct cpu_problem *problem = parting->problem;
+
+	for (size_t u = 0; problem->realtime && u < problem->nvcpus; u++) {
+		if (u != v && parting->to[u] == pcpu &&
+		    ((problem->realtime[v] && is_busy(parting, u)) ||
+		     (problem->realtime[u] && is_busy(parting, v))))
+			return true;
+	}
+	return false;
+}
+
 /* Puts p into a list of the ENDS largest values. */
 static void insert(size_t *list, size_t *n, size_t p, const double *load, double sign)
 {
@@ -190,7 +204,8 @@ static void consider(const struct parting *parting, size_t v, size_t q, size_t o
 		cost += cpu_cost_at(problem, other, (int)p) -
 			cpu_cost_at(problem, other, parting->to[other]);
 		if (!cpu_may(problem, other, p) ||
-		    (is_busy(parting, other) && meets_own(parting, other, (int)p)))
+		    (is_busy(parting, other) && meets_own(parting, other, (int)p)) ||
+		    meets_realtime(parting, other, (int)p))
 			return;
 	}
 	if ((best->found && cost >= best->cost) ||
@@ -232,7 +247,12 @@ static void move_away(struct parting *parting, size_t v,
 
 static bool is_free_of_own(const struct parting *parting, size_t v, size_t q)
 {
-	return !meets_own(parting, v, (int)q);
+	return !meets_own(parting, v, (int)q) && !meets_realtime(parting, v, (int)q);
+}
+
+static bool is_free_of_realtime(const struct parting *parting, size_t v, size_t q)
+{
+	return !meets_realtime(parting, v, (int)q);
 }
 
 /* --- threads of one core --- */
@@ -253,7 +273,7 @@ static double sibling_load(const struct parting *parting, size_t p)
 static bool is_on_idle_core(const struct parting *parting, size_t v, size_t q)
 {
 	return parting->load[q] <= IDLE_PCT && sibling_load(parting, q) <= IDLE_PCT &&
-	       !meets_own(parting, v, (int)q);
+	       !meets_own(parting, v, (int)q) && !meets_realtime(parting, v, (int)q);
 }
 
 static bool is_beside_busy(const struct parting *parting, size_t v)
@@ -290,6 +310,8 @@ int cpu_part(const struct cpu_problem *problem, double spread_most, int *to, boo
 	for (size_t p = 0; p < problem->npcpus; p++)
 		relieve(&parting, p);
 	for (size_t v = 0; v < problem->nvcpus; v++) {
+		if (meets_realtime(&parting, v, to[v]))
+			move_away(&parting, v, is_free_of_realtime);
 		if (!is_busy(&parting, v))
 			continue;
 		if (meets_own(&parting, v, to[v]))

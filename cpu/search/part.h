@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Last stage of the policy: what the spread does not show. Where it cannot be reduced, because of
+ * Last stage of the policy: what the spread does not show. A real-time vCPU takes what it wants
+ * from a busy one on its pCPU while another has room. Where it cannot be reduced, because of
  * one huge vCPU or because of restrictions, a pCPU may still be overloaded while another has room.
  * Two busy vCPUs of one guest on one pCPU wait for each other while another pCPU has room. Two busy
  * threads of one core slow each other down while another core idles.
