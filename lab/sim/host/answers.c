@@ -434,7 +434,7 @@ bool answer_control_info(struct call_in *c, virDomainPtr domain)
 
 	rpc_put_u32(c->out, info.state);
 	rpc_put_u32(c->out, info.details);
-	rpc_put_u32(c->out, (uint32_t)info.stateTime);
+	rpc_put_u64(c->out, info.stateTime);
 	return status == 0;
 }
 

@@ -179,7 +179,7 @@ static bool refuse(const struct call_in *c)
 
 static bool on_domain(struct call_in *c, bool (*answer)(struct call_in *c, virDomainPtr domain))
 {
-	virDomainPtr domain = answer_handle(c, &c->args->value[0].dom);
+	virDomainPtr domain = c->args->n ? answer_handle(c, &c->args->value[0].dom) : NULL;
 	bool fine = domain && answer(c, domain);
 
 	if (domain)
@@ -199,8 +199,11 @@ const char *answer_shape(const struct rpc_header *header)
 
 	if (header->program == RPC_QEMU)
 		return header->procedure == AGENT_COMMAND ? "dsiu" : NULL;
+	/* The table of procedures has none of these. */
 	if (a && a->on_domain == answer_agent_timeout)
 		return "diu";
+	if (a && a->on_domain == answer_has_snapshot)
+		return "du";
 	return a ? rpc_procedure(header->procedure)->args : NULL;
 }
 
