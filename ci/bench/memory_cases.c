@@ -399,7 +399,7 @@ static void draw_small_saw(struct scene *scene, struct dice *dice)
 
 	host_of(scene, 3584, 1024, 400);
 	guests(scene, 4, 512, 2048, 0);
-	for (int i = 0; i < 6; i++) {
+	for (unsigned int i = 0; i < 6; i++) {
 		scene_load(scene, i % 2, at + 60 * i, 700, 20);
 		scene_load(scene, i % 2, at + 60 * i + 45, 0, 0);
 	}
