@@ -5,7 +5,8 @@
 # included by its path from the room ("judge/check.h") or from the root ("lab/sim/model/model.h").
 # `make CFLAGS=…` changes optimisation and debugging only; what must be there is in BALLAST_*.
 
-VERSION := 0.1.0
+# Where cpu/ or memory/ stands alone, VERSION lies beside this file.
+VERSION := $(shell cat $(firstword $(wildcard $(COMMON)/VERSION $(COMMON)/../VERSION)))
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
