@@ -195,7 +195,25 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[[ $output == *"no guest got ready"* ]]
 	[[ $output == *"second run; the first could not be judged: "* ]]
 	[[ $(key "$out/verdict.json" repeated) == *"no guest got ready" ]]
-	[[ $output == *"0 of 2 points"* ]]
+	[[ $output == *"not judged, of 2 points"* ]]
+}
+
+@test "not judged is no zero, in any format" {
+	submission balanced-cut
+	grade
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"0 of the 3 points that were judged, of 5"* ]]
+	grep -q '^ok 1 - cpu-balanced # SKIP not judged: .*not complete' "$out/verdict.tap"
+	grep -q '^not ok 2 - cpu-all-on-one$' "$out/verdict.tap"
+	grep -q 'failures="1" errors="1"' "$out/junit.xml"
+	grep -q '<error message="unjudged">' "$out/junit.xml"
+	[ "$("$ci/build/report/report" autolab "$out/verdict.json" | tail -n 1)" = '{"scores":{}}' ]
+	grep -q '<h1>0 of the 3 points that were judged, of 5</h1>' "$out/report.html"
+	# One score, of the test that was judged; none of the whole, nor a status where there is no score.
+	[ "$(grep -c '"score"' "$out/results.json")" -eq 1 ]
+	[ "$(grep -c '"status"' "$out/results.json")" -eq 1 ]
+	grep -q '"output": ".*of 5. Not judged is no zero: it is to be graded again' "$out/results.json"
 }
 
 @test "a run that broke off cannot be judged" {

@@ -27,6 +27,46 @@ double doc_number(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key));
 }
 
+bool doc_judged(const json_t *object)
+{
+	const json_t *judged = json_object_get(object, "judged_points");
+
+	return judged ? json_number_value(judged) >= doc_number(object, "max_points")
+		      : json_object_get(object, "points") != NULL;
+}
+
+const char *doc_points(const json_t *object, char buf[DOC_POINTS_MAX])
+{
+	double points = doc_number(object, "points"), max_points = doc_number(object, "max_points");
+	double judged = doc_number(object, "judged_points");
+
+	if (doc_judged(object))
+		snprintf(buf, DOC_POINTS_MAX, "%g of %g points", points, max_points);
+	else if (judged > 0)
+		snprintf(buf, DOC_POINTS_MAX, "%g of the %g points that were judged, of %g", points,
+			 judged, max_points);
+	else
+		snprintf(buf, DOC_POINTS_MAX, "not judged, of %g points", max_points);
+	return buf;
+}
+
+const char *doc_why(const json_t *scenario, char *buf, size_t len)
+{
+	json_t *finding;
+	size_t i;
+
+	buf[0] = '\0';
+	if (strcmp(doc_text(scenario, "result"), result_name(RESULT_UNJUDGED)) != 0)
+		return buf;
+	snprintf(buf, len, "%s", doc_text(scenario, "reason"));
+	json_array_foreach(json_object_get(scenario, "expectations"), i,
+			   finding) if (!buf[0] && !strcmp(doc_text(finding, "result"),
+							   result_name(RESULT_UNJUDGED)))
+		snprintf(buf, len, "%s: %s", doc_text(finding, "name"),
+			 doc_text(finding, "measured"));
+	return buf;
+}
+
 static void set_text(json_t *object, const char *key, const char *text)
 {
 	json_object_set_new(object, key, text_json(text));
@@ -102,14 +142,17 @@ static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_
 	if (again[0] && !program->log)
 		set_text(doc, "repeated", again);
 	json_object_set_new(doc, "max_points", json_real(entry->points));
-	json_object_set_new(doc, "points",
-			    json_real(strcmp(doc_text(doc, "result"), "pass") ? 0 : entry->points));
+	/* Not judged is no zero: there are no points then, neither got nor missed. */
+	if (strcmp(doc_text(doc, "result"), result_name(RESULT_UNJUDGED)) != 0)
+		json_object_set_new(
+			doc, "points",
+			json_real(strcmp(doc_text(doc, "result"), "pass") ? 0 : entry->points));
 	return doc;
 }
 
 static json_t *program_doc(const struct grade_program *program, const json_t *scenarios)
 {
-	double points = 0, max_points = 0;
+	double points = 0, max_points = 0, judged = 0;
 	char message[MESSAGE_MAX];
 	json_t *scenario, *doc;
 	int count = 0;
@@ -121,10 +164,12 @@ static json_t *program_doc(const struct grade_program *program, const json_t *sc
 			continue;
 		points += doc_number(scenario, "points");
 		max_points += doc_number(scenario, "max_points");
+		judged += doc_judged(scenario) ? doc_number(scenario, "max_points") : 0;
 		count++;
 	}
-	doc = json_pack("{ss sb sf sf si}", "name", program->name, "built", !program->log, "points",
-			points, "max_points", max_points, "scenarios", count);
+	doc = json_pack("{ss sb sf sf sf si}", "name", program->name, "built", !program->log,
+			"points", points, "max_points", max_points, "judged_points", judged,
+			"scenarios", count);
 	if (program->folder)
 		set_text(doc, "folder", program->folder);
 	if (program->others)
@@ -156,13 +201,14 @@ static enum result overall(const json_t *scenarios)
 static void add_totals(json_t *doc, const struct grade_program programs[2], const json_t *scenarios)
 {
 	json_t *list = json_array();
-	double points = 0, max_points = 0;
+	double points = 0, max_points = 0, judged = 0;
 
 	for (int i = 0; i < 2; i++) {
 		json_t *program = program_doc(&programs[i], scenarios);
 
 		points += doc_number(program, "points");
 		max_points += doc_number(program, "max_points");
+		judged += doc_number(program, "judged_points");
 		if (doc_number(program, "scenarios") > 0) /* the suite asks for it */
 			json_array_append(list, program);
 		json_decref(program);
@@ -170,6 +216,7 @@ static void add_totals(json_t *doc, const struct grade_program programs[2], cons
 	json_object_set_new(doc, "result", json_string(result_name(overall(scenarios))));
 	json_object_set_new(doc, "points", json_real(points));
 	json_object_set_new(doc, "max_points", json_real(max_points));
+	json_object_set_new(doc, "judged_points", json_real(judged));
 	json_object_set_new(doc, "programs", list);
 }
 

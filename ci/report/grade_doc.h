@@ -6,6 +6,7 @@
 #include "suite.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* A program of a submission, "cpu" or "memory". */
 struct grade_program {
@@ -36,5 +37,21 @@ json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX]);
 /* Text of an object's key, "" where it has none; number of it, 0 where it has none. */
 const char *doc_text(const json_t *object, const char *key);
 double doc_number(const json_t *object, const char *key);
+
+/* Room for doc_points. */
+#define DOC_POINTS_MAX 128
+
+/*
+ * Points in words, of a scenario, a program or a grade: "2 of 5 points". What was not judged counts
+ * neither as got nor as missed: "not judged, of 2 points", "2 of the 3 points that were judged, of
+ * 5".
+ */
+const char *doc_points(const json_t *object, char buf[DOC_POINTS_MAX]);
+
+/* True if all of a scenario, a program or a grade was judged. */
+bool doc_judged(const json_t *object);
+
+/* Why a scenario was not judged, in buf: one line; "" where it was. */
+const char *doc_why(const json_t *scenario, char *buf, size_t len);
 
 #endif

@@ -27,6 +27,7 @@ static void put(const char *before, const char *text, const char *after, FILE *o
 
 static void put_summary(const json_t *grade, FILE *out)
 {
+	char points[DOC_POINTS_MAX];
 	json_t *scenario, *program;
 	size_t index;
 
@@ -39,8 +40,8 @@ static void put_summary(const json_t *grade, FILE *out)
 		put("<tr><td><a href=\"#", name, "\">", out);
 		put("", name, "</a>", out);
 		put("<td>", doc_text(scenario, "title"), "", out);
-		fprintf(out, "<td class=\"%s\">%s<td>%g of %g</tr>\n", result, result,
-			doc_number(scenario, "points"), doc_number(scenario, "max_points"));
+		fprintf(out, "<td class=\"%s\">%s<td>%s</tr>\n", result, result,
+			doc_points(scenario, points));
 	}
 	fputs("</table>\n", out);
 	json_array_foreach(json_object_get(grade, "programs"), index, program)
@@ -80,12 +81,12 @@ static void put_findings(const json_t *scenario, FILE *out)
 static void put_scenario(const json_t *scenario, FILE *out)
 {
 	const char *result = doc_text(scenario, "result"), *trace = doc_text(scenario, "trace");
-	char why[256] = "";
+	char why[256] = "", points[DOC_POINTS_MAX];
 
 	put("<h2 id=\"", doc_text(scenario, "scenario"), "\">", out);
 	put("", doc_text(scenario, "scenario"), "", out);
-	fprintf(out, " <span class=\"points %s\">%s, %g of %g</span></h2>\n", result, result,
-		doc_number(scenario, "points"), doc_number(scenario, "max_points"));
+	fprintf(out, " <span class=\"points %s\">%s</span></h2>\n", result,
+		doc_points(scenario, points));
 	put("<p>", doc_text(scenario, "title"), "</p>\n", out);
 	if (doc_text(scenario, "reason")[0])
 		put("<p class=\"unjudged\">", doc_text(scenario, "reason"), "</p>\n", out);
@@ -100,6 +101,7 @@ static void put_scenario(const json_t *scenario, FILE *out)
 
 int render_html(const json_t *grade, FILE *out)
 {
+	char points[DOC_POINTS_MAX];
 	json_t *scenario;
 	size_t index;
 
@@ -109,8 +111,7 @@ int render_html(const json_t *grade, FILE *out)
 	      out);
 	fputs(style, out);
 	fputs("</style></head><body>\n", out);
-	fprintf(out, "<h1>%g of %g points</h1>\n", doc_number(grade, "points"),
-		doc_number(grade, "max_points"));
+	fprintf(out, "<h1>%s</h1>\n", doc_points(grade, points));
 	put("<p class=\"small\">", doc_text(grade, "submission"), "; ", out);
 	put("", doc_text(grade, "suite"), "; ", out);
 	if (doc_text(grade, "commit")[0])

@@ -3,6 +3,8 @@
 #include "render.h"
 
 #include "grade_doc.h"
+#include "judge/verdict.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,13 +78,13 @@ static int measured_width(const json_t *grade)
 static void text_scenario(const json_t *scenario, int width, const struct paint *p, FILE *out)
 {
 	const char *result = doc_text(scenario, "result");
+	char points[DOC_POINTS_MAX];
 	json_t *finding;
 	size_t index;
 
 	fprintf(out, "\n%s%-22s%s ", p->strong, doc_text(scenario, "scenario"), p->off);
 	pad(out, doc_text(scenario, "title"), width + 2);
-	fprintf(out, "  %s%g of %g points%s\n", result_paint(p, result),
-		doc_number(scenario, "points"), doc_number(scenario, "max_points"), p->off);
+	fprintf(out, "  %s%s%s\n", result_paint(p, result), doc_points(scenario, points), p->off);
 	if (doc_text(scenario, "reason")[0])
 		fprintf(out, "  %s%-4s%s  %s\n", result_paint(p, result), result_word(result),
 			p->off, doc_text(scenario, "reason"));
@@ -107,6 +109,7 @@ int render_text(const json_t *grade, FILE *out)
 {
 	const struct paint *p = isatty(fileno(out)) && !getenv("NO_COLOR") ? &colours : &plain;
 	int width = measured_width(grade);
+	char points[DOC_POINTS_MAX];
 	json_t *program, *scenario;
 	size_t i, k;
 
@@ -114,9 +117,9 @@ int render_text(const json_t *grade, FILE *out)
 	{
 		const char *name = doc_text(program, "name");
 
-		fprintf(out, "\n%s== %s: %g of %g points%s\n", p->strong,
+		fprintf(out, "\n%s== %s: %s%s\n", p->strong,
 			!strcmp(name, "cpu") ? "vcpu_scheduler" : "memory_coordinator",
-			doc_number(program, "points"), doc_number(program, "max_points"), p->off);
+			doc_points(program, points), p->off);
 		if (doc_text(program, "folder")[0])
 			fprintf(out, "%sof %s/%s%s%s\n", p->faint, doc_text(program, "folder"),
 				doc_text(program, "passed_over")[0] ? "; passed over: " : "",
@@ -127,9 +130,8 @@ int render_text(const json_t *grade, FILE *out)
 		if (!strcmp(doc_text(scenario, "kind"), name))
 			text_scenario(scenario, width, p, out);
 	}
-	fprintf(out, "\n%s%s%g of %g points%s\n", p->strong,
-		result_paint(p, doc_text(grade, "result")), doc_number(grade, "points"),
-		doc_number(grade, "max_points"), p->off);
+	fprintf(out, "\n%s%s%s%s\n", p->strong, result_paint(p, doc_text(grade, "result")),
+		doc_points(grade, points), p->off);
 	return ferror(out) ? -1 : 0;
 }
 
@@ -146,8 +148,9 @@ static void tap_yaml(const json_t *scenario, FILE *out)
 		json_dumpf(json_object_get(scenario, "reason"), out, JSON_ENCODE_ANY);
 		fprintf(out, "\n");
 	}
-	fprintf(out, "  points: %g\n  max_points: %g\n", doc_number(scenario, "points"),
-		doc_number(scenario, "max_points"));
+	if (doc_judged(scenario))
+		fprintf(out, "  points: %g\n", doc_number(scenario, "points"));
+	fprintf(out, "  max_points: %g\n", doc_number(scenario, "max_points"));
 	EACH_FINDING((json_t *)scenario, index, finding)
 	{
 		if (strcmp(doc_text(finding, "result"), "fail") != 0)
@@ -171,8 +174,14 @@ int render_tap(const json_t *grade, FILE *out)
 		json_array_size(json_object_get(grade, "scenarios")));
 	EACH_SCENARIO(grade, index, scenario)
 	{
-		fprintf(out, "%sok %zu - %s\n", passed(scenario) ? "" : "not ", index + 1,
+		char why[FINDING_TEXT];
+
+		fprintf(out, "%sok %zu - %s",
+			passed(scenario) || !doc_judged(scenario) ? "" : "not ", index + 1,
 			doc_text(scenario, "scenario"));
+		if (!doc_judged(scenario))
+			fprintf(out, " # SKIP not judged: %s", doc_why(scenario, why, sizeof(why)));
+		fputc('\n', out);
 		if (!passed(scenario))
 			tap_yaml(scenario, out);
 	}
@@ -283,52 +292,84 @@ static void put_plain(const char *text, FILE *out)
 	fputs(text, out);
 }
 
-static json_t *gradescope_test(const json_t *scenario, size_t number)
+static void put_output(json_t *test, const json_t *scenario)
 {
-	char *text = NULL, label[24];
+	char *text = NULL, why[FINDING_TEXT];
 	size_t len = 0;
 	FILE *memory = open_memstream(&text, &len);
-	json_t *test;
 
 	if (!memory)
-		return NULL;
+		return;
 	fprintf(memory, "%s\n", doc_text(scenario, "title"));
+	if (!doc_judged(scenario))
+		fprintf(memory, "Not judged, which is no zero: %s\n",
+			doc_why(scenario, why, sizeof(why)));
 	failures(scenario, put_plain, memory);
 	fclose(memory);
-	snprintf(label, sizeof(label), "%zu", number);
-	test = json_pack("{ss ss sf sf ss ss ss s[s] ss}", "name", doc_text(scenario, "scenario"),
-			 "number", label, "score", doc_number(scenario, "points"), "max_score",
-			 doc_number(scenario, "max_points"), "status",
-			 passed(scenario) ? "passed" : "failed", "output", text, "output_format",
-			 "text", "tags", doc_text(scenario, "kind"), "visibility", "visible");
+	json_object_set_new(test, "output", text_json(text));
 	free(text);
+}
+
+/* Where it was not judged there is neither score nor status. */
+static json_t *gradescope_test(const json_t *scenario, size_t number)
+{
+	char label[24];
+	json_t *test;
+
+	snprintf(label, sizeof(label), "%zu", number);
+	test = json_pack("{ss ss sf ss s[s] ss}", "name", doc_text(scenario, "scenario"), "number",
+			 label, "max_score", doc_number(scenario, "max_points"), "output_format",
+			 "text", "tags", doc_text(scenario, "kind"), "visibility", "visible");
+	if (doc_judged(scenario)) {
+		json_object_set_new(test, "score", json_real(doc_number(scenario, "points")));
+		json_object_set_new(test, "status",
+				    json_string(passed(scenario) ? "passed" : "failed"));
+	}
+	put_output(test, scenario);
 	return test;
 }
 
+/* Without a score, and one test without, Gradescope gives none at all, where a sum of the others
+ * would count what was not judged as zero. */
 int render_gradescope(const json_t *grade, FILE *out)
 {
+	char points[DOC_POINTS_MAX], output[FINDING_TEXT];
 	json_t *tests = json_array(), *scenario, *doc;
 	size_t index;
 	int status;
 
 	EACH_SCENARIO(grade, index, scenario)
 	json_array_append_new(tests, gradescope_test(scenario, index + 1));
-	doc = json_pack("{sf ss ss so}", "score", doc_number(grade, "points"), "output",
-			doc_text(grade, "suite"), "stdout_visibility", "visible", "tests", tests);
+	snprintf(output, sizeof(output), "%s: %s%s", doc_text(grade, "suite"),
+		 doc_points(grade, points),
+		 doc_judged(grade) ? "" : ". Not judged is no zero: it is to be graded again.");
+	doc = json_pack("{so ss so}", "output", text_json(output), "stdout_visibility", "visible",
+			"tests", tests);
+	if (doc_judged(grade))
+		json_object_set_new(doc, "score", json_real(doc_number(grade, "points")));
 	status = json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	fputc('\n', out);
 	json_decref(doc);
 	return status;
 }
 
+/* The last line is Autolab's; a problem that it does not name keeps its score empty. */
 int render_autolab(const json_t *grade, FILE *out)
 {
 	json_t *scores = json_object(), *program, *doc;
+	char points[DOC_POINTS_MAX];
 	size_t index;
 	int status;
 
-	json_array_foreach(json_object_get(grade, "programs"), index, program) json_object_set(
-		scores, doc_text(program, "name"), json_object_get(program, "points"));
+	json_array_foreach(json_object_get(grade, "programs"), index, program)
+	{
+		if (doc_judged(program))
+			json_object_set(scores, doc_text(program, "name"),
+					json_object_get(program, "points"));
+		else
+			fprintf(out, "%s: %s; it has no score until it is graded again\n",
+				doc_text(program, "name"), doc_points(program, points));
+	}
 	doc = json_pack("{so}", "scores", scores);
 	status = json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	fputc('\n', out);

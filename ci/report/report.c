@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* report: reads a suite for ci/grade, puts a grade together, and shows it in the form asked for. */
 #include "grade_doc.h"
+#include "judge/verdict.h"
 #include "log.h"
 #include "render.h"
 
@@ -143,23 +144,13 @@ static int show(const struct format *format, const char *path)
 /* Why a scenario could not be judged, by its verdict: one line. */
 static int reason(const char *path)
 {
-	json_t *verdict = json_load_file(path, 0, NULL), *finding;
-	size_t i;
+	json_t *verdict = json_load_file(path, 0, NULL);
+	char why[FINDING_TEXT];
 
 	if (!verdict)
 		die(EXIT_USAGE, "%s: no verdict", path);
-	if (doc_text(verdict, "reason")[0]) {
-		puts(doc_text(verdict, "reason"));
-	} else {
-		json_array_foreach(json_object_get(verdict, "expectations"), i, finding)
-		{
-			if (strcmp(doc_text(finding, "result"), "unjudged") != 0)
-				continue;
-			printf("%s: %s\n", doc_text(finding, "name"),
-			       doc_text(finding, "measured"));
-			break;
-		}
-	}
+	if (doc_why(verdict, why, sizeof(why))[0])
+		puts(why);
 	json_decref(verdict);
 	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
 }
