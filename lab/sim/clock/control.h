@@ -54,12 +54,11 @@ struct control {
 
 /* Read-only memory of every process. */
 struct control_page {
-	_Atomic uint64_t now_ns;	    /* virtual time */
-	uint64_t realtime_ns, monotonic_ns; /* what the clocks showed at 0 */
+	_Atomic uint64_t now_ns; /* virtual time */
 	uint64_t seed;
 	double charge; /* virtual seconds per second of CPU time; 0: computing takes no time */
-	uint64_t output_device[2], output_inode[2]; /* where the run's stdout and stderr go */
-	char folder[256]; /* of the sockets libvirt-sock and libvirt-sock-ro */
+	uint64_t output_device, output_inode; /* where the run's stdout goes */
+	char folder[256];		      /* of the sockets libvirt-sock and libvirt-sock-ro */
 };
 
 #endif

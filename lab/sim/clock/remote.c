@@ -37,11 +37,6 @@ int remote_fd(void)
 	return control;
 }
 
-uint32_t remote_number(void)
-{
-	return number;
-}
-
 __attribute__((noreturn)) static void leave(int status)
 {
 	real(syscall)(SYS_exit_group, status);
@@ -171,6 +166,8 @@ void sim_stop(const char *format, ...)
 
 	va_start(args, format);
 	end_with(CONTROL_STOP, format, args);
+	va_end(args);
+	__builtin_unreachable();
 }
 
 void sim_refuse(const char *format, ...)
@@ -179,6 +176,8 @@ void sim_refuse(const char *format, ...)
 
 	va_start(args, format);
 	end_with(CONTROL_REFUSE, format, args);
+	va_end(args);
+	__builtin_unreachable();
 }
 
 /* Nothing of the host's: of this process, which has no memory. */
@@ -188,6 +187,8 @@ void sim_fail(const char *format, ...)
 
 	va_start(args, format);
 	end_with(CONTROL_REFUSE, format, args);
+	va_end(args);
+	__builtin_unreachable();
 }
 
 void sim_killed(int signal)
@@ -349,8 +350,8 @@ static void set_up_output(void)
 {
 	struct stat st;
 
-	if (fstat(STDOUT_FILENO, &st) == 0 && st.st_dev == page->output_device[0] &&
-	    st.st_ino == page->output_inode[0])
+	if (fstat(STDOUT_FILENO, &st) == 0 && st.st_dev == page->output_device &&
+	    st.st_ino == page->output_inode)
 		setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 }
 

@@ -9,7 +9,6 @@
 
 const struct control_page *remote_page(void);
 int remote_fd(void);
-uint32_t remote_number(void);
 
 /*
  * Tells the host of a child that will be there in a moment, and returns the descriptor it has to

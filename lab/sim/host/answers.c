@@ -15,9 +15,7 @@
 
 /* The most that a caller is given room for: libvirt's own limits. */
 #define VCPUS_MAX	 16384
-#define MAPS_MAX	 8388608
 #define SMALL_PARAMS_MAX 32
-#define CPU_STATS_MAX	 2048
 
 /* --- the connection --- */
 

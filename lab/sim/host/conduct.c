@@ -379,10 +379,10 @@ static void make_output(struct host *h)
 	for (int i = 0; i < 2; i++) {
 		h->output[i] = memory_file(h, names[i]);
 		fcntl(h->output[i], F_SETFL, O_APPEND);
-		if (fstat(h->output[i], &st) == 0) {
-			h->page->output_device[i] = st.st_dev;
-			h->page->output_inode[i] = st.st_ino;
-		}
+	}
+	if (fstat(h->output[0], &st) == 0) {
+		h->page->output_device = st.st_dev;
+		h->page->output_inode = st.st_ino;
 	}
 }
 
@@ -400,8 +400,6 @@ static int make_page(struct host *h)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	h->page_fd = open(path, O_RDONLY | O_CLOEXEC);
 	close(fd);
-	h->page->realtime_ns = PLAY_EPOCH_S * MODEL_NS_PER_S;
-	h->page->monotonic_ns = PLAY_UPTIME_S * MODEL_NS_PER_S;
 	h->page->seed = h->config->play.seed;
 	h->page->charge = h->config->charge;
 	if (snprintf(h->page->folder, sizeof(h->page->folder), "%s/libvirt", h->folder) >=

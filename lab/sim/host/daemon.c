@@ -204,8 +204,7 @@ static bool is_of_the_run(struct host *h, int fd)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	if (h->config->real_time || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
-	    turns_knows(h, peer.pid))
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || turns_knows(h, peer.pid))
 		return true;
 	host_refuse(
 		h,
@@ -295,17 +294,4 @@ void daemon_end(struct host *h)
 		c->calls = 0;
 	}
 	task_end_all(h);
-}
-
-size_t daemon_pollfds(const struct host *h, struct pollfd *fds, size_t most)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < 2 && n < most; i++)
-		fds[n++] = (struct pollfd){.fd = h->listening[i], .events = POLLIN};
-	for (const struct connection *c = h->connections; c && n < most; c = c->next)
-		fds[n++] = (struct pollfd){
-			.fd = c->link.fd,
-			.events = (short)(POLLIN | (rpc_link_waiting(&c->link) ? POLLOUT : 0))};
-	return n;
 }

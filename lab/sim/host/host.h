@@ -21,8 +21,6 @@ struct host_config {
 	double charge;	   /* virtual seconds per CPU second of the program */
 	double patience_s; /* CPU seconds without waiting once, or three times that of wall time */
 	bool all_calls, verbose;
-	bool real_time; /* the clock is the machine's: for programs that nothing can be preloaded
-			   into */
 	char **program; /* NULL-terminated */
 	const char *path;
 };
@@ -124,7 +122,4 @@ uint64_t daemon_next(const struct host *h);
 /* libvirtd goes down: its connections are dead. */
 void daemon_restart(struct host *h);
 void daemon_end(struct host *h);
-/* Descriptors to poll for, in real time. Returns how many. */
-size_t daemon_pollfds(const struct host *h, struct pollfd *fds, size_t most);
-
 #endif
