@@ -35,7 +35,11 @@ key() { # FILE KEY: the first value of that key, at any depth
 	grade
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[[ $output == *"2 of 5 points"* ]]
+	# It did nothing: what it passed by that earns nothing.
+	[[ $output == *"0 of 5 points"* ]]
+	[[ $output == *"no points for staying still"* ]]
+	grep -q "<th>without a program" "$out/report.html"
+	grep -q '^      "control": "pass",\{0,1\}$' "$out/verdict.json"
 	[[ $output == *"FAIL  spread"*"asked: at most 10 points"* ]]
 	[ "$(key "$out/verdict.json" result)" = fail ]
 	[ -s "$out/cpu-balanced.trace" ] && [ -s "$out/cpu-all-on-one.json" ]
@@ -265,9 +269,9 @@ interrupted_when() {
 	[ "$(head -n 1 "$out/verdict.tap")" = "TAP version 14" ]
 	grep -q '^ok 1 - cpu-balanced' "$out/verdict.tap"
 	grep -q '^not ok 2 - cpu-all-on-one' "$out/verdict.tap"
-	[ "$(key "$out/results.json" score)" = 2.0 ]
+	[ "$(key "$out/results.json" score)" = 0.0 ]
 	grep -q '<failure message="fail">spread' "$out/junit.xml"
-	[ "$("$ci/build/report/report" autolab "$out/verdict.json")" = '{"scores":{"cpu":2.0}}' ]
+	[ "$("$ci/build/report/report" autolab "$out/verdict.json")" = '{"scores":{"cpu":0.0}}' ]
 	grep -q '</html>' "$out/report.html"
 	run ! grep -qE '(src|href)="?(http|/)' "$out/report.html"
 }
@@ -306,6 +310,78 @@ interrupted_when() {
 	[ "$status" -eq 2 ]
 	run -2 "$ci/build/report/report" pdf "$BATS_TEST_TMPDIR/x.json"
 	[[ ${#lines[@]} == 1 ]]
+}
+
+# NAME RESULT FINDING…: a verdict in OUT/NAME.json; a finding is name:result[:value:limit:bound[:because]].
+verdict() {
+	local file=$out/$1.json scenario=${1%.control} result=$2 finding sep=''
+	mkdir -p "$out"
+	shift 2
+	{
+		printf '{"version": 1, "scenario": "%s", "kind": "cpu", "result": "%s", "figures": {}, "expectations": [' \
+			"$scenario" "$result"
+		for finding; do
+			IFS=: read -r name result value limit bound because <<<"$finding"
+			printf '%s{"name": "%s", "result": "%s", "asked": "", "measured": ""' "$sep" "$name" "$result"
+			[ -z "$value" ] || printf ', "value": %s, "limit": %s, "bound": "%s"' "$value" "$limit" "$bound"
+			[ -z "$because" ] || printf ', "because": "%s"' "$because"
+			printf '}'
+			sep=,
+		done
+		printf ']}'
+	} >"$file"
+}
+
+# POINTS: what the verdicts there are worth by a suite of 4 points to act for and 2 to stay still.
+worth() {
+	printf '[cpu]\n%s/cpu-all-on-one.scenario = 4\n%s/cpu-balanced.scenario = 2\n[credit]\n%s\n' \
+		"$ci/scenarios" "$ci/scenarios" $'spread = 3 0 40\nmoves = 1 0 8' >"$BATS_TEST_TMPDIR/c.suite"
+	"$ci/build/report/report" merge "$BATS_TEST_TMPDIR/c.suite" "$out" >"$BATS_TEST_TMPDIR/g.json"
+	cat "$BATS_TEST_TMPDIR/g.json"
+	[ "$(sed -n 's/^  "points": \(.*\),$/\1/p' "$BATS_TEST_TMPDIR/g.json")" = "$1" ]
+}
+
+@test "credit is what a program achieves over no program, each fault once and in part" {
+	verdict cpu-all-on-one.control fail program_alive:fail spread:fail:80:10:most stddev:fail:30:5:most:spread moves:pass pins:pass
+	verdict cpu-balanced.control fail program_alive:fail spread:pass moves:pass pins:pass
+	verdict cpu-balanced pass program_alive:pass spread:pass moves:pass pins:pass
+	# Nothing was done: neither is staying still worth anything.
+	verdict cpu-all-on-one fail program_alive:pass spread:fail:80:10:most stddev:fail:30:5:most:spread moves:pass pins:pass
+	worth 0.0
+	# All of it.
+	verdict cpu-all-on-one pass program_alive:pass spread:pass stddev:pass moves:pass pins:pass
+	worth 6.0
+	# A quarter of the moves' part is gone, once: of spread 3, stddev 1, moves 1 all but a quarter is won over 1.
+	verdict cpu-all-on-one fail program_alive:pass spread:pass stddev:pass moves:fail:8:6:most pins:fail:8:6:most:moves
+	worth 5.75
+	# Without a reason given, moves and pins are one fault all the same; the worst counts.
+	verdict cpu-all-on-one fail program_alive:pass spread:pass stddev:pass moves:fail:8:6:most pins:fail:10:6:most
+	worth 5.5
+	# Half of the spread that is left to win: 20 points over a limit with 40 to none.
+	verdict cpu-all-on-one fail program_alive:pass spread:fail:30:10:most stddev:fail:9:5:most:spread moves:pass pins:pass
+	worth 4.0
+	# Needless moves where nothing was to be done: their part is all there is.
+	verdict cpu-all-on-one pass program_alive:pass spread:pass stddev:pass moves:pass pins:pass
+	verdict cpu-balanced fail program_alive:pass spread:pass moves:fail:4:0:most pins:fail:4:0:most:moves
+	worth 5.0
+	# What died has nothing.
+	verdict cpu-balanced fail program_alive:fail spread:pass moves:pass pins:pass
+	worth 4.0
+}
+
+@test "a program that does nothing gets nothing" {
+	unset BALLAST_LAB
+	for program in cpu/vcpu_scheduler memory/memory_coordinator; do
+		submission x "${program%/*}" "${program#*/}"
+		printf '%s\n' '#include <libvirt/libvirt.h>' '#include <unistd.h>' \
+			'int main(void) { virConnectPtr c = virConnectOpen("qemu:///system"); for (;;) { virConnectNumOfDomains(c); sleep(2); } }' \
+			>"$sub/${program%/*}/main.c"
+		printf 'all:\n\tcc main.c -o %s -lvirt\n' "${program#*/}" >"$sub/${program%/*}/Makefile"
+	done
+	run "$ci/grade" --submission "$sub" --world sim --seed 1 --out "$out"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *$'\n'"0 of 10 points"* ]]
 }
 
 @test "this tree's programs get all of the course's points in the simulated host" {
@@ -350,7 +426,7 @@ interrupted_when() {
 	run "$ci/grade" --submission "-a sub mission" --out "-o u t" --suite "$ci/testdata/short.suite"
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[[ $output == *"2 of 5 points"* ]]
+	[[ $output == *"0 of 5 points"* ]]
 	[ -s "./-o u t/verdict.json" ]
 }
 
@@ -380,6 +456,8 @@ interrupted_when() {
 	refused "no ':'" '[cpu]' 'a:b.scenario = 1'
 	cp "$ci/scenarios/cpu-balanced.scenario" "${suite%/*}/cpu balanced.scenario"
 	refused "no blanks" '[cpu]' 'cpu balanced.scenario = 1'
+	refused "where NONE is more than FULL" '[credit]' 'spread = 1 20 10'
+	refused "WEIGHT or WEIGHT FULL NONE" '[credit]' 'spread = 1 20'
 	refused "points are a number" '[cpu]' 'cpu-balanced = many'
 	refused "neither [section] nor key = value" '[cpu]' 'cpu-balanced'
 }

@@ -2,7 +2,7 @@
 /* Puts a grade together: verdicts in, points out. */
 #include "grade_doc.h"
 
-#include "text.h"
+#include "credit.h"
 #include "judge/verdict.h"
 #include "text.h"
 
@@ -118,12 +118,29 @@ static json_t *unjudged(const struct suite_entry *entry, const struct grade_prog
 	return doc;
 }
 
-static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_program *program,
-			    const char *dir, char error[SUITE_ERROR_MAX])
+/* What was measured without any program, beside what was measured with it. */
+static void add_control(json_t *doc, const json_t *control)
+{
+	json_t *finding;
+	size_t i;
+
+	json_object_set_new(doc, "control", json_string(credit_is_free(control) ? "pass" : "fail"));
+	json_array_foreach(json_object_get(doc, "expectations"), i, finding)
+	{
+		const json_t *other = credit_same_finding(control, finding);
+
+		if (other && !credit_is_condition(finding))
+			json_object_set(finding, "control", json_object_get(other, "measured"));
+	}
+}
+
+static json_t *scenario_doc(const struct suite *suite, const struct suite_entry *entry,
+			    const struct grade_program *program, const char *dir,
+			    char error[SUITE_ERROR_MAX])
 {
 	char path[4096], again[FINDING_TEXT];
 	json_error_t where;
-	json_t *doc;
+	json_t *doc, *control;
 
 	snprintf(path, sizeof(path), "%s/%s.json", dir, entry->name);
 	if (program->log || access(path, F_OK) != 0) {
@@ -142,12 +159,49 @@ static json_t *scenario_doc(const struct suite_entry *entry, const struct grade_
 	if (again[0] && !program->log)
 		set_text(doc, "repeated", again);
 	json_object_set_new(doc, "max_points", json_real(entry->points));
+	snprintf(path, sizeof(path), "%s/%s.control.json", dir, entry->name);
+	control = json_load_file(path, 0, NULL);
 	/* Not judged is no zero: there are no points then, neither got nor missed. */
 	if (strcmp(doc_text(doc, "result"), result_name(RESULT_UNJUDGED)) != 0)
-		json_object_set_new(
-			doc, "points",
-			json_real(strcmp(doc_text(doc, "result"), "pass") ? 0 : entry->points));
+		json_object_set_new(doc, "points",
+				    json_real(entry->points * credit_of(suite, doc, control)));
+	if (control)
+		add_control(doc, control);
+	json_decref(control);
 	return doc;
+}
+
+/*
+ * Staying still earns only where the program has shown that it can act: where it got nothing in any
+ * scenario that asks for more than no program does, it gets nothing for those that do not.
+ */
+static void take_back_free(json_t *scenarios, const char *kind)
+{
+	bool asked = false, shown = false;
+	json_t *scenario;
+	size_t i;
+
+	json_array_foreach(scenarios, i, scenario)
+	{
+		if (strcmp(doc_text(scenario, "kind"), kind) != 0 ||
+		    strcmp(doc_text(scenario, "control"), "fail") != 0)
+			continue;
+		asked |= doc_judged(scenario);
+		shown |= !doc_judged(scenario) || doc_number(scenario, "points") > 0;
+	}
+	if (!asked || shown)
+		return;
+	json_array_foreach(scenarios, i, scenario)
+	{
+		if (strcmp(doc_text(scenario, "kind"), kind) != 0 ||
+		    strcmp(doc_text(scenario, "control"), "pass") != 0 ||
+		    doc_number(scenario, "points") <= 0)
+			continue;
+		json_object_set_new(scenario, "points", json_real(0));
+		set_text(scenario, "note",
+			 "no points for staying still: no other scenario shows that the program "
+			 "can act");
+	}
 }
 
 static json_t *program_doc(const struct grade_program *program, const json_t *scenarios)
@@ -231,7 +285,8 @@ json_t *grade_merge(const struct suite *suite, const struct grade_submission *su
 	for (size_t i = 0; i < suite->nentries; i++) {
 		const struct suite_entry *entry = &suite->entries[i];
 		json_t *scenario = scenario_doc(
-			entry, &submission->programs[entry->kind == SCENARIO_MEMORY], dir, error);
+			suite, entry, &submission->programs[entry->kind == SCENARIO_MEMORY], dir,
+			error);
 
 		if (!scenario) {
 			json_decref(scenarios);
@@ -240,6 +295,8 @@ json_t *grade_merge(const struct suite *suite, const struct grade_submission *su
 		}
 		json_array_append_new(scenarios, scenario);
 	}
+	take_back_free(scenarios, "cpu");
+	take_back_free(scenarios, "memory");
 	strftime(started, sizeof(started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	json_object_set_new(doc, "version", json_integer(VERDICT_VERSION));
 	set_text(doc, "suite", suite->title);

@@ -65,13 +65,15 @@ static void put_findings(const json_t *scenario, FILE *out)
 	json_t *finding;
 	size_t index;
 
-	fputs("<table><tr><th>expectation<th>measured<th>asked<th></tr>\n", out);
+	fputs("<table><tr><th>expectation<th>measured<th>without a program<th>asked<th></tr>\n",
+	      out);
 	json_array_foreach(json_object_get(scenario, "expectations"), index, finding)
 	{
 		const char *result = doc_text(finding, "result");
 
 		put("<tr><td>", doc_text(finding, "name"), "", out);
 		put("<td>", doc_text(finding, "measured"), "", out);
+		put("<td class=\"skipped\">", doc_text(finding, "control"), "", out);
 		put("<td>", doc_text(finding, "asked"), "", out);
 		fprintf(out, "<td class=\"%s\">%s</tr>\n", result, result);
 	}
@@ -90,6 +92,8 @@ static void put_scenario(const json_t *scenario, FILE *out)
 	put("<p>", doc_text(scenario, "title"), "</p>\n", out);
 	if (doc_text(scenario, "reason")[0])
 		put("<p class=\"unjudged\">", doc_text(scenario, "reason"), "</p>\n", out);
+	if (doc_text(scenario, "note")[0])
+		put("<p class=\"fail\">", doc_text(scenario, "note"), "</p>\n", out);
 	if (doc_text(scenario, "repeated")[0])
 		put("<p class=\"small\">The second run; the first could not be judged: ",
 		    doc_text(scenario, "repeated"), "</p>\n", out);

@@ -92,6 +92,8 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 		fprintf(out,
 			"  %s..    this is the second run; the first could not be judged: %s%s\n",
 			p->faint, doc_text(scenario, "repeated"), p->off);
+	if (doc_text(scenario, "note")[0])
+		fprintf(out, "  ..    %s\n", doc_text(scenario, "note"));
 	EACH_FINDING((json_t *)scenario, index, finding)
 	{
 		const char *found = doc_text(finding, "result");
@@ -101,7 +103,11 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 		fprintf(out, "  %s%-4s%s  %-18s ", result_paint(p, found), result_word(found),
 			p->off, doc_text(finding, "name"));
 		pad(out, doc_text(finding, "measured"), width);
-		fprintf(out, "  %sasked: %s%s\n", p->faint, doc_text(finding, "asked"), p->off);
+		fprintf(out, "  %sasked: %s", p->faint, doc_text(finding, "asked"));
+		if (doc_text(finding, "control")[0] &&
+		    strcmp(doc_text(finding, "control"), doc_text(finding, "measured")) != 0)
+			fprintf(out, "; without a program: %s", doc_text(finding, "control"));
+		fprintf(out, "%s\n", p->off);
 	}
 }
 
@@ -217,6 +223,11 @@ static void failures(const json_t *scenario, void (*put)(const char *, FILE *), 
 {
 	json_t *finding;
 	size_t index;
+
+	if (doc_text(scenario, "note")[0]) {
+		put(doc_text(scenario, "note"), out);
+		put("\n", out);
+	}
 
 	if (doc_text(scenario, "reason")[0]) {
 		put(doc_text(scenario, "reason"), out);

@@ -16,6 +16,7 @@
 
 #define POINTS_MAX  1000
 #define ENTRIES_MAX 1000
+#define CREDITS_MAX 100
 
 struct reader {
 	struct suite *suite;
@@ -94,6 +95,34 @@ static int set_text(char **out, const char *value)
 	return *out != NULL;
 }
 
+/* EXPECTATION = WEIGHT [FULL NONE] */
+static int add_credit(struct reader *r, const char *name, const char *value)
+{
+	struct suite *suite = r->suite;
+	struct suite_credit credit = {0};
+	double *const numbers[] = {&credit.weight, &credit.full, &credit.none};
+	char words[128], *rest = words, *word;
+	size_t n = 0;
+
+	snprintf(words, sizeof(words), "%s", value);
+	while ((word = strsep(&rest, " \t")))
+		if (word[0] && (n == 3 || parse_number(word, 0, POINTS_MAX, numbers[n++])))
+			n = 4;
+	if ((n != 1 && n != 3) || (n == 3 && credit.none <= credit.full))
+		return fail(
+			r,
+			"%.60s = %.60s: it is WEIGHT or WEIGHT FULL NONE, numbers from 0 to %d, "
+			"where NONE is more than FULL",
+			name, value, POINTS_MAX);
+	if (suite_find_credit(suite, name))
+		return fail(r, "%.60s stands twice", name);
+	if (suite->ncredits == CREDITS_MAX)
+		return fail(r, "more than %d expectations in [credit]", CREDITS_MAX);
+	snprintf(credit.name, sizeof(credit.name), "%s", name);
+	suite->credits[suite->ncredits++] = credit;
+	return 1;
+}
+
 /* inih's handler: 1 goes on, 0 is an error. */
 static int on_key(void *user, const char *section, const char *key, const char *value)
 {
@@ -109,8 +138,11 @@ static int on_key(void *user, const char *section, const char *key, const char *
 	}
 	if (!strcmp(section, "suite"))
 		return fail(r, "[suite] has no key \"%.40s\"; there are title, world", key);
+	if (!strcmp(section, "credit"))
+		return add_credit(r, key, value);
 	if (strcmp(section, "cpu") != 0 && strcmp(section, "memory") != 0)
-		return fail(r, "unknown section [%.40s]; there are suite, cpu, memory", section);
+		return fail(r, "unknown section [%.40s]; there are suite, cpu, memory, credit",
+			    section);
 	/* "a:b.scenario = 2": inih ends a key at the first of the two. */
 	if (strchr(value, '='))
 		return fail(r,
@@ -131,8 +163,9 @@ int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX
 	error[0] = '\0';
 	*suite = (struct suite){.path = strdup(path), .world = strdup("real"), .title = strdup("")};
 	suite->entries = calloc(ENTRIES_MAX, sizeof(*suite->entries));
+	suite->credits = calloc(CREDITS_MAX, sizeof(*suite->credits));
 	r.ini.file = fopen(path, "re");
-	if (!r.ini.file || !suite->entries) {
+	if (!r.ini.file || !suite->entries || !suite->credits) {
 		snprintf(error, SUITE_ERROR_MAX, "%s: %s", path, strerror(errno));
 		suite_free(suite);
 		return -1;
@@ -152,6 +185,14 @@ int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX
 	return -1;
 }
 
+const struct suite_credit *suite_find_credit(const struct suite *suite, const char *name)
+{
+	for (size_t i = 0; i < suite->ncredits; i++)
+		if (!strcmp(suite->credits[i].name, name))
+			return &suite->credits[i];
+	return NULL;
+}
+
 void suite_free(struct suite *suite)
 {
 	for (size_t i = 0; i < suite->nentries; i++) {
@@ -159,6 +200,7 @@ void suite_free(struct suite *suite)
 		free(suite->entries[i].title);
 	}
 	free(suite->entries);
+	free(suite->credits);
 	free(suite->path);
 	free(suite->title);
 	free(suite->world);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Suites: which scenarios a grade is made of, and their points. An INI file:
  *
- *	[suite]			[cpu], [memory]
- *	title = for people	SCENARIO = POINTS
+ *	[suite]			[cpu], [memory]		[credit]
+ *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE]
  *	world = real | sim
  *
  * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
@@ -27,17 +27,31 @@ struct suite_entry {
 	double interval_s;
 };
 
+/* Part credit for an expectation, see credit.h. */
+struct suite_credit {
+	char name[SCENARIO_NAME_MAX];
+	double weight;
+	double full; /* beyond the limit by no more than this: all of it */
+	double none; /* by this or more: nothing; between the two linear. 0 with full: no part */
+};
+
 struct suite {
 	char *path;
 	char *title;
 	char *world; /* "real" or "sim" */
 	struct suite_entry *entries;
 	size_t nentries;
+	struct suite_credit *credits;
+	size_t ncredits;
 };
 
 /* 0; −1 with one line in error naming file, line and value. Every scenario is read and checked too.
  */
 int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX]);
+
+/* What the suite gives for an expectation; NULL where it does not state any: weight 1, no part. */
+const struct suite_credit *suite_find_credit(const struct suite *suite, const char *name);
+
 void suite_free(struct suite *suite);
 
 #endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Weighs a program's findings against those of no program. */
+#include "credit.h"
+
+#include "grade_doc.h"
+
+#include <math.h>
+#include <string.h>
+
+#define EACH_FINDING(verdict, index, finding)                                                      \
+	json_array_foreach(json_object_get((json_t *)(verdict), "expectations"), index, finding)
+
+/* Sums of weights that differ by less are the same. */
+#define WEIGHT_EPSILON 1e-9
+
+static bool has_result(const json_t *finding, const char *result)
+{
+	return !strcmp(doc_text(finding, "result"), result);
+}
+
+bool credit_is_condition(const json_t *finding)
+{
+	static const char *const conditions[] = {"program_alive", "guests_run", "program_cpu"};
+
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++)
+		if (!strcmp(doc_text(finding, "name"), conditions[i]))
+			return true;
+	return false;
+}
+
+/* Which fault a finding is about: the name of the first in its chain. */
+static const char *fault_of(const json_t *finding)
+{
+	const char *name = doc_text(finding, "name");
+
+	if (!strcmp(name, "pins") || !strcmp(name, "pins_after_balance"))
+		return "moves";
+	return name;
+}
+
+/* True if it failed only because something else did. */
+static bool is_consequence(const json_t *finding)
+{
+	return has_result(finding, "fail") && doc_text(finding, "because")[0];
+}
+
+const json_t *credit_same_finding(const json_t *control, const json_t *finding)
+{
+	json_t *other;
+	size_t i;
+
+	EACH_FINDING(control, i, other)
+	if (!strcmp(doc_text(other, "name"), doc_text(finding, "name")) &&
+	    !strcmp(doc_text(other, "asked"), doc_text(finding, "asked")))
+		return other;
+	return NULL;
+}
+
+static bool counts(const json_t *finding)
+{
+	return !credit_is_condition(finding) && !is_consequence(finding) &&
+	       (has_result(finding, "pass") || has_result(finding, "fail"));
+}
+
+/* How far an expectation is met, 0 to 1: in part where the suite gives part credit for it. */
+static double degree_of(const struct suite *suite, const json_t *finding)
+{
+	const struct suite_credit *credit = suite_find_credit(suite, fault_of(finding));
+	const json_t *value = json_object_get(finding, "value");
+	const json_t *limit = json_object_get(finding, "limit");
+	double beyond;
+
+	if (has_result(finding, "pass"))
+		return 1;
+	if (!credit || credit->none <= credit->full || !value || !limit)
+		return 0;
+	beyond = json_number_value(value) - json_number_value(limit);
+	if (!strcmp(doc_text(finding, "bound"), "least"))
+		beyond = -beyond;
+	return fmin(1, fmax(0, (credit->none - beyond) / (credit->none - credit->full)));
+}
+
+/* The least degree of a fault's findings of a verdict; NAN where there are none. */
+static double fault_degree(const struct suite *suite, const json_t *verdict, const char *fault)
+{
+	double least = NAN;
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	if (counts(finding) && !strcmp(fault_of(finding), fault))
+		least = fmin(least, degree_of(suite, finding));
+	return least;
+}
+
+static bool is_first_of_fault(const json_t *verdict, size_t index, const char *fault)
+{
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	if (i < index && counts(finding) && !strcmp(fault_of(finding), fault))
+		return false;
+	return true;
+}
+
+static bool failed_condition(const json_t *verdict)
+{
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	if (credit_is_condition(finding) && has_result(finding, "fail"))
+		return true;
+	return false;
+}
+
+bool credit_is_free(const json_t *control)
+{
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(control, i, finding)
+	if (!credit_is_condition(finding) && has_result(finding, "fail"))
+		return false;
+	return json_array_size(json_object_get(control, "expectations")) > 0;
+}
+
+double credit_of(const struct suite *suite, const json_t *verdict, const json_t *control)
+{
+	double program = 0, without = 0, all = 0, least = 1;
+	json_t *finding;
+	size_t i;
+
+	if (has_result(verdict, "pass"))
+		return 1;
+	if (!control || failed_condition(verdict))
+		return 0;
+	EACH_FINDING(verdict, i, finding)
+	{
+		const char *fault = fault_of(finding);
+		const struct suite_credit *credit = suite_find_credit(suite, fault);
+		double weight = credit ? credit->weight : 1, degree, other;
+		const json_t *same = credit_same_finding(control, finding);
+
+		if (!counts(finding) || !is_first_of_fault(verdict, i, fault))
+			continue;
+		degree = fault_degree(suite, verdict, fault);
+		other = same && is_consequence(same) ? 0 : fault_degree(suite, control, fault);
+		if (isnan(other))
+			continue;
+		program += weight * degree;
+		without += weight * other;
+		all += weight;
+		least = fmin(least, degree);
+	}
+	if (credit_is_free(control))
+		return least;
+	return all - without > WEIGHT_EPSILON
+		       ? fmin(1, fmax(0, (program - without) / (all - without)))
+		       : 0;
+}
