@@ -16,6 +16,14 @@ lab_options = $(if $(GUESTS),--guests "$(GUESTS)") $(if $(VCPUS),--vcpus "$(VCPU
 	$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)") \
 	$(if $(RELEASE),--release "$(RELEASE)")
 
+# A variable that no target reads is a mistake, and would do something else than was meant.
+VARIABLES := SUBMISSION OUT PREFIX IMAGE WORLD SUITE ONLY GUESTS VCPUS MEMORY MAXIMUM RELEASE SANITIZE SECONDS \
+	PROVEFLAGS V DESTDIR MANDIR UNITDIR CC AR CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG MAKEFLAGS SHELL
+unknown := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(unknown),)
+$(error $(firstword $(unknown))=: no target reads that variable; make help lists those there are)
+endif
+
 all: packages
 	+$(each) all; done
 
@@ -23,9 +31,11 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 ## grade       test the programs in cpu/ and memory/ on real guests: SUBMISSION=DIR (somebody else's) OUT=out PREFIX=aos_vm
-##             IMAGE=micro
-grade: setup
+##             IMAGE=micro WORLD=sim (the simulated host, in seconds) SUITE=ci/full.suite ONLY="mem-one mem-all"
+grade: $(if $(filter sim,$(WORLD)),all,setup)
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
+		$(if $(WORLD),--world "$(WORLD)") $(if $(SUITE),--suite "$(SUITE)") \
+		$(foreach name,$(ONLY),--only "$(name)") \
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
 ## check       every test of the programs and the lab, real guests included; SANITIZE=1: only what runs under the sanitizers

@@ -250,6 +250,60 @@ interrupted_when() {
 	[ -z "$(ls -A "$TMPDIR")" ]
 }
 
+@test "interrupted: nothing of an earlier grade is left, and it is said" {
+	submission nothing
+	grade
+	[ -s "$out/verdict.json" ] && [ -s "$out/cpu-balanced.json" ]
+	touch "$out/mine.json"
+	submission sleeps
+	interrupted_when running 2>"$BATS_TEST_TMPDIR/said"
+	grep -q "grade: interrupted; there is no grade in $out" "$BATS_TEST_TMPDIR/said"
+	for file in verdict.json results.json report.html junit.xml verdict.tap cpu-balanced.json cpu-all-on-one.trace; do
+		[ ! -e "$out/$file" ]
+	done
+	[ -e "$out/mine.json" ]
+}
+
+@test "two grades into one folder: the second is refused and changes nothing" {
+	local pid i
+	submission sleeps
+	"$ci/grade" --submission "$sub" --out "$out" --suite "$ci/testdata/short.suite" 3>&- &
+	pid=$!
+	for ((i = 0; i < 600; i++)); do
+		! grep -q running "$CALLS" || break
+		kill -0 "$pid"
+		sleep 0.1
+	done
+	grade
+	kill -TERM "$pid"
+	wait "$pid" || true
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[[ ${#lines[@]} == 1 && $output == *"$out: another grade (process $pid) writes there"* ]]
+}
+
+@test "an expectation that none knows is found before anything is built or played" {
+	mkdir "$BATS_TEST_TMPDIR/scenarios"
+	sed 's/^moves = 0/movs = 0/' "$ci/scenarios/cpu-balanced.scenario" >"$BATS_TEST_TMPDIR/scenarios/odd.scenario"
+	printf '[cpu]\nodd = 1\n' >"$BATS_TEST_TMPDIR/odd.suite"
+	submission nothing
+	run "$ci/grade" --submission "$sub" --out "$out" --suite "$BATS_TEST_TMPDIR/odd.suite"
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[[ ${#lines[@]} == 1 && $output == *"odd.scenario:14: "*movs* ]]
+	run ! grep -q run "$CALLS"
+	[ ! -e "$out/build-cpu.log" ]
+}
+
+@test "make grade takes its variables, and refuses what no target reads" {
+	run make -n -C "$ci/.." grade WORLD=sim SUITE=a.suite ONLY="x y"
+	echo "$output"
+	[[ $output == *'--world "sim" --suite "a.suite"'*'--only "x" --only "y"'* ]]
+	[[ $output != *"setup --image"* ]]
+	run -2 make -n -C "$ci/.." grade WOLRD=sim
+	[[ $output == *"WOLRD=: no target reads that variable"* ]]
+}
+
 @test "nothing is left in the temporary folder" {
 	submission nothing
 	grade

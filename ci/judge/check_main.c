@@ -17,14 +17,14 @@ static const char *program_name(void)
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: %s [--text] TRACE [SCENARIO] | --expectations\n"
+		"usage: %s [--text] TRACE [SCENARIO] | --expectations | --scenario SCENARIO\n"
 		"Judges the trace of a run by what its scenario expects of %s; prints the verdict "
 		"as\n"
 		"JSON (see ballast-verdict(5)), or with --text a line per expectation. The trace "
 		"has "
 		"the scenario\n"
 		"in it; a SCENARIO that is given must be the same. --expectations lists what a "
-		"scenario can ask for.\n"
+		"scenario can ask for; --scenario reads what one asks for, and judges nothing.\n"
 		"Exit status: 0 pass, 1 fail, 2 bad input, 3 it cannot be judged.\n",
 		program_name(), scenario_program(check_kind));
 }
@@ -99,6 +99,31 @@ static int check(const char *trace_path, const char *scenario_path, bool text)
 	return fflush(stdout) ? EXIT_LAB : status;
 }
 
+/* Reads a scenario and what it expects of the host that it describes, before anybody plays it. */
+static int check_scenario(const char *path)
+{
+	char error[CHECK_ERROR_MAX];
+	struct scenario s;
+	struct expect_value *values;
+	size_t count;
+	int *ids;
+
+	if (scenario_read(&s, path, error))
+		die(EXIT_USAGE, "%s", error);
+	ids = calloc(s.host.pcpus, sizeof(*ids));
+	if (!ids)
+		die(EXIT_LAB, "out of memory");
+	if (scenario_resolve(&s, ids, scenario_host_pcpus(&s, ids), "vm", error))
+		die(EXIT_USAGE, "%s", error);
+	values = expect_read(&s, check_specs, check_nspecs, &count, error);
+	if (!values)
+		die(EXIT_USAGE, "%s", error);
+	free(values);
+	free(ids);
+	scenario_free(&s);
+	return EXIT_PASS;
+}
+
 static void list_expectations(void)
 {
 	for (size_t i = 0; i < check_nspecs; i++) {
@@ -116,6 +141,7 @@ int main(int argc, char *argv[])
 	static const struct option options[] = {
 		{"text", no_argument, NULL, 't'},
 		{"expectations", no_argument, NULL, 'e'},
+		{"scenario", required_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
@@ -132,6 +158,8 @@ int main(int argc, char *argv[])
 		case 'e':
 			list_expectations();
 			return EXIT_PASS;
+		case 's':
+			return check_scenario(optarg);
 		case 'h':
 			usage(stdout);
 			return EXIT_PASS;
