@@ -17,7 +17,8 @@ lab_options = $(if $(GUESTS),--guests "$(GUESTS)") $(if $(VCPUS),--vcpus "$(VCPU
 	$(if $(RELEASE),--release "$(RELEASE)")
 
 # A variable that no target reads is a mistake, and would do something else than was meant.
-VARIABLES := SUBMISSION OUT PREFIX IMAGE WORLD SUITE ONLY GUESTS VCPUS MEMORY MAXIMUM RELEASE SANITIZE SECONDS \
+VARIABLES := SUBMISSION OUT PREFIX IMAGE WORLD SUITE ONLY REPEAT GUESTS VCPUS MEMORY MAXIMUM RELEASE SANITIZE SECONDS \
+	BASELINE BALLAST_% \
 	PROVEFLAGS V DESTDIR MANDIR UNITDIR CC AR CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG MAKEFLAGS SHELL
 unknown := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(unknown),)
@@ -32,10 +33,11 @@ help:
 
 ## grade       test the programs in cpu/ and memory/ on real guests: SUBMISSION=DIR (somebody else's) OUT=out PREFIX=aos_vm
 ##             IMAGE=micro WORLD=sim (the simulated host, in seconds) SUITE=ci/full.suite ONLY="mem-one mem-all"
+##             REPEAT=5 (runs of each scenario)
 grade: $(if $(filter sim,$(WORLD)),all,setup)
 	@ci/grade $(if $(SUBMISSION),--submission "$(SUBMISSION)") --out "$(OUT)" \
 		$(if $(WORLD),--world "$(WORLD)") $(if $(SUITE),--suite "$(SUITE)") \
-		$(foreach name,$(ONLY),--only "$(name)") \
+		$(if $(REPEAT),--repeat "$(REPEAT)") $(foreach name,$(ONLY),--only "$(name)") \
 		$(if $(PREFIX),--prefix "$(PREFIX)") $(if $(IMAGE),--image "$(IMAGE)")
 
 ## check       every test of the programs and the lab, real guests included; SANITIZE=1: only what runs under the sanitizers

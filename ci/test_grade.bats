@@ -423,6 +423,43 @@ worth() {
 	worth 4.0
 }
 
+@test "of several runs the worst counts, or the median or the mean" {
+	verdict cpu-all-on-one.control fail spread:fail:80:10:most moves:pass
+	for stem in cpu-all-on-one cpu-all-on-one.2 cpu-all-on-one.3; do
+		verdict cpu-all-on-one pass spread:pass moves:pass
+		[ $stem = cpu-all-on-one ] || mv "$out/cpu-all-on-one.json" "$out/$stem.json"
+		touch "$out/$stem.log"
+	done
+	cp "$out/cpu-all-on-one.control.json" "$out/cpu-all-on-one.2.control.json"
+	cp "$out/cpu-all-on-one.2.json" "$out/cpu-all-on-one.json"
+	verdict x fail spread:fail:30:10:most moves:pass
+	sed 's/"x"/"cpu-all-on-one"/' "$out/x.json" >"$out/cpu-all-on-one.2.json"
+	counted() { # RULE POINTS
+		printf '[suite]\ncounts = %s\n[cpu]\n%s/cpu-all-on-one.scenario = 4\n[credit]\nspread = 3 0 40\n' "$1" \
+			"$ci/scenarios" >"$BATS_TEST_TMPDIR/r.suite"
+		"$ci/build/report/report" merge "$BATS_TEST_TMPDIR/r.suite" "$out" >"$BATS_TEST_TMPDIR/g.json"
+		[[ $(sed -n 's/^  "points": \(.*\),$/\1/p' "$BATS_TEST_TMPDIR/g.json") == "$2"* ]]
+		"$ci/build/report/report" text "$BATS_TEST_TMPDIR/g.json" | grep -F '2 to 4 over 3 runs'
+	}
+	counted worst 2.0
+	counted median 4.0
+	counted mean 3.3333
+}
+
+@test "--repeat plays each scenario with as many seeds, and removes those of an earlier grade" {
+	submission nothing
+	grade --only cpu-balanced --repeat 3 --seed 7
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep '^run' "$CALLS" | grep -o 'seed [0-9]*' | xargs)" = "seed 7 seed 8 seed 9" ]
+	[[ $output == *"2 to 2 over 3 runs"* ]]
+	grade --only cpu-balanced
+	[ ! -e "$out/cpu-balanced.2.json" ]
+	run ! grep -q '"runs"' "$out/verdict.json"
+	grade --repeat 0
+	[ "$status" -eq 2 ]
+}
+
 @test "a program that does nothing gets nothing" {
 	unset BALLAST_LAB
 	for program in cpu/vcpu_scheduler memory/memory_coordinator; do

@@ -50,6 +50,21 @@ const char *doc_points(const json_t *object, char buf[DOC_POINTS_MAX])
 	return buf;
 }
 
+const char *doc_runs(const json_t *scenario, char buf[DOC_POINTS_MAX])
+{
+	const json_t *runs = json_object_get(scenario, "runs");
+	int count = (int)doc_number(runs, "count"), judged = (int)doc_number(runs, "judged");
+
+	buf[0] = '\0';
+	if (runs && judged)
+		snprintf(buf, DOC_POINTS_MAX, "%g to %g over %d runs", doc_number(runs, "least"),
+			 doc_number(runs, "most"), judged);
+	if (runs && judged < count)
+		snprintf(buf + strlen(buf), DOC_POINTS_MAX - strlen(buf), "%s%d not judged",
+			 judged ? ", " : "", count - judged);
+	return buf;
+}
+
 const char *doc_why(const json_t *scenario, char *buf, size_t len)
 {
 	json_t *finding;
@@ -99,7 +114,7 @@ static void read_some(const char *path, bool tail, char *buf, size_t len)
 
 /* A scenario nobody judged. */
 static json_t *unjudged(const struct suite_entry *entry, const struct grade_program *program,
-			const char *dir)
+			const char *dir, const char *stem)
 {
 	bool built = !program->log;
 	char path[4096], reason[FINDING_TEXT] = "";
@@ -109,7 +124,7 @@ static json_t *unjudged(const struct suite_entry *entry, const struct grade_prog
 				result_name(built ? RESULT_UNJUDGED : RESULT_FAIL), "expectations",
 				json_array(), "figures", json_object());
 
-	snprintf(path, sizeof(path), "%s/%s.log", dir, entry->name);
+	snprintf(path, sizeof(path), "%s/%s.log", dir, stem);
 	if (!built)
 		snprintf(reason, sizeof(reason), "%s was not built", scenario_program(entry->kind));
 	else
@@ -134,17 +149,18 @@ static void add_control(json_t *doc, const json_t *control)
 	}
 }
 
-static json_t *scenario_doc(const struct suite *suite, const struct suite_entry *entry,
-			    const struct grade_program *program, const char *dir,
-			    char error[SUITE_ERROR_MAX])
+/* One run of a scenario: the files of DIR that begin with stem. */
+static json_t *run_doc(const struct suite *suite, const struct suite_entry *entry, const char *stem,
+		       const struct grade_program *program, const char *dir,
+		       char error[SUITE_ERROR_MAX])
 {
 	char path[4096], again[FINDING_TEXT];
 	json_error_t where;
 	json_t *doc, *control;
 
-	snprintf(path, sizeof(path), "%s/%s.json", dir, entry->name);
+	snprintf(path, sizeof(path), "%s/%s.json", dir, stem);
 	if (program->log || access(path, F_OK) != 0) {
-		doc = unjudged(entry, program, dir);
+		doc = unjudged(entry, program, dir, stem);
 	} else {
 		doc = json_load_file(path, 0, &where);
 		if (!doc || strcmp(doc_text(doc, "scenario"), entry->name) != 0) {
@@ -154,12 +170,12 @@ static json_t *scenario_doc(const struct suite *suite, const struct suite_entry 
 			return NULL;
 		}
 	}
-	snprintf(path, sizeof(path), "%s/%s.again", dir, entry->name);
+	snprintf(path, sizeof(path), "%s/%s.again", dir, stem);
 	read_some(path, true, again, sizeof(again));
 	if (again[0] && !program->log)
 		set_text(doc, "repeated", again);
 	json_object_set_new(doc, "max_points", json_real(entry->points));
-	snprintf(path, sizeof(path), "%s/%s.control.json", dir, entry->name);
+	snprintf(path, sizeof(path), "%s/%s.control.json", dir, stem);
 	control = json_load_file(path, 0, NULL);
 	/* Not judged is no zero: there are no points then, neither got nor missed. */
 	if (strcmp(doc_text(doc, "result"), result_name(RESULT_UNJUDGED)) != 0)
@@ -168,6 +184,64 @@ static json_t *scenario_doc(const struct suite *suite, const struct suite_entry 
 	if (control)
 		add_control(doc, control);
 	json_decref(control);
+	return doc;
+}
+
+/* By points, the lowest first; what was not judged last. */
+static int by_points(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	double left = doc_number(x, "points"), right = doc_number(y, "points");
+
+	if (doc_judged(x) != doc_judged(y))
+		return doc_judged(x) ? -1 : 1;
+	return left < right ? -1 : left > right;
+}
+
+/* The run that stands for all of them, with the points that count and how they are spread. */
+static json_t *choose_run(enum suite_counts counts, json_t *runs[], size_t nruns)
+{
+	size_t njudged = 0;
+	double sum = 0;
+	json_t *chosen;
+
+	qsort(runs, nruns, sizeof(*runs), by_points);
+	for (; njudged < nruns && doc_judged(runs[njudged]); njudged++)
+		sum += doc_number(runs[njudged], "points");
+	chosen = runs[counts == COUNTS_MEDIAN && njudged ? (njudged - 1) / 2 : 0];
+	if (nruns > 1)
+		json_object_set_new(
+			chosen, "runs",
+			json_pack("{si si sf sf}", "count", (int)nruns, "judged", (int)njudged,
+				  "least", doc_number(runs[0], "points"), "most",
+				  doc_number(runs[njudged ? njudged - 1 : 0], "points")));
+	if (counts == COUNTS_MEAN && njudged)
+		json_object_set_new(chosen, "points", json_real(sum / (double)njudged));
+	return json_incref(chosen);
+}
+
+/* The runs of a scenario: NAME, and NAME.2, NAME.3, … where it was repeated. */
+static json_t *scenario_doc(const struct suite *suite, const struct suite_entry *entry,
+			    const struct grade_program *program, const char *dir,
+			    char error[SUITE_ERROR_MAX])
+{
+	char stem[SCENARIO_NAME_MAX + 16], path[4096];
+	json_t *runs[GRADE_RUNS_MAX], *doc = NULL;
+	size_t nruns = 0;
+
+	snprintf(stem, sizeof(stem), "%s", entry->name);
+	do {
+		runs[nruns] = run_doc(suite, entry, stem, program, dir, error);
+		if (!runs[nruns])
+			goto out;
+		nruns++;
+		snprintf(stem, sizeof(stem), "%s.%zu", entry->name, nruns + 1);
+		snprintf(path, sizeof(path), "%s/%s.log", dir, stem);
+	} while (!program->log && nruns < GRADE_RUNS_MAX && access(path, F_OK) == 0);
+	doc = choose_run(suite->counts, runs, nruns);
+out:
+	while (nruns > 0)
+		json_decref(runs[--nruns]);
 	return doc;
 }
 

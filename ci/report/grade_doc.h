@@ -8,6 +8,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+/* Runs of one scenario in a grade. */
+#define GRADE_RUNS_MAX 100
+
 /* A program of a submission, "cpu" or "memory". */
 struct grade_program {
 	const char *name;
@@ -47,6 +50,9 @@ double doc_number(const json_t *object, const char *key);
  * 5".
  */
 const char *doc_points(const json_t *object, char buf[DOC_POINTS_MAX]);
+
+/* How a scenario's points are spread over its runs, "3 to 5 over 10 runs"; "" for a single run. */
+const char *doc_runs(const json_t *scenario, char buf[DOC_POINTS_MAX]);
 
 /* True if all of a scenario, a program or a grade was judged. */
 bool doc_judged(const json_t *object);

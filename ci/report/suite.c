@@ -123,6 +123,19 @@ static int add_credit(struct reader *r, const char *name, const char *value)
 	return 1;
 }
 
+static int set_counts(struct reader *r, const char *value)
+{
+	static const char *const words[] = {
+		[COUNTS_WORST] = "worst", [COUNTS_MEDIAN] = "median", [COUNTS_MEAN] = "mean"};
+
+	for (int i = COUNTS_WORST; i <= COUNTS_MEAN; i++)
+		if (!strcmp(value, words[i])) {
+			r->suite->counts = (enum suite_counts)i;
+			return 1;
+		}
+	return fail(r, "counts = %.40s: it is worst, median or mean", value);
+}
+
 /* inih's handler: 1 goes on, 0 is an error. */
 static int on_key(void *user, const char *section, const char *key, const char *value)
 {
@@ -136,8 +149,10 @@ static int on_key(void *user, const char *section, const char *key, const char *
 			return fail(r, "world = %.40s: it is real or sim", value);
 		return set_text(&r->suite->world, value);
 	}
+	if (!strcmp(section, "suite") && !strcmp(key, "counts"))
+		return set_counts(r, value);
 	if (!strcmp(section, "suite"))
-		return fail(r, "[suite] has no key \"%.40s\"; there are title, world", key);
+		return fail(r, "[suite] has no key \"%.40s\"; there are title, world, counts", key);
 	if (!strcmp(section, "credit"))
 		return add_credit(r, key, value);
 	if (strcmp(section, "cpu") != 0 && strcmp(section, "memory") != 0)

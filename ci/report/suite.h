@@ -4,6 +4,7 @@
  *	[suite]			[cpu], [memory]		[credit]
  *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE]
  *	world = real | sim
+ *	counts = worst | median | mean (of several runs)
  *
  * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
  * key, it has no ':' or '='. */
@@ -35,12 +36,16 @@ struct suite_credit {
 	double none; /* by this or more: nothing; between the two linear. 0 with full: no part */
 };
 
+/* Which of several runs of a scenario counts. */
+enum suite_counts { COUNTS_WORST, COUNTS_MEDIAN, COUNTS_MEAN };
+
 struct suite {
 	char *path;
 	char *title;
 	char *world; /* "real" or "sim" */
 	struct suite_entry *entries;
 	size_t nentries;
+	enum suite_counts counts;
 	struct suite_credit *credits;
 	size_t ncredits;
 };
