@@ -45,6 +45,20 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[ -s "$out/cpu-balanced.trace" ] && [ -s "$out/cpu-all-on-one.json" ]
 }
 
+@test "a failed expectation says when it was seen, and what to look at" {
+	submission nothing
+	grade --only cpu-all-on-one
+	echo "$output"
+	[[ $output == *"Seen from 15 s to 30 s: look at which vCPUs share the busiest pCPU"* ]]
+	[[ $output == *"It follows from "*": mend that first."* ]]
+	grep -q 'look at which vCPUs share' "$out/report.html"
+	grep -q 'look at which vCPUs share' "$out/results.json"
+	# For everything that can be asked there is something to look at.
+	while read -r name; do
+		grep -q "{\"$name\"," "$ci/report/feedback.c"
+	done < <({ "$ci/build/check_cpu" --expectations; "$ci/build/check_memory" --expectations; } | cut -d ' ' -f 1)
+}
+
 @test "everything passes: exit 0" {
 	submission nothing
 	grade --only cpu-balanced

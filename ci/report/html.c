@@ -2,7 +2,9 @@
 /* A grade as one HTML file that needs nothing beside it. */
 #include "render.h"
 
+#include "feedback.h"
 #include "grade_doc.h"
+#include "judge/verdict.h"
 
 #include <string.h>
 
@@ -62,6 +64,7 @@ static void put_summary(const json_t *grade, FILE *out)
 
 static void put_findings(const json_t *scenario, FILE *out)
 {
+	char feedback[2 * FINDING_TEXT];
 	json_t *finding;
 	size_t index;
 
@@ -73,6 +76,8 @@ static void put_findings(const json_t *scenario, FILE *out)
 
 		put("<tr><td>", doc_text(finding, "name"), "", out);
 		put("<td>", doc_text(finding, "measured"), "", out);
+		if (feedback_of(finding, feedback, sizeof(feedback))[0])
+			put("<p class=\"small\">", feedback, "</p>", out);
 		put("<td class=\"skipped\">", doc_text(finding, "control"), "", out);
 		put("<td>", doc_text(finding, "asked"), "", out);
 		fprintf(out, "<td class=\"%s\">%s</tr>\n", result, result);

@@ -2,6 +2,7 @@
 /* Text, TAP, JUnit, Gradescope and Autolab from a grade. */
 #include "render.h"
 
+#include "feedback.h"
 #include "grade_doc.h"
 #include "judge/verdict.h"
 #include "text.h"
@@ -78,7 +79,7 @@ static int measured_width(const json_t *grade)
 static void text_scenario(const json_t *scenario, int width, const struct paint *p, FILE *out)
 {
 	const char *result = doc_text(scenario, "result");
-	char points[DOC_POINTS_MAX];
+	char points[DOC_POINTS_MAX], feedback[2 * FINDING_TEXT];
 	json_t *finding;
 	size_t index;
 
@@ -110,6 +111,8 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 		    strcmp(doc_text(finding, "control"), doc_text(finding, "measured")) != 0)
 			fprintf(out, "; without a program: %s", doc_text(finding, "control"));
 		fprintf(out, "%s\n", p->off);
+		if (feedback_of(finding, feedback, sizeof(feedback))[0])
+			fprintf(out, "        %s\n", feedback);
 	}
 }
 
@@ -223,6 +226,7 @@ void render_escaped(const char *text, FILE *out)
 /* One line per expectation that did not pass, or the reason. */
 static void failures(const json_t *scenario, void (*put)(const char *, FILE *), FILE *out)
 {
+	char feedback[2 * FINDING_TEXT];
 	json_t *finding;
 	size_t index;
 
@@ -247,6 +251,10 @@ static void failures(const json_t *scenario, void (*put)(const char *, FILE *), 
 		put("; asked: ", out);
 		put(doc_text(finding, "asked"), out);
 		put("\n", out);
+		if (feedback_of(finding, feedback, sizeof(feedback))[0]) {
+			put(feedback, out);
+			put("\n", out);
+		}
 	}
 }
 
