@@ -150,12 +150,18 @@ until_ok() {
 		virsh -q vcpupin ${prefix}1 0 \$(cat /sys/devices/system/cpu/online)
 		virsh -q schedinfo ${prefix}2 --live --set vcpu_quota=90000 >/dev/null || echo no quotas here
 		virsh -q schedinfo ${prefix}2 --live --set cpu_shares=512 >/dev/null || echo no shares here
-		virsh -q suspend ${prefix}1
-		virsh -q resume ${prefix}1
+		virsh -q suspend ${prefix}2
 		trap 'echo told to end; exit 0' TERM
 		while :; do sleep 0.1; done
 	END
+	# Somebody else does what the program may not.
+	{
+		until grep -qs '"line":"begun"' "$trace"; do sleep 0.1; done
+		virsh -q suspend "${prefix}1"
+		virsh -q resume "${prefix}1"
+	} 3>&- &
 	run -0 record "$loaded" -i "$root/workloads/build/inject" -- "$program"
+	wait $!
 	run -0 "$lab/build/stage" reset "$loaded" -p "$prefix"
 	cat "$trace" >&2
 	query '$all[0]{type} eq "header" && @{$all[0]{guests}} == 2 && $all[-1]{event} eq "end"'
@@ -165,6 +171,7 @@ until_ok() {
 	query 'of(event => "program_output", stream => "stderr", line => "wrong") == 1'
 	query 'my ($e) = of(event => "program_exit"); $e->{status} == 0 && $e->{asked}'
 	query 'of(event => "pin", by => "program") == 1 && of(event => "pin", by => "scenario") == 1'
+	query 'of(event => "call", function => "domain_suspend", outcome => "refused") == 1'
 	query 'of(event => "guest", state => "paused") == 1 && of(event => "guest", state => "resumed") == 1'
 	query 'of(event => "limit", guest => "'"${prefix}2"'", value => 90000) == 1 || of(line => "no quotas here")'
 	query 'of(event => "limit", guest => "'"${prefix}2"'", what => "cpu_shares", value => 512) == 1 || of(line => "no shares here")'

@@ -16,7 +16,8 @@ static const char *argument_fault(const char *name, const struct rpc_args *args)
 {
 	const union rpc_value *v = args->value;
 
-	if (!strcmp(name, "connect_open") && v[0].s && strncmp(v[0].s, "qemu:", 5) != 0)
+	/* A client that was given no URI sends an empty one. */
+	if (!strcmp(name, "connect_open") && v[0].s && *v[0].s && strncmp(v[0].s, "qemu:", 5) != 0)
 		return "only the QEMU driver may be opened";
 	if (!strcmp(name, "domain_get_xml_desc") &&
 	    v[1].u & (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE))

@@ -133,6 +133,7 @@ static void test_reading_has_its_limits(void **state)
 	assert_int_equal(judge_xml(VIR_DOMAIN_XML_MIGRATABLE), GATE_REFUSE);
 	assert_int_equal(judge_open("qemu:///system"), GATE_PASS);
 	assert_int_equal(judge_open(NULL), GATE_PASS);
+	assert_int_equal(judge_open(""), GATE_PASS);
 	assert_int_equal(judge_open("lxc:///system"), GATE_REFUSE);
 }
 
