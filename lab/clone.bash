@@ -15,9 +15,10 @@ restored=() # guests that need no boot
 readonly half_done=restoring
 clone() { "$lab/build/clone" --connect "$uri" ${verbose:+-v} "$@"; }
 
-# Clones fit only what they were saved from: the same guest, QEMU, libvirt and (with KVM) host CPU.
+# Clones fit only what they were saved from: the same image, guest, QEMU, libvirt and (with KVM) host CPU.
 golden_key() {
 	{
+		echo "$image_dir"
 		guests_spec
 		cat "$lab/build/become" # runs in clones, and is put into the golden guest
 		stat -Lc '%n %s %Y' "$(command -v qemu-system-x86_64)" /usr/share/qemu/bios-256k.bin \
@@ -37,7 +38,7 @@ clone_guests() {
 	golden_sweep
 	key=$(golden_key)
 	golden=$state/golden/$image-$key
-	[[ -e $golden/digest ]] || golden_make || {
+	golden_whole || golden_make || {
 		(($? != 4)) || exit 3 # a guest that does not get ready: others will not either
 		say "no golden guest could be made: guests are booted"
 		return 0
@@ -50,6 +51,21 @@ clone_guests() {
 		if golden_make; then clone_restore "${left[@]}" || true; fi
 	fi
 	((${#left[@]} == 0)) || clone_give_up "${left[@]}"
+}
+
+# Whether the golden guest is there, with every disk that it stands on. What is left of one is removed.
+golden_whole() {
+	local disk below
+	[[ -e $golden/digest ]] || return
+	for disk in "$golden"/*.qcow2; do
+		[[ -f $disk ]] || continue
+		below=$(disk_chain "$disk" | tail -n 1)
+		[[ -f $below ]] || {
+			say "the golden guest $golden stands on $below, which is gone; making it anew"
+			rm -rf "$golden"
+			return 1
+		}
+	done
 }
 
 # After `guests up`: those that were booted, not restored, may have more to do than to answer.

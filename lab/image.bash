@@ -46,7 +46,8 @@ build_image() {
 		rm -rf "$state/images/.building.$image".*
 		building=$state/images/.building.$image.$$
 		mkdir "$building"
-		if ! (image_build "$building"); then
+		# A process of its own: whoever called this may stand in a condition, where bash goes on after failed steps.
+		if ! "$lab/lab" ${verbose:+-v} build "$building" "$image_asked" "$release"; then
 			rm -rf "$building"
 			die 3 "the $image image could not be built; lab -v image --image $image shows how far it gets"
 		fi
@@ -55,6 +56,14 @@ build_image() {
 		say "built $image_dir in $((SECONDS - begin)) s"
 	fi
 	exec {fd}>&-
+}
+
+# For build_image: builds an image of the flavour into DIR. The first step that fails ends it.
+cmd_build() {
+	local image release image_dir
+	(($# == 3)) || die 2 "build is a part of image"
+	load_flavour "$2" "$3"
+	image_build "$1"
 }
 
 cmd_image() {
@@ -86,9 +95,10 @@ kvm_answer_path() {
 	echo "$state/cache/kvm-$key"
 }
 
-# Prints kvm or tcg. /dev/kvm can be there and still boot no guest, so one is booted to see.
+# Prints kvm or tcg. /dev/kvm can be there and still boot no guest, so one is booted to see. An answer is kept only
+# where there was a guest to try.
 accelerator() {
-	local answer path
+	local answer path probe
 	if [[ ! -w /dev/kvm ]]; then
 		echo tcg
 		return
@@ -96,8 +106,9 @@ accelerator() {
 	path=$(kvm_answer_path)
 	if [[ ! -s $path ]]; then
 		say "trying whether guests boot with KVM"
+		probe=$("$lab/lab" image)
 		answer=tcg
-		! kvm_boots || answer=kvm
+		! kvm_boots "$probe" || answer=kvm
 		mkdir -p "${path%/*}"
 		echo "$answer" >"$path.$$"
 		mv "$path.$$" "$path"
@@ -107,34 +118,62 @@ accelerator() {
 
 # With KVM the micro guest is up in about a second; one that is not after 8 never will be.
 kvm_boots() {
-	local image=micro image_dir
-	# In a subshell: the flavour in use may be another one.
-	(
-		load_flavour micro ''
-		ensure_image
-		timeout 8 qemu-system-x86_64 -accel kvm -cpu host -machine q35 -m 256M -nodefaults -display none \
-			-no-reboot -serial stdio -kernel "$image_dir/kernel" -initrd "$image_dir/initrd" \
-			-append "console=ttyS0 quiet panic=-1 ballast.probe" 2>/dev/null </dev/null | grep -q 'ballast: booted'
-	)
+	local dir=$1
+	timeout 8 qemu-system-x86_64 -accel kvm -cpu host -machine q35 -m 256M -nodefaults -display none \
+		-no-reboot -serial stdio -kernel "$dir/kernel" -initrd "$dir/initrd" \
+		-append "console=ttyS0 quiet panic=-1 ballast.probe" 2>/dev/null </dev/null | grep -q 'ballast: booted'
 }
 
 # --- lab images ---
 
+# Prints for each guest a line of its folder and a path, a tab between them, for every file it stands on: what its definition names, its golden guest,
+# and the disks below its own.
+guests_stand_on() {
+	local dir disk
+	for dir in "$state"/guests/*/; do
+		[[ -d $dir ]] || continue
+		{
+			[[ ! -f $dir/domain.xml ]] || grep -o "$state/[^'<]*" "$dir/domain.xml" || true
+			[[ ! -f $dir/golden ]] || cat "$dir/golden"
+			for disk in "$dir"*.qcow2; do
+				[[ ! -f $disk ]] || disk_chain "$disk"
+			done
+		} | sed "s|^|$dir\t|"
+	done
+}
+
+# Prints a disk's file and those below it. One that is gone ends the chain with its name.
+disk_chain() {
+	local disk=$1 below
+	while [[ -n $disk ]]; do
+		echo "$disk"
+		[[ -f $disk ]] || return 0
+		below=$(qemu-img info -U --output=json "$disk" | sed -n 's/^ *"full-backing-filename": "\(.*\)",\{0,1\}$/\1/p')
+		disk=$below
+	done
+}
+
 cmd_images() {
-	local prune='' dir used
+	local prune='' dir used standing golden
 	case ${1-} in
 	'') ;;
 	--prune) prune=1 && need_root ;;
 	*) die 2 "images: unknown option '$1'; --prune" ;;
 	esac
-	for dir in "$state"/images/*/ "$state"/golden/*/; do
+	standing=$(guests_stand_on)
+	# Golden guests first: an image that one of them stands on is in use as long as that one is kept.
+	for dir in "$state"/golden/*/ "$state"/images/*/; do
 		[[ -d $dir ]] || continue
 		dir=${dir%/}
-		used=$(grep -ls -- "$dir/" "$state"/guests/*/{domain.xml,golden} | xargs -r dirname | sort -u | wc -l || true)
+		used=$(awk -F '\t' -v dir="$dir/" 'index($2 "/", dir) == 1 { print $1 }' <<<"$standing" | sort -u | wc -l)
 		if [[ $prune ]] && ((used == 0)); then
 			cmd rm -rf "$dir"
 			echo "removed $dir"
 		else
+			for golden in "$dir"/*.qcow2; do
+				[[ $dir != "$state"/golden/* || ! -f $golden ]] ||
+					standing+=$'\n'$(disk_chain "$golden" | sed "s|^|$dir\t|")
+			done
 			printf '%-40s %6s  %s guests\n' "${dir#"$state"/}" "$(du -sh "$dir" | cut -f1)" "$used"
 		fi
 	done

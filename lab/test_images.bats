@@ -3,8 +3,9 @@
 # Image flavours without guests: what is refused, what makes another image, seeds and overlays. uvtool exists on
 # Ubuntu only: here its commands are stand-ins that say what uvtool's source and published examples have them say.
 # shellcheck disable=SC2030,SC2031  # each test is a process of its own
-
 # shellcheck disable=SC2034,SC2317  # what flavours read and call
+bats_require_minimum_version 1.5.0
+
 setup() {
 	export BALLAST_STATE=$BATS_TEST_TMPDIR/state
 	lab=$(cd "$BATS_TEST_DIRNAME" && pwd)
@@ -267,4 +268,69 @@ fake_uvtool() {
 	need shellcheck
 	cd "$lab"
 	shellcheck -x images/debian images/cloud images/ubuntu clone.bash clone_seed.bash
+}
+
+# --- what stands on what ---
+
+# A state with image, golden guest and clone in a chain of disks, below $1.
+chained_state() {
+	mkdir -p "$1"/{images/cloud-1,images/cloud-2,golden/cloud-a,guests/g1}
+	qemu-img create -q -f qcow2 "$1/images/cloud-1/disk.qcow2" 1M
+	qemu-img create -q -f qcow2 "$1/images/cloud-2/disk.qcow2" 1M
+	qemu-img create -q -f qcow2 -F qcow2 -b "$1/images/cloud-1/disk.qcow2" "$1/golden/cloud-a/disk.qcow2"
+	echo digest >"$1/golden/cloud-a/digest"
+	qemu-img create -q -f qcow2 -F qcow2 -b "$1/golden/cloud-a/disk.qcow2" "$1/guests/g1/disk.qcow2"
+}
+
+@test "images --prune keeps every disk that a clone or a kept golden guest stands on" {
+	state="$BATS_TEST_TMPDIR/a state"
+	chained_state "$state"
+	BALLAST_STATE=$state run -0 "$lab/lab" images --prune
+	echo "$output"
+	[[ $output == *"removed $state/images/cloud-2"* ]]
+	[ -f "$state/images/cloud-1/disk.qcow2" ]
+	[ -f "$state/golden/cloud-a/disk.qcow2" ]
+	rm -r "$state/guests/g1"
+	BALLAST_STATE=$state run -0 "$lab/lab" images --prune
+	[ ! -d "$state/golden/cloud-a" ]
+	[ ! -d "$state/images/cloud-1" ]
+}
+
+@test "a golden guest whose disk stands on nothing is made anew" {
+	state=$BATS_TEST_TMPDIR/state
+	chained_state "$state"
+	rm "$state/images/cloud-1/disk.qcow2"
+	run bash -c 'source "$0/image.bash"; source "$0/clone.bash"; say() { echo "$*"; }; golden=$1; golden_whole' \
+		"$lab" "$state/golden/cloud-a"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"stands on $state/images/cloud-1/disk.qcow2, which is gone"* ]]
+	[ ! -d "$state/golden/cloud-a" ]
+}
+
+@test "each image has a golden guest of its own" {
+	key() {
+		bash -c 'source "$0/clone.bash"; guests_spec() { echo same; }; image_dir=$1 accel=tcg; golden_key' "$lab" "$1"
+	}
+	[ "$(key /images/cloud-1)" = "$(key /images/cloud-1)" ]
+	[ "$(key /images/cloud-1)" != "$(key /images/cloud-2)" ]
+}
+
+@test "a build one step of which fails is not kept, whoever asks for it" {
+	tree=$BATS_TEST_TMPDIR/tree
+	mkdir -p "$tree/lab/images"
+	cp "$lab"/{lab,*.bash,packages} "$tree/lab/"
+	cat >"$tree/lab/images/bad" <<-'END'
+		image_key() { echo 1; }
+		image_build() {
+			false
+			touch "$1/kernel"
+		}
+	END
+	# In a condition, where bash goes on after failed steps.
+	BALLAST_STATE=$BATS_TEST_TMPDIR/state run bash -c 'if "$0" image --image bad; then echo kept; fi' "$tree/lab/lab"
+	echo "$output"
+	[[ $output == *"could not be built"* && $output != *kept* ]]
+	run ls "$BATS_TEST_TMPDIR/state/images"
+	[ -z "$output" ]
 }
