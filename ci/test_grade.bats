@@ -495,6 +495,8 @@ worth() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"10 of 10 points"* ]]
+	[[ $output == *"world: sim, seed 1"* ]]
+	grep -q 'World: sim, seed 1' "$out/report.html"
 }
 
 @test "a submission is built without our variables" {

@@ -65,6 +65,17 @@ const char *doc_runs(const json_t *scenario, char buf[DOC_POINTS_MAX])
 	return buf;
 }
 
+const char *doc_world(const json_t *scenario, char buf[DOC_POINTS_MAX])
+{
+	const json_t *seed = json_object_get(scenario, "seed");
+
+	snprintf(buf, DOC_POINTS_MAX, "%s", doc_text(scenario, "world"));
+	if (buf[0] && json_is_number(seed))
+		snprintf(buf + strlen(buf), DOC_POINTS_MAX - strlen(buf), ", seed %.0f",
+			 json_number_value(seed));
+	return buf;
+}
+
 const char *doc_why(const json_t *scenario, char *buf, size_t len)
 {
 	json_t *finding;

@@ -54,6 +54,9 @@ const char *doc_points(const json_t *object, char buf[DOC_POINTS_MAX]);
 /* How a scenario's points are spread over its runs, "3 to 5 over 10 runs"; "" for a single run. */
 const char *doc_runs(const json_t *scenario, char buf[DOC_POINTS_MAX]);
 
+/* Where a scenario's run that is shown was played: "sim, seed 7"; "" where nobody ran it. */
+const char *doc_world(const json_t *scenario, char buf[DOC_POINTS_MAX]);
+
 /* True if all of a scenario, a program or a grade was judged. */
 bool doc_judged(const json_t *object);
 

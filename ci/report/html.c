@@ -97,6 +97,8 @@ static void put_scenario(const json_t *scenario, FILE *out)
 	put("<p>", doc_text(scenario, "title"), "</p>\n", out);
 	if (doc_text(scenario, "reason")[0])
 		put("<p class=\"unjudged\">", doc_text(scenario, "reason"), "</p>\n", out);
+	if (doc_world(scenario, points)[0])
+		put("<p class=\"small\">World: ", points, "</p>\n", out);
 	if (doc_runs(scenario, points)[0])
 		put("<p class=\"small\">Points: ", points, "</p>\n", out);
 	if (doc_text(scenario, "note")[0])

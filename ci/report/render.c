@@ -86,6 +86,8 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 	fprintf(out, "\n%s%-22s%s ", p->strong, doc_text(scenario, "scenario"), p->off);
 	pad(out, doc_text(scenario, "title"), width + 2);
 	fprintf(out, "  %s%s%s\n", result_paint(p, result), doc_points(scenario, points), p->off);
+	if (doc_world(scenario, points)[0])
+		fprintf(out, "  %s..    world: %s%s\n", p->faint, points, p->off);
 	if (doc_runs(scenario, points)[0])
 		fprintf(out, "  ..    %s\n", points);
 	if (doc_text(scenario, "reason")[0])
