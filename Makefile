@@ -42,7 +42,8 @@ grade: $(if $(filter sim,$(WORLD)),all,setup)
 
 ## check       every test of the programs and the lab, real guests included; SANITIZE=1: only what runs under the sanitizers
 ifeq ($(SANITIZE),1)
-check: setup-tests
+check:
+	@$(LAB) setup --packages --tests
 	@ci/instrument sanitize
 else
 check: setup-tests
