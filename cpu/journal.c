@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION 2
 
 /* No host has more; a log that says so is damaged. */
 #define PCPU_IDS_MOST 65536
@@ -21,12 +21,15 @@
 
 void journal_write_policy(FILE *out, const struct cpu_policy *policy)
 {
-	journal_write_line(out, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:I, s:I}", "type",
-					  "policy", "version", JOURNAL_VERSION, "threshold_pct",
-					  policy->threshold_pct, "cost_pct", policy->cost_pct,
-					  "node_cost_pct", policy->node_cost_pct, "due_most",
-					  policy->due_most, "confirm", (json_int_t)policy->confirm,
-					  "node_budget", (json_int_t)policy->node_budget));
+	journal_write_line(out,
+			   json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "type",
+				     "policy", "version", JOURNAL_VERSION, "threshold_pct",
+				     policy->threshold_pct, "cost_pct", policy->cost_pct,
+				     "node_cost_pct", policy->node_cost_pct, "due_most",
+				     policy->due_most, "free_least_pct", policy->free_least_pct,
+				     "looks_most", (json_int_t)policy->looks_most, "confirm",
+				     (json_int_t)policy->confirm, "node_budget",
+				     (json_int_t)policy->node_budget));
 }
 
 /* A percentage or time with as many digits as mean something. */
@@ -94,6 +97,8 @@ static json_t *pack_vcpus(const struct report *report)
 					    json_integer((json_int_t)vcpu->delay_ns));
 		if (vcpu->pcpu != CPU_FLOATING)
 			json_object_set_new(object, "pcpu", json_integer(vcpu->pcpu));
+		if (vcpu->realtime)
+			json_object_set_new(object, "realtime", json_true());
 		if (vcpu->allowed)
 			json_object_set_new(
 				object, "allowed",
@@ -238,6 +243,7 @@ static bool read_vcpu(const json_t *object, struct owned_sample *owned, size_t v
 		.run_ns = (uint64_t)run,
 		.delay_ns = delay < 0 ? CPU_NOT_KNOWN : (uint64_t)delay,
 		.pcpu = pcpu < 0 ? CPU_FLOATING : (int)pcpu,
+		.realtime = json_is_true(json_object_get(object, "realtime")),
 	};
 	if (!allowed)
 		return true;
@@ -290,16 +296,19 @@ static bool read_sample(const json_t *line, struct owned_sample *owned)
 
 static bool read_policy(const json_t *line, struct cpu_policy *policy)
 {
-	int64_t version, confirm, budget;
+	int64_t version, looks, confirm, budget;
 
 	if (!read_integer(line, "version", JOURNAL_VERSION, JOURNAL_VERSION, -2, &version) ||
 	    !read_real(line, "threshold_pct", 1e-3, 1e4, &policy->threshold_pct) ||
 	    !read_real(line, "cost_pct", 0, 1e4, &policy->cost_pct) ||
 	    !read_real(line, "node_cost_pct", 0, 1e4, &policy->node_cost_pct) ||
 	    !read_real(line, "due_most", 0.1, 1e4, &policy->due_most) ||
+	    !read_real(line, "free_least_pct", 0, 100, &policy->free_least_pct) ||
+	    !read_integer(line, "looks_most", 0, 1000, -2, &looks) ||
 	    !read_integer(line, "confirm", 1, 2, -2, &confirm) ||
 	    !read_integer(line, "node_budget", 0, 10000000, -2, &budget))
 		return false;
+	policy->looks_most = (unsigned int)looks;
 	policy->confirm = (unsigned int)confirm;
 	policy->node_budget = (unsigned long)budget;
 	return true;

@@ -111,6 +111,8 @@ int rpc_link_send(struct rpc_link *l, const void *data, size_t len)
 
 int rpc_link_flush(struct rpc_link *l)
 {
+	if (!rpc_link_waiting(l))
+		return 0;
 	ssize_t sent = write_some(l->fd, l->queue + l->at, l->len - l->at);
 
 	if (sent < 0)
