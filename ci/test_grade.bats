@@ -576,3 +576,12 @@ worth() {
 	[[ $output == *"/proc/nothing: cannot be written"* ]]
 	[ "$(wc -l <<<"$output")" -eq 1 ]
 }
+
+@test "a program that starts others is judged: its host is then behind a socket" {
+	mkdir -p "$sub/cpu"
+	printf '#!/bin/sh\nwhile :; do virsh -q list >/dev/null; sleep 2; done\n' >"$sub/cpu/source"
+	printf 'all:\n\tcp source vcpu_scheduler\n\tchmod +x vcpu_scheduler\n' >"$sub/cpu/Makefile"
+	BALLAST_LAB='' run "$ci/grade" --world sim --submission "$sub" --out "$out" --only cpu-balanced
+	echo "$output"
+	[[ $output == *"ok    program_alive"* && $output == *"ok    spread"* && $output != *"not judged, of"* ]]
+}
