@@ -4,7 +4,7 @@
 # Python's zipfile: listing with one and unpacking with the other looks for files that are not there.
 # shellcheck source-path=SCRIPTDIR source=machine.bash
 source "$(dirname "$0")/machine.bash"
-fetch libarchive-tools=3.6.2-1+deb12u5 python3
+fetch libarchive-tools=3.6.2-1+deb12u5 python3=3.11.2-1+b1
 cat >"$root/tmp/make.py" <<'END'
 import zipfile
 with zipfile.ZipFile("a.zip", "w") as z:
