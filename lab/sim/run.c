@@ -5,6 +5,7 @@
  * if it did.
  */
 #include "host/host.h"
+#include "launch.h"
 #include "log.h"
 #include "world/play.h"
 #include "program.h"
@@ -22,8 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -304,11 +303,8 @@ static void set_environment(struct run *r)
 		 temporary ? temporary : "/tmp");
 	if (!mkdtemp(r->folder))
 		die(EXIT_LAB, "%s: %s", r->folder, strerror(errno));
-	setenv("RUNTIME_DIRECTORY", r->folder, 1);
+	launch_environment(r->folder);
 	preload(r, library);
-	/* Python: the same order of sets in every run, and lines when they are printed. */
-	setenv("PYTHONHASHSEED", "0", 1);
-	setenv("PYTHONUNBUFFERED", "1", 1);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -320,29 +316,6 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 }
 
 /* --- the program --- */
-
-static void become_program(struct run *r)
-{
-	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpgid(0, 0);
-	/* The same addresses in every run, for programs whose order depends on them. */
-	personality(ADDR_NO_RANDOMIZE);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(r->shared->stdout_fd, STDOUT_FILENO) < 0 ||
-	    dup2(r->shared->stderr_fd, STDERR_FILENO) < 0)
-		_exit(EXIT_LAB);
-	close(null);
-	execv(r->path, r->program);
-	snprintf(r->shared->message, sizeof(r->shared->message), "cannot be run: %s",
-		 strerror(errno));
-	r->shared->state = SHARED_STOPPED;
-	_exit(EXIT_USAGE);
-}
 
 static void pass_on(struct run *r)
 {
@@ -469,8 +442,13 @@ static void start_program(struct run *r)
 	r->pid = fork();
 	if (r->pid < 0)
 		die(EXIT_LAB, "fork: %s", strerror(errno));
-	if (r->pid == 0)
-		become_program(r);
+	if (r->pid > 0)
+		return;
+	launch_program(r->path, r->program, r->shared->stdout_fd, r->shared->stderr_fd);
+	snprintf(r->shared->message, sizeof(r->shared->message), "cannot be run: %s",
+		 strerror(errno));
+	r->shared->state = SHARED_STOPPED;
+	_exit(EXIT_USAGE);
 }
 
 /* --- what became of it --- */

@@ -2,6 +2,7 @@
 /* A run from its beginning to its end: the program is started, watched and told to stop. */
 #include "host.h"
 
+#include "launch.h"
 #include "log.h"
 #include "preload/output.h"
 #include "preload/shared.h"
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -48,25 +48,7 @@ uint64_t host_now(const struct host *h)
 
 /* --- the end --- */
 
-enum end { BY_FAULT, BY_REFUSAL, BY_FAILURE };
-
-static struct trace_event event_of_end(enum end how, const char *text)
-{
-	struct trace_event event = trace_event(TRACE_WARNING, NULL);
-
-	if (how == BY_FAULT) { /* it is ended by us, as one would kill it */
-		event = trace_exit(W_EXITCODE(0, SIGKILL), false);
-		event.program_exit.reason = text;
-	} else if (how == BY_REFUSAL) {
-		event = trace_event(TRACE_UNSIMULATED, NULL);
-		event.unsimulated.text = text;
-	} else {
-		event.warning.text = text;
-	}
-	return event;
-}
-
-__attribute__((format(printf, 3, 0))) static void end_with(struct host *h, enum end how,
+__attribute__((format(printf, 3, 0))) static void end_with(struct host *h, enum play_end how,
 							   const char *format, va_list args)
 {
 	char text[1100];
@@ -74,14 +56,14 @@ __attribute__((format(printf, 3, 0))) static void end_with(struct host *h, enum 
 	if (h->over)
 		return;
 	h->over = true;
-	h->status = how == BY_FAILURE ? EXIT_LAB : EXIT_USAGE;
+	h->status = how == PLAY_FAILURE ? EXIT_LAB : EXIT_USAGE;
 	vsnprintf(text, sizeof(text), format, args);
 	output_take(&h->play, h->output[0], h->output[1], true);
-	play_event(&h->play, event_of_end(how, text));
+	play_event(&h->play, play_end_event(how, text));
 	play_cut(&h->play);
-	if (how == BY_FAILURE)
+	if (how == PLAY_FAILURE)
 		log_warn("%s", text);
-	else if (how == BY_FAULT)
+	else if (how == PLAY_FAULT)
 		log_warn("%s: ended at t = %.3f s: %s", h->config->program[0], host_now_s(h), text);
 	else
 		log_warn("%s: %s", h->config->program[0], text);
@@ -92,7 +74,7 @@ void host_stop(struct host *h, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(h, BY_FAULT, format, args);
+	end_with(h, PLAY_FAULT, format, args);
 	va_end(args);
 }
 
@@ -101,7 +83,7 @@ void host_refuse(struct host *h, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(h, BY_REFUSAL, format, args);
+	end_with(h, PLAY_REFUSAL, format, args);
 	va_end(args);
 }
 
@@ -110,7 +92,7 @@ void host_fail(struct host *h, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(h, BY_FAILURE, format, args);
+	end_with(h, PLAY_FAILURE, format, args);
 	va_end(args);
 }
 
@@ -451,37 +433,12 @@ static int set_environment(struct host *h, int fd)
 
 	snprintf(number, sizeof(number), "%d", fd);
 	setenv(CONTROL_ENV, number, 1);
-	setenv("RUNTIME_DIRECTORY", h->folder, 1);
-	/* The same order of sets and hashes in every run, and Python's lines when they are printed.
-	 */
-	setenv("PYTHONHASHSEED", "0", 1);
-	setenv("PYTHONUNBUFFERED", "1", 1);
-	setenv("PERL_HASH_SEED", "0", 1);
+	launch_environment(h->folder);
 	/* Its runtime need not come before ours. */
 	snprintf(asan, sizeof(asan), "%s%sverify_asan_link_order=0", options ? options : "",
 		 options && *options ? ":" : "");
 	setenv("ASAN_OPTIONS", asan, 1);
 	return set_preload(h);
-}
-
-static void become_program(struct host *h)
-{
-	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpgid(0, 0);
-	/* The same addresses in every run, for programs whose order depends on them. */
-	personality(ADDR_NO_RANDOMIZE);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(h->output[0], STDOUT_FILENO) < 0 ||
-	    dup2(h->output[1], STDERR_FILENO) < 0)
-		_exit(EXIT_LAB);
-	close(null);
-	execv(h->config->path, h->config->program);
-	dprintf(STDERR_FILENO, "cannot be run: %s\n", strerror(errno));
-	_exit(EXIT_USAGE);
 }
 
 static int start_program(struct host *h)
@@ -506,8 +463,11 @@ static int start_program(struct host *h)
 	if (set_environment(h, moved))
 		return -1;
 	h->pid = fork();
-	if (h->pid == 0)
-		become_program(h);
+	if (h->pid == 0) {
+		launch_program(h->config->path, h->config->program, h->output[0], h->output[1]);
+		dprintf(STDERR_FILENO, "cannot be run: %s\n", strerror(errno));
+		_exit(EXIT_USAGE);
+	}
 	close(moved);
 	if (h->pid < 0) {
 		host_fail(h, "fork: %s", strerror(errno));

@@ -108,28 +108,10 @@ static void leave(int status)
 	real(syscall)(SYS_exit_group, status);
 }
 
-enum end { BY_FAULT, BY_REFUSAL, BY_FAILURE };
-
-static struct trace_event event_of_end(enum end how, const char *message)
-{
-	struct trace_event event = trace_event(TRACE_WARNING, NULL);
-
-	if (how == BY_FAULT) { /* it is ended by us, as one would kill it */
-		event = trace_exit(W_EXITCODE(0, SIGKILL), false);
-		event.program_exit.reason = message;
-	} else if (how == BY_REFUSAL) {
-		event = trace_event(TRACE_UNSIMULATED, NULL);
-		event.unsimulated.text = message;
-	} else {
-		event.warning.text = message;
-	}
-	return event;
-}
-
 /* Of a program that replaced itself: the run it left behind has its trace no more. */
 static void add_refusal(const char *message)
 {
-	struct trace_event event = event_of_end(BY_REFUSAL, message);
+	struct trace_event event = play_end_event(PLAY_REFUSAL, message);
 	struct trace_writer trace;
 
 	event.t_s = (double)shared->now_ns / 1e9;
@@ -139,7 +121,7 @@ static void add_refusal(const char *message)
 	trace_close(&trace);
 }
 
-__attribute__((format(printf, 2, 0))) static void end_with(enum end how, const char *format,
+__attribute__((format(printf, 2, 0))) static void end_with(enum play_end how, const char *format,
 							   va_list args)
 {
 	char message[sizeof(shared->message)];
@@ -148,14 +130,14 @@ __attribute__((format(printf, 2, 0))) static void end_with(enum end how, const c
 	if (running) {
 		running = false;
 		output_take(&play, shared->stdout_fd, shared->stderr_fd, true);
-		play_event(&play, event_of_end(how, message));
+		play_event(&play, play_end_event(how, message));
 		play_cut(&play);
-	} else if (how == BY_REFUSAL && shared->trace[0]) {
+	} else if (how == PLAY_REFUSAL && shared->trace[0]) {
 		add_refusal(message);
 	}
 	memcpy(shared->message, message, sizeof(message));
-	shared->state = how == BY_FAILURE ? SHARED_FAILED : SHARED_STOPPED;
-	leave(how == BY_FAILURE ? EXIT_LAB : EXIT_USAGE);
+	shared->state = how == PLAY_FAILURE ? SHARED_FAILED : SHARED_STOPPED;
+	leave(how == PLAY_FAILURE ? EXIT_LAB : EXIT_USAGE);
 	__builtin_unreachable();
 }
 
@@ -164,7 +146,7 @@ void sim_stop(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(BY_FAULT, format, args);
+	end_with(PLAY_FAULT, format, args);
 	va_end(args);
 	__builtin_unreachable();
 }
@@ -174,7 +156,7 @@ void sim_refuse(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(BY_REFUSAL, format, args);
+	end_with(PLAY_REFUSAL, format, args);
 	va_end(args);
 	__builtin_unreachable();
 }
@@ -184,7 +166,7 @@ void sim_fail(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	end_with(BY_FAILURE, format, args);
+	end_with(PLAY_FAILURE, format, args);
 	va_end(args);
 	__builtin_unreachable();
 }

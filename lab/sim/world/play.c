@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static double now_s(const struct play *p)
 {
@@ -213,6 +215,22 @@ void play_cut(struct play *p)
 	if (p->tracing)
 		note_failure(p, trace_close(&p->trace));
 	p->tracing = false;
+}
+
+struct trace_event play_end_event(enum play_end end, const char *text)
+{
+	struct trace_event event = trace_event(TRACE_WARNING, NULL);
+
+	if (end == PLAY_FAULT) {
+		event = trace_exit(W_EXITCODE(0, SIGKILL), false);
+		event.program_exit.reason = text;
+	} else if (end == PLAY_REFUSAL) {
+		event = trace_event(TRACE_UNSIMULATED, NULL);
+		event.unsimulated.text = text;
+	} else {
+		event.warning.text = text;
+	}
+	return event;
 }
 
 void play_free(struct play *p)

@@ -70,6 +70,16 @@ void play_cut(struct play *p);
 void play_event(struct play *p, struct trace_event event);
 void play_output(struct play *p, enum trace_stream stream, const char *line, size_t len);
 
+/* Why a run ends before its time. */
+enum play_end {
+	PLAY_FAULT,   /* the program's own: it is ended, as one would kill it */
+	PLAY_REFUSAL, /* it does what the simulated world has not */
+	PLAY_FAILURE, /* not the program's */
+};
+
+/* The event that stands for such an end in the trace; it points to text. */
+struct trace_event play_end_event(enum play_end end, const char *text);
+
 void play_free(struct play *p);
 
 #endif
