@@ -20,10 +20,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* libvirt's own ports, without and with TLS. */
 #define PORT_TCP 16509
 #define PORT_TLS 16514
+
+/* As many links in a row as Linux follows. */
+#define LINKS_MOST 40
 
 static const char *const read_write[] = {"libvirt-sock", NULL};
 static const char *const read_only[] = {"libvirt-sock-ro", NULL};
@@ -45,6 +49,25 @@ static const char *name_in_folder(const char *path)
 	return name + 1;
 }
 
+/* The same behind links; they may lead to what is not there, as where no libvirtd runs. */
+static const char *name_behind_links(const char *path, char to[PATH_MAX])
+{
+	const char *name = NULL;
+	ssize_t len;
+
+	if (realpath(path, to))
+		return name_in_folder(to);
+	for (int hops = 0; !name && hops < LINKS_MOST; hops++) {
+		len = readlink(path, to, PATH_MAX - 1);
+		if (len < 0)
+			return NULL;
+		to[len] = '\0';
+		name = name_in_folder(to);
+		path = to;
+	}
+	return name;
+}
+
 enum guard guard_path(const char *path, char *to, size_t size)
 {
 	const struct control_page *page = remote_page();
@@ -54,8 +77,8 @@ enum guard guard_path(const char *path, char *to, size_t size)
 	if (!path || !page)
 		return GUARD_OTHER;
 	name = name_in_folder(path);
-	if (!name && realpath(path, resolved))
-		name = name_in_folder(resolved);
+	if (!name)
+		name = name_behind_links(path, resolved);
 	if (!name || !strstr(name, "-sock"))
 		return GUARD_OTHER;
 	if (!one_of(read_write, name) && !one_of(read_only, name))
