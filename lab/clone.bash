@@ -32,57 +32,62 @@ golden_key() {
 
 # Restores guests that are defined and have files. What cannot be restored stays off, for `guests up` to boot.
 clone_guests() {
-	local key golden left=("$@") status=0
+	local key golden golden_status left=("$@") status=0
 	[[ -x $lab/build/clone && -x $lab/build/become ]] ||
-		make -s -C "$lab" build/clone build/become >&2 || return 0
+		make -s -C "$lab" build/clone build/become >&2 || {
+		say "the programs that clone guests cannot be built: guests are booted"
+		return 0
+	}
 	golden_sweep
 	key=$(golden_key)
 	golden=$state/golden/$image-$key
-	golden_whole || golden_make || {
-		(($? != 4)) || exit 3 # a guest that does not get ready: others will not either
+	golden_make
+	if ((golden_status)); then
+		((golden_status != 4)) || exit 3 # a guest that does not get ready: others will not either
 		say "no golden guest could be made: guests are booted"
 		return 0
-	}
+	fi
 	clone_restore "$@" || status=$?
 	if ((status == 1)); then
 		# Damaged, or of a kind libvirt does not take for these guests: made anew, once.
 		say "the golden guest $golden does not fit; making it anew"
 		rm -rf "$golden"
-		if golden_make; then clone_restore "${left[@]}" || true; fi
+		golden_make
+		((golden_status)) || clone_restore "${left[@]}" || true # what is left is booted
 	fi
 	((${#left[@]} == 0)) || clone_give_up "${left[@]}"
 }
 
 # Whether the golden guest is there, with every disk that it stands on. What is left of one is removed.
 golden_whole() {
-	local disk below
-	[[ -e $golden/digest ]] || return
+	local disk chain
+	[[ -e $golden/digest ]] || return 1
 	for disk in "$golden"/*.qcow2; do
 		[[ -f $disk ]] || continue
-		below=$(disk_chain "$disk" | tail -n 1)
-		[[ -f $below ]] || {
-			say "the golden guest $golden stands on $below, which is gone; making it anew"
+		if ! chain=$(disk_chain "$disk") || [[ ! -f ${chain##*$'\n'} ]]; then
+			say "the golden guest $golden stands on ${chain##*$'\n'}, which is gone or damaged; making it anew"
 			rm -rf "$golden"
 			return 1
-		}
+		fi
 	done
 }
 
 # After `guests up`: those that were booted, not restored, may have more to do than to answer.
 clone_await() {
-	local name
+	local name status=0
 	declare -F image_await >/dev/null || return 0
 	for name; do
-		[[ " ${restored[*]-} " == *" $name "* ]] || image_await "$name"
+		[[ " ${restored[*]-} " == *" $name "* ]] || image_await "$name" || status=$?
 	done
+	return "$status"
 }
 
 # Restores the guests; takes those that are ready out of left.
 clone_restore() {
 	local name ready status=0 still=()
 	for name; do
-		: >"$state/guests/$name/$half_done"
-		echo "$golden/" >"$state/guests/$name/golden" # its disk may stand on it: `lab images --prune`
+		: >"$state/guests/$name/$half_done" || return 3
+		echo "$golden/" >"$state/guests/$name/golden" || return 3 # its disk may stand on it: `lab images --prune`
 		! declare -F image_clone_files >/dev/null ||
 			image_clone_files "$image_dir" "$name" "$state/guests/$name" "$golden" || return 3
 	done
@@ -114,10 +119,12 @@ clone_give_up() {
 
 # --- making one ---
 
-# Boots a guest, saves it, and moves the folder into place as a whole. Only one process makes a golden guest.
-# Status 4: a guest of this image does not get ready.
+# Unless there is a whole one: boots a guest, saves it, and moves the folder into place as a whole. Only one process
+# makes a golden guest. Leaves its status in golden_status; 4: a guest of this image does not get ready.
 golden_make() {
-	local name=golden-$key.1 building=$state/golden/.building.$image-$key fd status=0
+	local name=golden-$key.1 building=$state/golden/.building.$image-$key fd attempt_status
+	golden_status=0
+	! golden_whole || return 0
 	mkdir -p "$state/golden" "$state/locks"
 	chmod 0755 "$state/golden"
 	exec {fd}>>"$state/locks/golden-$key"
@@ -128,17 +135,17 @@ golden_make() {
 		rm -rf "$building" "$golden"
 		mkdir "$building"
 		chmod 0755 "$building"
-		(golden_boot "$name" "$building") || status=$?
-		remove_guests "$name"
+		attempt golden_boot "$name" "$building"
+		golden_status=$attempt_status
+		remove_guests "$name" || golden_status=3
 		undo=("${undo[@]:0:${#undo[@]}-1}")
-		if ((status == 0)); then
+		if ((golden_status == 0)); then
 			mv -T "$building" "$golden"
 		else
 			rm -rf "$building"
 		fi
 	fi
 	exec {fd}>&-
-	return "$status"
 }
 
 golden_boot() {
@@ -147,19 +154,18 @@ golden_boot() {
 	spec=$(guests_spec)
 	# With all its memory, and so without a balloon, it uses memory in one piece: see clone_save.c.
 	local memory_kib=$maximum_kib
-	make_files "$name" "$spec" || return
+	make_files "$name" "$spec"
 	# Controllers that run meanwhile leave it alone.
 	sed -i "s|<metadata>|&<policy:policy xmlns:policy='urn:ballast:policy:1' manage='no'/>|" \
-		"$state/guests/$name/domain.xml" || return
-	guests define "$name" || return
+		"$state/guests/$name/domain.xml"
+	guests define "$name"
 	guests --prefix "${name%1}" --count 1 --memory "$memory_kib" --timeout "${timeout:-120}" --quiet up "$name" || {
 		! declare -F image_blame >/dev/null || image_blame
 		return 4
 	}
-	! declare -F image_await >/dev/null || image_await "$name" || return
-	clone --timeout "${timeout:-120}" save "$building" "$name" "$balloon_kib" || return
-	! declare -F image_golden_files >/dev/null ||
-		image_golden_files "$state/guests/$name" "$building" || return
+	if declare -F image_await >/dev/null; then image_await "$name"; fi
+	clone --timeout "${timeout:-120}" save "$building" "$name" "$balloon_kib"
+	if declare -F image_golden_files >/dev/null; then image_golden_files "$state/guests/$name" "$building"; fi
 	{
 		echo "image $image_dir"
 		echo "vcpus $vcpus"
@@ -181,13 +187,14 @@ golden_sweep() {
 		mkdir -p "$state/locks"
 		exec {fd}>>"$state/locks/golden-$key"
 		if flock -n "$fd"; then
-			remove_guests "golden-$key.1"
+			remove_guests "golden-$key.1" || say "golden-$key.1 is left of a lab command that was killed"
 			rm -rf "$state"/golden/.building.*-"$key"
 		fi
 		exec {fd}>&-
 	done
 	for name in $(guests list | grep '^golden-[0-9a-f]*\.1$' || true); do
 		xml=$(virsh -q -c "$uri" dumpxml "$name") || continue
-		[[ ! $xml =~ path=\'([^\']*)/serial.log\' || -d ${BASH_REMATCH[1]} ]] || remove_guests "$name"
+		[[ ! $xml =~ path=\'([^\']*)/serial.log\' || -d ${BASH_REMATCH[1]} ]] || remove_guests "$name" ||
+			say "$name is left of a lab whose state is gone"
 	done
 }

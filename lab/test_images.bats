@@ -28,6 +28,19 @@ flavour() {
 	source "$lab/images/$1"
 }
 
+# Runs commands as lab/lab does, with its functions.
+in_lab() {
+	bash -c 'source <(grep -v "^main " "$0"); eval "$1"' "$lab/lab" "$1"
+}
+
+# An executable of that name, first in PATH, from stdin.
+stub() {
+	mkdir -p bin
+	cat >"bin/$1"
+	chmod +x "bin/$1"
+	export PATH=$BATS_TEST_TMPDIR/bin:$PATH
+}
+
 need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 
 # A raw image that has a boot sector, as far as one can see from outside.
@@ -148,6 +161,15 @@ make_disk() {
 	run image_build offline
 	[ "$status" -eq 3 ]
 	[[ $output == *"has no qemu-guest-agent"* ]]
+	# Nor is an image kept whose guests cannot be loaded.
+	touch root/usr/bin/qemu-ga
+	rm root/usr/bin/stress-ng
+	make_disk idle.img root
+	image_file=$PWD/idle.img
+	mkdir idle
+	run image_build idle
+	[ "$status" -eq 3 ]
+	[[ $output == *"has no stress-ng"* ]]
 }
 
 @test "a seed has what NoCloud wants, and a new instance each time" {
@@ -333,4 +355,132 @@ chained_state() {
 	[[ $output == *"could not be built"* && $output != *kept* ]]
 	run ls "$BATS_TEST_TMPDIR/state/images"
 	[ -z "$output" ]
+}
+
+# --- steps that fail ---
+
+@test "a golden guest one step of which fails is not kept" {
+	# shellcheck disable=SC2016
+	golden='
+		image=x image_dir=/x vcpus=1 memory_kib=1 maximum_kib=1 accel=tcg key=abc golden=$state/golden/x-abc quiet=()
+		guest_xml() { echo; }
+		guests() { :; }
+		clone() { touch "$4/digest"; }
+		image_guest_files() { ${STEP:-true}; touch "$3/disk.qcow2"; }
+		golden_make
+		echo "status $golden_status"'
+	STEP=false run -0 in_lab "$golden"
+	[[ $output == *"status 1" ]]
+	[ ! -e "$state/golden/x-abc" ]
+	run -0 in_lab "$golden"
+	[[ $output == *"status 0" ]]
+	[ -e "$state/golden/x-abc/digest" ]
+}
+
+@test "no image has a name that a step failed to make" {
+	run in_lab 'image=x; image_key() { false; echo 1; }; image_path'
+	[ "$status" -ne 0 ]
+	[ -z "$output" ]
+}
+
+@test "a guest that cannot be taken down keeps its files, and nothing is put in its place" {
+	mkdir -p "$state/guests/g1"
+	touch "$state/guests/g1/serial.log"
+	# shellcheck disable=SC2016
+	run in_lab '
+		ensure_image() { :; }
+		accelerator() { echo tcg; }
+		guests_spec() { echo 1; }
+		check_memory() { :; }
+		make_files() { echo "made $1"; }
+		guests() { case " $* " in *" plan "*) echo "g1 replace" ;; *" down "*) return 3 ;; esac }
+		image=x fresh=1 quiet=()
+		up 1 g 10'
+	echo "$output"
+	[ "$status" -eq 3 ]
+	[[ $output == *"cannot be taken down"* && $output != *"made g1"* ]]
+	[ -e "$state/guests/g1/serial.log" ]
+}
+
+@test "of several guests that are awaited each has to come" {
+	run in_lab 'image_await() { [[ $1 != g1 ]]; }; clone_await g1 g2 || exit 3'
+	[ "$status" -ne 0 ]
+	run in_lab 'image_await() { [[ $1 != g1 ]]; }; clone_await g2 g3 || exit 3'
+	[ "$status" -eq 0 ]
+}
+
+@test "that KVM boots no guest is kept only where the same guest boots without" {
+	stub qemu-system-x86_64 <<-'EOT'
+		#!/bin/sh
+		for word; do
+			case "$BOOTS" in *"$word"*) echo 'ballast: booted' ;; esac
+		done
+	EOT
+	stub lab <<<$'#!/bin/sh\necho /image'
+	ask='lab=$BATS_TEST_TMPDIR/bin; kvm_answer; ls "$state/cache"'
+	mkdir "$state/cache"
+	BOOTS='' run in_lab "$ask"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"could not be found out"*$'\n'tcg ]]
+	BOOTS='tcg' run -0 in_lab "$ask"
+	[[ $output == *tcg$'\n'kvm-* ]]
+	rm "$state"/cache/kvm-*
+	BOOTS='kvm tcg' run -0 in_lab "$ask"
+	[[ $output == *kvm$'\n'kvm-* ]]
+}
+
+@test "images --prune removes nothing where it cannot tell what a disk stands on" {
+	need qemu-img
+	chained_state "$state"
+	# Cut off within its header.
+	head -c 20 "$state/golden/cloud-a/disk.qcow2" >"$state/guests/g1/disk.qcow2"
+	run "$lab/lab" images --prune
+	echo "$output"
+	[ "$status" -eq 3 ]
+	[[ $output == *"guests/g1/disk.qcow2 cannot be read"* ]]
+	[ -d "$state/images/cloud-1" ]
+	[ -d "$state/images/cloud-2" ]
+	[ -d "$state/golden/cloud-a" ]
+}
+
+@test "a golden guest whose disk is damaged is made anew" {
+	need qemu-img
+	chained_state "$state"
+	head -c 20 "$state/golden/cloud-a/disk.qcow2" >cut.qcow2
+	mv cut.qcow2 "$state/golden/cloud-a/disk.qcow2"
+	run in_lab 'golden=$state/golden/cloud-a; golden_whole'
+	[ "$status" -eq 1 ]
+	[ ! -d "$state/golden/cloud-a" ]
+}
+
+@test "micro: what apt knows only half of is not taken for an answer, nor kept" {
+	stub apt-cache <<-'EOT'
+		#!/bin/sh
+		case "$1 $4" in
+		'depends linux-image-cloud-amd64') echo '  Depends: linux-image-6.1-cloud-amd64' ;;
+		policy*) printf 'linux-image-6.1-cloud-amd64:\n  Candidate: 6.1-1\nqemu-guest-agent:\n  Candidate: %s\n' "$AGENT" ;;
+		esac
+	EOT
+	flavour micro
+	AGENT='(none)' run micro_fetched_cached
+	[ "$status" -eq 1 ]
+	[ -z "$(ls "$state/cache")" ]
+	AGENT=7.2 run -0 micro_fetched_cached
+	[ "${#lines[@]}" -eq 2 ]
+}
+
+@test "micro: a kernel module that is empty, or that cannot be unpacked, ends the build" {
+	stub modprobe <<<$'#!/bin/sh\necho "insmod $MODULE"'
+	: >empty.ko
+	echo 'not packed' >packed.ko.xz
+	mkdir -p unpacked/usr/lib/modules/1 root
+	touch unpacked/usr/lib/modules/1/modules.dep
+	for module in empty.ko packed.ko.xz; do
+		# shellcheck disable=SC2016
+		MODULE=$PWD/$module run in_lab 'release=; source "$lab/images/micro"; micro_modules root unpacked first virtio_pci; echo built'
+		[ "$status" -ne 0 ]
+		[[ $output != *built* ]]
+		rm -f root/lib/modules/*
+	done
 }
