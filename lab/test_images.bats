@@ -484,3 +484,34 @@ chained_state() {
 		rm -f root/lib/modules/*
 	done
 }
+
+# --- what guests and their users meet ---
+
+@test "micro: first calls of stress-ng at once wait for one to unpack it; the agent finds hwclock" {
+	((EUID == 0)) || skip "chroot needs root"
+	need busybox
+	need stress-ng
+	run -0 in_lab 'release=; source "$lab/images/micro"; micro_userland root; mkdir work; micro_stress work root'
+	# Such a machine of two pCPUs unpacks it slowly enough for all to be in it.
+	for i in 1 2 3; do
+		chroot root /usr/bin/stress-ng --version >"out$i" 2>"err$i" &
+	done
+	wait
+	grep -l '^stress-ng, version' out1 out2 out3 | wc -l | grep -qx 3
+	run cat err1 err2 err3
+	echo "$output"
+	[[ $output != *"not found"* && $output != *"such"*packed* ]]
+	[ ! -e root/usr/lib/ballast/stress-ng.cpio.gz ]
+	[[ $(chroot root /sbin/hwclock --help 2>&1) == *hwclock* ]]
+}
+
+@test "micro: stress-ng that cannot be unpacked is an error, and nothing half unpacked is run" {
+	((EUID == 0)) || skip "chroot needs root"
+	need busybox
+	need stress-ng
+	run -0 in_lab 'release=; source "$lab/images/micro"; micro_userland root; mkdir work; micro_stress work root'
+	truncate -s 100000 root/usr/lib/ballast/stress-ng.cpio.gz
+	run chroot root /usr/bin/stress-ng --version
+	[ "$status" -eq 1 ]
+	[[ $output == *"stress-ng could not be unpacked"* ]]
+}
