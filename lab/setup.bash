@@ -132,7 +132,7 @@ cmd_doctor() {
 	if libvirtd_answers; then ok "libvirtd listens"; else bad "libvirtd does not answer: $lab/lab setup"; fi
 	if ((EUID)); then bad "not root: sudo -E $lab/lab …"; else ok "root"; fi
 	if [[ -x $lab/build/guests ]]; then ok "the lab's programs"; else bad "not built: make -C $lab/.. all"; fi
-	doctor_image
+	doctor_image "$missing"
 	doctor_kvm
 	kib=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
 	if ((kib > 3 * 1024 * 1024)); then
@@ -157,10 +157,21 @@ existing_parent() {
 	echo "$path"
 }
 
+# Looks only: a checkout that is not built stays so.
 doctor_image() {
 	local dir
-	if dir=$(image_path) && [[ -d $dir ]]; then
+	if [[ $1 ]]; then
+		bad "micro image: which one it is cannot be told without the packages"
+		return
+	elif [[ ! -s $micro_loads/DIGEST ]]; then
+		bad "micro image: the loads that go into it are not built: make -C $lab/.. all"
+		return
+	fi
+	dir=$(image_path)
+	if [[ -s $dir/kernel && -s $dir/initrd ]]; then
 		ok "micro image: $dir"
+	elif [[ -d $dir ]]; then
+		bad "micro image: $dir is not whole: rm -r $dir, and lab image builds it again"
 	else
 		ok "micro image: not built yet; lab up builds it (lab image does now)"
 	fi

@@ -515,3 +515,30 @@ chained_state() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"stress-ng could not be unpacked"* ]]
 }
+
+# What changes where anything is made, removed or written below a folder.
+marks() { find "$1" -printf '%p %s %T@\n' | sort | sha256sum; }
+
+@test "doctor changes nothing in a checkout, and names what is not built" {
+	mkdir tree
+	cp -r "$lab/../common" "$lab/../workloads" "$lab" tree/
+	rm -rf tree/*/build
+	before=$(marks tree)
+	run tree/lab/lab doctor
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[ "$before" = "$(marks tree)" ]
+	[[ $output == *"BAD   micro image: the loads that go into it are not built: make -C "* ]]
+}
+
+@test "doctor does not hold an image for one that lacks its kernel" {
+	# shellcheck disable=SC2016
+	ask='image_path() { echo "$state/image"; }; micro_loads=$state; echo 1 >"$state/DIGEST"; doctor_image ""'
+	mkdir "$state/image"
+	: >"$state/image/kernel"
+	run in_lab "$ask"
+	[[ $output == "BAD "*"is not whole"* ]]
+	echo 1 | tee "$state/image/kernel" >"$state/image/initrd"
+	run in_lab "$ask"
+	[[ $output == "ok "* ]]
+}
