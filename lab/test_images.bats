@@ -542,3 +542,17 @@ marks() { find "$1" -printf '%p %s %T@\n' | sort | sha256sum; }
 	run in_lab "$ask"
 	[[ $output == "ok "* ]]
 }
+
+@test "advice to end guests names this state's alone" {
+	mkdir -p "$state"/guests/{a_vm1,a_vm10,b.c_vm2,golden-0a.1,off_vm1}
+	# shellcheck disable=SC2016
+	run -0 in_lab '
+		guests() { printf "%s\n" a_vm10 a_vm1 b.c_vm2 golden-0a.1 other_vm1; }
+		still_up'
+	echo "$output"
+	[ "${#lines[@]}" -eq 2 ]
+	[[ ${lines[0]} == "still up: a_vm1 a_vm10 ("*"down --prefix a_vm takes"* ]]
+	[[ ${lines[1]} == "still up: b.c_vm2 ("*"down --prefix b.c_vm takes"* ]]
+	run -0 in_lab 'guests() { echo other_vm1; }; still_up'
+	[ -z "$output" ]
+}
