@@ -19,6 +19,7 @@ load_flavour() {
 		die 2 "there is no image flavour '$name'; there are: ${flavours% }, or a path to a cloud image"
 	# shellcheck source=/dev/null
 	source "$lab/images/$image"
+	if declare -F image_check >/dev/null; then image_check; fi
 }
 
 # To be called as a plain step, as all that runs a flavour's functions: see attempt.

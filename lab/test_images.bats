@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Image flavours without guests: what is refused, what makes another image, seeds and overlays. uvtool exists on
-# Ubuntu only: here its commands are stand-ins that say what uvtool's source and published examples have them say.
+# Image flavours without guests: what is refused, what makes another image, seeds and overlays, steps that fail. uvtool
+# exists on Ubuntu only: here its commands are stand-ins that do what uvtool was seen to do.
 # shellcheck disable=SC2030,SC2031  # each test is a process of its own
 # shellcheck disable=SC2034,SC2317  # what flavours read and call
 bats_require_minimum_version 1.5.0
@@ -239,51 +239,159 @@ make_disk() {
 	[ "$before" = "$(sha256sum <golden/disk.qcow2)" ]
 }
 
-@test "ubuntu: without uvtool it says where to get it and what else there is" {
-	flavour ubuntu
-	PATH=/nowhere run ubuntu_need_uvtool
+@test "ubuntu: without uvtool, and where no apt has it, what else there is comes before apt is asked" {
+	printf 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12"\n' >debian
+	printf 'ID=linuxmint\nID_LIKE="ubuntu debian"\n' >mint
+	# No command of uvtool's, should this machine have it.
+	check='command() { false; }; release=; source "$lab/images/ubuntu"; image_check; needed_packages'
+	UVTOOL_OS_RELEASE=$PWD/debian run in_lab "$check"
 	[ "$status" -eq 3 ]
-	[[ $output == *"apt-get install uvtool"* && $output == *"--image debian"* ]]
+	[[ $output == *"--image PATH"*"--image debian"* && ${#lines[@]} -eq 1 ]]
+	UVTOOL_OS_RELEASE=$PWD/mint run -0 in_lab "$check"
+	[[ $'\n'$output == *$'\nuvtool-libvirt '* && $'\n'$output == *$'\nfdisk '* && $'\n'$output == *$'\ne2fsprogs '* ]]
+	run in_lab 'release="jam my"; source "$lab/images/ubuntu"; image_check'
+	[ "$status" -eq 2 ]
+	[[ $output == *"'jam my' is no release of Ubuntu"* ]]
 }
 
-# Recorded behaviour: sync fills the pool and prints nothing, query prints a line per volume; names are base64 in
-# the variant for file names.
+# A volume as uvtool knows it: RELEASE VERSION ARCH LABEL SERIAL.
+uvtool_knows() {
+	local name
+	name=x-uvt-b64-$(printf 'com.ubuntu.cloud:server:%s:%s %s' "$2" "$3" "$5" | base64 -w0 | tr '+/' '-_')
+	printf '{\n    "release": "%s",\n    "version": "%s",\n    "arch": "%s",\n    "label": "%s",\n    "version_name": "%s"\n}' \
+		"$@" >"$UVTOOL_METADATA/$name"
+	echo "$name"
+}
+
+# uvtool and its pool, as they were seen to behave: sync fills pool and metadata, prints nothing, and is silent of a
+# release that is not there. The pool's state is in the file active, what it holds in the folder pool.
 fake_uvtool() {
-	mkdir -p bin pool
-	cat >bin/uvt-simplestreams-libvirt <<-'EOT'
-		#!/bin/sh
+	export UVTOOL_METADATA=$PWD/metadata LOG=$PWD/log
+	mkdir -p metadata pool
+	: >log
+	echo yes >active
+	qemu-img create -q -f qcow2 base.qcow2 8M
+	stub uvt-simplestreams-libvirt <<-'EOT'
+		#!/bin/bash
 		echo "$*" >>"$LOG"
-		case $1 in
-		sync) cp "$BASE" "$UVTOOL_IMAGES/x-uvt-b64-$(printf 'com.ubuntu.cloud:server:22.04:amd64 20240514' | base64 -w0)" ;;
-		query) [ -z "$(ls "$UVTOOL_IMAGES")" ] || echo "release=jammy arch=amd64 label=release (20240514)" ;;
+		[[ " $* " != *' release=jammy '* ]] || for file in new/*; do
+			cp "$file" metadata/
+			cp base.qcow2 "pool/${file##*/}"
+		done
+	EOT
+	stub virsh <<-'EOT'
+		#!/bin/bash
+		shift 3 # -q -c URI
+		case $* in
+		'pool-list --name') [[ $(<active) != yes ]] || echo uvtool ;;
+		'pool-list --name --inactive') [[ $(<active) == yes ]] || echo uvtool ;;
+		'pool-start uvtool') [[ $(<active) != broken ]] && echo yes >active ;;
+		'pool-refresh uvtool') ;;
+		'vol-list uvtool') for file in pool/*; do printf ' %s   %s\n' "${file##*/}" "$PWD/$file"; done ;;
+		'vol-path --pool uvtool '*) [[ -f pool/$4 ]] && echo "$PWD/pool/$4" ;;
+		*) echo "virsh $*?" >>"$LOG" && exit 1 ;;
 		esac
 	EOT
-	chmod +x bin/uvt-simplestreams-libvirt
-	qemu-img create -q -f qcow2 base.qcow2 8M
-	printf 'version,codename,series,created\n22.04 LTS,Jammy Jellyfish,jammy,2021-10-14\n' >ubuntu.csv
-	export PATH=$PWD/bin:$PATH UVTOOL_IMAGES=$PWD/pool UBUNTU_CSV=$PWD/ubuntu.csv LOG=$PWD/log BASE=$PWD/base.qcow2
+	# What a sync brings.
+	mkdir new
+	UVTOOL_METADATA=$PWD/new uvtool_knows jammy 22.04 amd64 release 20240514 >/dev/null
 }
+
+# Commands with the flavour of a release.
+ubuntu() { in_lab "release=$1; source \"\$lab/images/ubuntu\"; $2"; }
 
 @test "ubuntu: the image is synced once and then found (a stand-in for uvtool, not uvtool itself)" {
 	need qemu-img
 	fake_uvtool
-	flavour ubuntu
-	first=$(image_key)
-	[ "$first" = "$(image_key)" ]
-	[ "$(grep -c '^sync release=jammy arch=amd64$' log)" -eq 1 ]
+	run -0 --separate-stderr ubuntu jammy image_key
+	first=$output
+	[ "$first" ]
+	run -0 --separate-stderr ubuntu jammy image_key
+	[ "$output" = "$first" ]
+	[ "$(cat log)" = 'sync release=jammy arch=amd64' ]
 	mkdir built
-	image_build built
+	# Nobody looks into this one.
+	ubuntu jammy 'cloud_look() { :; }; image_build built'
 	[ -f built/disk.raw ]
+	# By its number, too.
+	run -0 --separate-stderr ubuntu 22.04 image_key
+	[ "$output" = "$first" ]
+	[ "$(wc -l <log)" -eq 1 ]
 }
 
-@test "ubuntu: a sync that brings nothing is said (a stand-in for uvtool, not uvtool itself)" {
+@test "ubuntu: a mirror and its keys are uvtool's options" {
 	need qemu-img
 	fake_uvtool
-	printf '#!/bin/sh\nexit 0\n' >bin/uvt-simplestreams-libvirt
-	flavour ubuntu
-	run image_key
+	BALLAST_UBUNTU_SOURCE=http://localhost/m BALLAST_UBUNTU_KEYRING=/k.gpg run -0 ubuntu jammy image_key
+	[ "$(cat log)" = 'sync --source http://localhost/m --keyring /k.gpg release=jammy arch=amd64' ]
+}
+
+@test "ubuntu: of what uvtool has, this architecture's, label release before daily, then the newest" {
+	fake_uvtool
+	uvtool_knows noble 24.04 amd64 release 20250101
+	uvtool_knows jammy 22.04 arm64 release 20250101
+	uvtool_knows jammy 22.04 amd64 daily 20250101
+	uvtool_knows jammy 22.04 amd64 release 20240514
+	wanted=$(uvtool_knows jammy 22.04 amd64 release 20240514.1)
+	uvtool_knows jammy 22.04 amd64 release 20240301
+	[ "$(ubuntu jammy ubuntu_volume)" = "$wanted" ]
+	[ "$(ubuntu 22.04 ubuntu_volume)" = "$wanted" ]
+	[ -z "$(ubuntu focal ubuntu_volume)" ]
+	[ -z "$(ubuntu 22.0 ubuntu_volume)" ]
+	# One line without blanks is JSON, too.
+	: >one
+	for file in metadata/*; do tr -d '\n ' <"$file" >one && cp one "$file"; done
+	[ "$(ubuntu jammy ubuntu_volume)" = "$wanted" ]
+	rm metadata/*
+	wanted=$(uvtool_knows jammy 22.04 amd64 daily 20250101)
+	[ "$(ubuntu jammy ubuntu_volume)" = "$wanted" ]
+}
+
+@test "ubuntu: a pool that is not active is started before uvtool is asked; if it does not start nothing is synced" {
+	need qemu-img
+	fake_uvtool
+	name=$(uvtool_knows jammy 22.04 amd64 release 20240514)
+	cp base.qcow2 "pool/$name"
+	echo broken >active
+	for release in jammy noble; do
+		run ubuntu $release image_key
+		[ "$status" -eq 3 ]
+		[[ $output == *"pool-start uvtool"* ]]
+	done
+	[ ! -s log ]
+	echo no >active
+	run -0 ubuntu jammy image_key
+	[ "$(<active)" = yes ]
+	[ ! -s log ] # it was there all along
+	stub virsh <<<$'#!/bin/sh\nexit 1'
+	run ubuntu noble image_key
 	[ "$status" -eq 3 ]
-	[[ $output == *"no image of jammy"* ]]
+	[ ! -s log ]
+}
+
+@test "ubuntu: nothing is synced while the pool has none of the images that uvtool knows of" {
+	fake_uvtool
+	name=$(uvtool_knows noble 24.04 amd64 release 20240514)
+	run ubuntu jammy image_key
+	echo "$output"
+	[ "$status" -eq 3 ]
+	[[ $output == *"is their disk mounted?"* ]]
+	[ ! -s log ]
+	# One of them is there: so is their disk.
+	uvtool_knows noble 24.04 amd64 release 20240601
+	: >"pool/$name"
+	run -0 ubuntu jammy image_key
+	[ -s log ]
+}
+
+@test "ubuntu: a sync that brings nothing is an error (a stand-in for uvtool, not uvtool itself)" {
+	fake_uvtool
+	run ubuntu warty image_key
+	[ "$status" -eq 3 ]
+	[[ $output == *"no image of warty"* ]]
+	run ubuntu 04.10 image_key
+	[ "$status" -eq 3 ]
+	[ "$(cat log)" = $'sync release=warty arch=amd64\nsync version=04.10 arch=amd64' ]
 }
 
 @test "every flavour passes shellcheck" {
