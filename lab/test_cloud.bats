@@ -15,6 +15,7 @@ setup_file() {
 	cp /var/lib/ballast/cache/kvm-* "$BALLAST_STATE/cache/" 2>/dev/null || true
 	export disk=$BALLAST_STATE/disk.img
 	truncate -s 8M "$disk"
+	printf '\xf4' | dd of="$disk" bs=1 conv=notrunc status=none # halts: a loader, as far as can be seen
 	printf '\x55\xaa' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
 	"$LAB" setup --image "$disk" >&2 # with what such an image needs
 }

@@ -43,9 +43,13 @@ stub() {
 
 need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 
+# Code where a BIOS looks for it: an instruction that halts.
+boot_code() { printf '\xf4' | dd of="$1" bs=1 conv=notrunc status=none; }
+
 # A raw image that has a boot sector, as far as one can see from outside.
 make_raw() {
 	truncate -s 8M "$1"
+	boot_code "$1"
 	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
 }
 
@@ -98,7 +102,10 @@ make_raw() {
 	need qemu-img
 	flavour cloud
 	qemu-img create -q -f qcow2 disk.qcow2 64M
-	qemu-io -c 'write 0 1M' disk.qcow2 >/dev/null
+	qemu-io -c 'write -P 0xf4 0 1M' disk.qcow2 >/dev/null
+	image_file=$PWD/disk.qcow2
+	mkdir whole
+	(cloud_look() { :; } && image_build whole)
 	# The first entry of the first table points nowhere.
 	l1=$((0x$(od -An -tx1 -j40 -N8 disk.qcow2 | tr -d ' \n')))
 	printf '\x80\x00\x00\x7f\xff\xff\x00\x00' | dd of=disk.qcow2 bs=1 seek="$l1" conv=notrunc status=none
@@ -114,6 +121,7 @@ make_raw() {
 make_disk() {
 	truncate -s 24M "$1"
 	mke2fs -q -t ext4 -d "$2" -E offset=1048576 "$1" 20M
+	boot_code "$1"
 	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
 	echo '2048,,L,*' | sfdisk -q --no-reread --no-tell-kernel "$1" 2>/dev/null
 }
@@ -170,6 +178,88 @@ make_disk() {
 	run image_build idle
 	[ "$status" -eq 3 ]
 	[[ $output == *"has no stress-ng"* ]]
+}
+
+# A folder as a cloud image of Debian's family has it, with all that guests need.
+make_root() {
+	mkdir -p "$1"/usr/{lib/systemd/system,bin,sbin,share/keyrings} "$1"/etc/{systemd/system,cloud,apt/trusted.gpg.d} "$1/var/lib/dpkg"
+	printf 'ID=ubuntu\nVERSION_CODENAME=noble\nPRETTY_NAME="Ubuntu"\n' >"$1/usr/lib/os-release"
+	touch "$1"/usr/bin/{cloud-init,stress-ng} "$1/usr/sbin/qemu-ga"
+	echo 'Package: libc6' >"$1/var/lib/dpkg/status"
+}
+
+@test "an image that boots by UEFI only, or with cloud-init switched off, is refused by looking" {
+	need mke2fs
+	need sfdisk
+	flavour cloud
+	make_root root
+	make_disk uefi.img root
+	head -c 440 /dev/zero | dd of=uefi.img conv=notrunc status=none
+	qemu-img convert -f raw -O qcow2 uefi.img uefi.qcow2
+	for image_file in "$PWD/uefi.img" "$PWD/uefi.qcow2"; do
+		rm -rf built
+		mkdir built
+		run image_build built
+		[ "$status" -eq 2 ]
+		[[ $output == *"$image_file has no code in its boot sector"*UEFI* ]]
+		[ -z "$(ls built)" ]
+	done
+	touch root/etc/cloud/cloud-init.disabled
+	make_disk off.img root
+	image_file=$PWD/off.img
+	run image_build built
+	[ "$status" -eq 2 ]
+	[[ $output == *"off.img has cloud-init switched off"* ]]
+}
+
+@test "the lab's copy does not wait for a network that guests have not, and is whole; the user's file stays" {
+	need mke2fs
+	need sfdisk
+	flavour cloud
+	make_root root
+	unit=systemd-networkd-wait-online.service
+	touch "root/usr/lib/systemd/system/$unit"
+	make_disk some.img root
+	image_file=$PWD/some.img
+	before=$(sha256sum <some.img)
+	mkdir built
+	run -0 image_build built
+	[[ $(debugfs -R "stat /etc/systemd/system/$unit" 'built/disk.raw?offset=1048576' 2>/dev/null) == *'link dest: "/dev/null"'* ]]
+	e2fsck -fn 'built/disk.raw?offset=1048576'
+	[ "$before" = "$(sha256sum <some.img)" ]
+	# What the image says itself of this unit stays.
+	echo '[Service]' >"root/etc/systemd/system/$unit"
+	make_disk own.img root
+	image_file=$PWD/own.img
+	rm -rf built
+	mkdir built
+	run -0 image_build built
+	[ "$(cloud_cat 'built/disk.raw?offset=1048576' "/etc/systemd/system/$unit")" = '[Service]' ]
+}
+
+@test "packages of another distribution are checked by the keys of the image" {
+	need mke2fs
+	need sfdisk
+	flavour cloud
+	make_root root
+	rm root/usr/bin/stress-ng
+	echo ubuntu >root/usr/share/keyrings/ubuntu-archive-keyring.gpg
+	echo removed >root/usr/share/keyrings/ubuntu-archive-removed-keys.gpg
+	echo 2018 >root/etc/apt/trusted.gpg.d/ubuntu-2018.asc
+	make_disk some.img root
+	stub apt-get <<-'EOT'
+		#!/bin/bash
+		[[ $* =~ Dir::Etc::trustedparts=([^ ]*) ]] && (cd "${BASH_REMATCH[1]}" && grep -r . | sort >"$LOG")
+		[[ $* =~ Dir::Cache::archives=([^ ]*) ]]
+		[[ $* != *install* ]] || touch "${BASH_REMATCH[1]}/stress-ng_1_amd64.deb"
+	EOT
+	export LOG=$PWD/log
+	image_file=$PWD/some.img
+	mkdir built
+	run -0 image_build built
+	[ "$(cat log)" = $'ubuntu-2018.asc:2018\nubuntu-archive-keyring.gpg:ubuntu' ]
+	[ -f built/packages/stress-ng_1_amd64.deb ]
+	[ "$(ls built)" = $'disk.raw\nfrom\npackages' ]
 }
 
 @test "a seed has what NoCloud wants, and a new instance each time" {
@@ -271,6 +361,7 @@ fake_uvtool() {
 	: >log
 	echo yes >active
 	qemu-img create -q -f qcow2 base.qcow2 8M
+	qemu-io -c 'write -P 0xf4 0 512' base.qcow2 >/dev/null
 	stub uvt-simplestreams-libvirt <<-'EOT'
 		#!/bin/bash
 		echo "$*" >>"$LOG"
