@@ -22,11 +22,9 @@ seed_serial_xml() {
 # seed_write NAME GUESTDIR [PACKAGES-FOLDER]: the lab's user-data is on stdin. What is in the folder comes onto the
 # disk, under packages/.
 seed_write() {
-	local name=$1 guestdir=$2 packages=${3-} seed=$2/seed contents
+	local name=$1 guestdir=$2 packages=${3-} seed=$2/seed contents id
 	mkdir -p "$seed"
 	cat >"$seed/lab.cfg"
-	# A new instance each time the guest is made: what cloud-init did for another one does not count.
-	printf 'instance-id: %s-%s\nlocal-hostname: %s\n' "$name" "$(date +%s%N)" "$name" >"$seed/meta-data"
 	# Guests of a lab have no network card.
 	printf 'version: 2\nethernets: {}\n' >"$seed/network-config"
 	if [[ $seed_user_data ]]; then
@@ -35,6 +33,10 @@ seed_write() {
 	else
 		mv "$seed/lab.cfg" "$seed/user-data"
 	fi
+	# One instance for all that are set up alike. A guest's disk is new, so that cloud-init sets it up all the same; a
+	# clone's was set up as the golden guest's, and is not once more when the clone reboots.
+	id=$(cat "$seed/user-data" <([[ ! -d $packages ]] || ls "$packages") | sha256sum | cut -c1-16)
+	printf 'instance-id: ballast-%s\nlocal-hostname: %s\n' "$id" "$name" >"$seed/meta-data"
 	contents=(user-data="$seed/user-data" meta-data="$seed/meta-data" network-config="$seed/network-config")
 	[[ ! -d $packages ]] || contents+=(packages="$packages")
 	genisoimage -quiet -output "$guestdir/seed.img" -volid cidata -joliet -rock -graft-points "${contents[@]}" >&2
@@ -86,11 +88,14 @@ image_clone_files() {
 	overlay_create "$4/disk.qcow2" qcow2 "$3/disk.qcow2"
 }
 
-# Asks cloud-init how it went and shows why it did not go well; the guest is there all the same. Its exit
+# Waits for cloud-init's end, asks how it went and shows why it did not go well; the guest is there all the same. Its exit
 # status: 0 done, 1 errors, 2 done but degraded (since 23.4).
 image_await() {
 	local name=$1 status=0 text
-	text=$(clone --timeout "${timeout:-300}" exec "$name" /usr/bin/cloud-init status --wait --long 2>&1) || status=$?
+	# `status --wait` alone ends at the first error, when the rest is still to come; the file comes last.
+	text=$(clone --timeout "${timeout:-300}" exec "$name" /bin/sh -c "
+		until [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ]; do sleep 0.2; done
+		exec /usr/bin/cloud-init status --wait --long" 2>&1) || status=$?
 	text=${text##*([.])} # a dot for each moment it waited
 	case $status in
 	0) [[ $text != *degraded* ]] || say "guest $name: cloud-init is done, but degraded:"$'\n'"$text" ;;

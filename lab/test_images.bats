@@ -262,23 +262,50 @@ make_root() {
 	[ "$(ls built)" = $'disk.raw\nfrom\npackages' ]
 }
 
-@test "a seed has what NoCloud wants, and a new instance each time" {
-	need genisoimage
-	need genisoimage
+@test "cloud-init is asked how it went when it has ended, not at its first error" {
 	flavour cloud
-	for round in 1 2; do
+	# The guest's side runs here: the file comes while it is waited for.
+	stub cloud-init <<<$'#!/bin/sh\n[ -e result.json ] && echo "status: done"'
+	clone() {
+		shift 4
+		sh -c "$(sed 's,/run/cloud-init/,,g; s,/usr/bin/cloud-init,bin/cloud-init,' <<<"$3")"
+	}
+	(sleep 0.5 && touch result.json) &
+	run image_await vm1
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "a seed has what NoCloud wants; guests that are set up alike are one instance, others another" {
+	need genisoimage
+	need isoinfo
+	flavour cloud
+	for round in 1 2 3; do
 		mkdir -p guest
-		printf '#cloud-config\nlab: 1\n' | seed_write vm1 guest
+		# The third is another guest.
+		printf '#cloud-config\nlab: 1\n' | seed_write vm$((round > 2 ? 2 : 1)) guest
 		[ "$(ls guest)" = seed.img ]
 		isoinfo -R -i guest/seed.img -x /meta-data >"meta$round"
 		isoinfo -R -i guest/seed.img -x /user-data >user
 		isoinfo -d -i guest/seed.img | grep -q 'Volume id: cidata'
 	done
 	grep -qx 'local-hostname: vm1' meta1
-	grep -q '^instance-id: vm1-' meta1
-	run cmp meta1 meta2
-	[ "$status" -eq 1 ]
+	grep -q '^instance-id: ballast-' meta1
+	cmp meta1 meta2
+	[ "$(sed s/vm2/vm1/ meta3)" = "$(<meta1)" ]
+	[ "$(<meta3)" != "$(<meta1)" ]
 	grep -qx 'lab: 1' user
+	# With another user-data, or other packages, there is something to be done anew.
+	printf '#cloud-config\nlab: 2\n' | seed_write vm1 guest
+	isoinfo -R -i guest/seed.img -x /meta-data >other
+	run cmp meta1 other
+	[ "$status" -eq 1 ]
+	mkdir packages
+	touch packages/a_1_amd64.deb
+	printf '#cloud-config\nlab: 1\n' | seed_write vm1 guest packages
+	isoinfo -R -i guest/seed.img -x /meta-data >other
+	run cmp meta1 other
+	[ "$status" -eq 1 ]
 }
 
 @test "the user's user-data is a part beside the lab's" {
