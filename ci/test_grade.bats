@@ -166,6 +166,51 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[[ $output == *"make made no vcpu_scheduler"* ]]
 }
 
+@test "an archive is graded like its folder, and one that cannot be taken is refused in one line" {
+	submission nothing
+	tar -C "$sub" -czf "$BATS_TEST_TMPDIR/a b.tgz" cpu
+	sub="$BATS_TEST_TMPDIR/a b.tgz" grade --only cpu-balanced --name "Jane Doe"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(key "$out/verdict.json" submission)" = "Jane Doe" ]
+	echo text >"$BATS_TEST_TMPDIR/no.zip"
+	sub="$BATS_TEST_TMPDIR/no.zip" grade
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[[ ${#lines[@]} == 1 && $output == "no.zip: no archive that is known"* ]]
+	[ ! -e "$out/verdict.json" ]
+}
+
+@test "--judge-only judges kept traces by other points, wherever the out folder is now, and plays nothing" {
+	submission nothing
+	grade
+	[[ $output == *"0 of 5 points"* ]]
+	sed -e "s|\.\./scenarios|$ci/scenarios|" -e 's/= 2$/= 4/' "$ci/testdata/short.suite" >"$BATS_TEST_TMPDIR/other.suite"
+	mv "$out" "$out.moved"
+	: >"$CALLS"
+	grade --out "$out.moved" --suite "$BATS_TEST_TMPDIR/other.suite" --judge-only
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"0 of 7 points"* ]]
+	run ! grep -q '^run' "$CALLS"
+	[ "$(key "$out.moved/verdict.json" submission)" = "$sub" ]
+	[ "$(grep -c '<svg' "$out.moved/report.html")" -eq 2 ] || ! command -v gnuplot
+	grade --out "$BATS_TEST_TMPDIR/nothing" --judge-only
+	[ "$status" -eq 2 ]
+	[[ $output == *"no grade whose traces could be judged again"* ]]
+}
+
+@test "--controls shares what was measured without a program" {
+	submission nothing
+	mkdir "$BATS_TEST_TMPDIR/controls"
+	grade --controls "$BATS_TEST_TMPDIR/controls"
+	[ "$(grep -c '^control' "$CALLS")" -eq 2 ]
+	cp "$out/verdict.json" "$BATS_TEST_TMPDIR/first.json"
+	grade --controls "$BATS_TEST_TMPDIR/controls"
+	[ "$(grep -c '^control' "$CALLS")" -eq 2 ]
+	diff <(grep -v '"finished"\|"started"' "$BATS_TEST_TMPDIR/first.json") <(grep -v '"finished"\|"started"' "$out/verdict.json")
+}
+
 @test "the commit of a repository is in the grade" {
 	submission nothing
 	git -C "$sub" init -q

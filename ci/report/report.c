@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct format {
 	const char *name;
@@ -132,10 +133,14 @@ static int show(const struct format *format, const char *path)
 {
 	char error[SUITE_ERROR_MAX];
 	json_t *grade = grade_read(path, error);
+	const char *slash = strrchr(path, '/');
 	int status;
 
 	if (!grade)
 		die(EXIT_USAGE, "%s", error);
+	/* Traces lie beside the grade. */
+	if (slash && chdir(strndupa(path, (size_t)(slash - path) + 1)))
+		die(EXIT_USAGE, "%s: its folder cannot be entered", path);
 	status = format->render(grade, stdout);
 	json_decref(grade);
 	return status || fflush(stdout) ? EXIT_LAB : EXIT_PASS;
