@@ -128,8 +128,15 @@ int scenario_resolve(struct scenario *s, const int *pcpus, size_t npcpus, const 
  * host.pcpus. */
 size_t scenario_host_pcpus(const struct scenario *s, int *ids);
 
-/* Whether the phase is a load inside the guest; or such a one or the end of all, "idle". */
-bool phase_is_load(enum phase_verb verb);
+/* Loads inside a guest: one of each class may run beside the others; a new one replaces that of its
+ * class. */
+enum load_class { LOAD_CPU, LOAD_MEMORY, LOAD_CACHE, LOAD_STRESS, LOAD_CLASSES };
+
+/* The class of a phase that is a load, or of a load's name such as "cpu"; LOAD_CLASSES: of none. */
+enum load_class phase_load_class(enum phase_verb verb);
+enum load_class load_class(const char *name);
+
+/* Whether the phase is a load, or the end of all, "idle". */
 bool phase_sets_load(enum phase_verb verb);
 
 /* Whether the guest is off until a phase of its own starts it. */

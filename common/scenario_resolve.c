@@ -242,13 +242,35 @@ int64_t scenario_phase_number(const struct scenario_guest *guest, const struct p
 	return phase - guest->phases + 1;
 }
 
-bool phase_is_load(enum phase_verb verb)
+static const struct {
+	const char *name;
+	enum phase_verb verb;
+} load_classes[LOAD_CLASSES] = {
+	[LOAD_CPU] = {"cpu", PHASE_CPU},
+	[LOAD_MEMORY] = {"memory", PHASE_MEMORY},
+	[LOAD_CACHE] = {"cache", PHASE_CACHE},
+	[LOAD_STRESS] = {"stress", PHASE_STRESS},
+};
+
+enum load_class phase_load_class(enum phase_verb verb)
 {
-	return verb == PHASE_CPU || verb == PHASE_MEMORY || verb == PHASE_CACHE ||
-	       verb == PHASE_STRESS;
+	enum load_class class = 0;
+
+	while (class < LOAD_CLASSES && load_classes[class].verb != verb)
+		class ++;
+	return class;
+}
+
+enum load_class load_class(const char *name)
+{
+	enum load_class class = 0;
+
+	while (class < LOAD_CLASSES && strcmp(load_classes[class].name, name) != 0)
+		class ++;
+	return class;
 }
 
 bool phase_sets_load(enum phase_verb verb)
 {
-	return phase_is_load(verb) || verb == PHASE_IDLE;
+	return verb == PHASE_IDLE || phase_load_class(verb) != LOAD_CLASSES;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts, stops and asks after loads in the lab's guests, and plays a scenario's timeline on them.
- */
+/* Starts, stops and asks after loads in the lab's guests. */
 #include "agent.h"
 #include "labguest.h"
 #include "load.h"
 #include "log.h"
-#include "run.h"
 #include "timeline.h"
 #include "units.h"
 
@@ -19,7 +17,8 @@
 #include <unistd.h>
 
 struct args {
-	struct run_args run; /* uri and loads are everybody's */
+	const char *uri;
+	const char *loads; /* folder of the programs that run in guests */
 	bool all;
 	char **operands;
 	int noperands;
@@ -30,19 +29,14 @@ static void usage(void)
 	fputs("usage: inject [-c URI] start GUEST LOAD\n"
 	      "       inject [-c URI] stop GUEST…|--all\n"
 	      "       inject [-c URI] status [GUEST…]\n"
-	      "       inject [-c URI] run SCENARIO [--trace FILE] [--epoch-ns N] [--prefix P]\n"
 	      "Starts, stops and asks after loads inside the lab's guests, through their agents. "
 	      "LOAD is as in a\n"
 	      "scenario: 'cpu 45%', 'cpu 30% demand', 'memory 1G 20M/s', 'cache 300M', 'stress "
 	      "cpu-light', 'idle'.\n"
 	      "  -a, --all            every running guest of the lab\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
-	      "  -e, --epoch-ns N     CLOCK_MONOTONIC at the timeline's start; - reads it from "
-	      "stdin\n"
 	      "      --loads DIR      the programs that run in guests (guest/ beside this "
 	      "program)\n"
-	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
-	      "  -t, --trace FILE     append what happens to a trace\n"
 	      "      --help, --version\n",
 	      stdout);
 }
@@ -113,7 +107,7 @@ static int cmd_start(struct args *args)
 		goto out;
 	}
 	status = EXIT_LAB;
-	conn = connect_to(args->run.uri);
+	conn = connect_to(args->uri);
 	if (!conn)
 		goto out;
 	dom = labguest_find(conn, args->operands[0], error);
@@ -122,7 +116,7 @@ static int cmd_start(struct args *args)
 		log_warn("%s", error);
 		goto out;
 	}
-	if (load_prepare(dom, args->run.loads, error) || load_begin(dom, &phase, &ended, error)) {
+	if (load_prepare(dom, args->loads, error) || load_begin(dom, &phase, &ended, error)) {
 		log_warn("guest %s: %s", args->operands[0], error);
 		goto out;
 	}
@@ -142,7 +136,7 @@ out:
  * status. */
 static int each_guest(struct args *args, int (*visit)(virDomainPtr dom, const char *name))
 {
-	virConnectPtr conn = connect_to(args->run.uri);
+	virConnectPtr conn = connect_to(args->uri);
 	virDomainPtr *doms = NULL;
 	int status = EXIT_PASS, n = 0, one;
 
@@ -164,7 +158,7 @@ static int each_guest(struct args *args, int (*visit)(virDomainPtr dom, const ch
 	if (args->noperands == 0) {
 		n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 		if (n < 0) {
-			log_warn("%s: %s", args->run.uri, virGetLastErrorMessage());
+			log_warn("%s: %s", args->uri, virGetLastErrorMessage());
 			status = EXIT_LAB;
 		}
 	}
@@ -226,14 +220,6 @@ static int cmd_status(struct args *args)
 	return each_guest(args, visit_status);
 }
 
-static int cmd_run(struct args *args)
-{
-	if (args->noperands != 1)
-		die(EXIT_USAGE, "it is inject run SCENARIO; see --help");
-	args->run.scenario = args->operands[0];
-	return run_timeline(&args->run);
-}
-
 static const struct command {
 	const char *name;
 	int (*run)(struct args *args);
@@ -241,22 +227,7 @@ static const struct command {
 	{"start", cmd_start},
 	{"stop", cmd_stop},
 	{"status", cmd_status},
-	{"run", cmd_run},
 };
-
-static void parse_epoch(const char *text, struct run_args *run)
-{
-	char *end;
-
-	if (!strcmp(text, "-")) {
-		run->ask_epoch = true;
-		return;
-	}
-	errno = 0;
-	run->epoch_ns = strtoll(text, &end, 10);
-	if (errno || end == text || *end || run->epoch_ns < 0)
-		die(EXIT_USAGE, "--epoch-ns %s: not nanoseconds of the monotonic clock", text);
-}
 
 static void parse_args(struct args *args, int argc, char **argv)
 {
@@ -264,35 +235,23 @@ static void parse_args(struct args *args, int argc, char **argv)
 	static const struct option options[] = {
 		{"all", no_argument, NULL, 'a'},
 		{"connect", required_argument, NULL, 'c'},
-		{"epoch-ns", required_argument, NULL, 'e'},
 		{"loads", required_argument, NULL, OPT_LOADS},
-		{"prefix", required_argument, NULL, 'p'},
-		{"trace", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, OPT_HELP},
 		{"version", no_argument, NULL, OPT_VERSION},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "ac:e:p:t:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "ac:", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			args->all = true;
 			break;
 		case 'c':
-			args->run.uri = optarg;
-			break;
-		case 'e':
-			parse_epoch(optarg, &args->run);
-			break;
-		case 'p':
-			args->run.prefix = optarg;
-			break;
-		case 't':
-			args->run.trace = optarg;
+			args->uri = optarg;
 			break;
 		case OPT_LOADS:
-			args->run.loads = optarg;
+			args->loads = optarg;
 			break;
 		case OPT_HELP:
 			usage();
@@ -329,13 +288,13 @@ static void ignore_error(void *opaque, virErrorPtr error)
 int main(int argc, char **argv)
 {
 	char loads[PATH_MAX];
-	struct args args = {.run = {.uri = "qemu:///system", .prefix = "aos_vm", .epoch_ns = -1}};
+	struct args args = {.uri = "qemu:///system"};
 
 	log_init("inject", false);
-	args.run.loads = default_loads(loads);
+	args.loads = default_loads(loads);
 	parse_args(&args, argc, argv);
 	if (args.noperands == 0)
-		die(EXIT_USAGE, "start, stop, status or run? see --help");
+		die(EXIT_USAGE, "start, stop or status? see --help");
 	virSetErrorFunc(NULL, ignore_error); /* it would print every error a second time */
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!strcmp(args.operands[0], commands[i].name)) {
@@ -344,6 +303,6 @@ int main(int argc, char **argv)
 			return commands[i].run(&args);
 		}
 	}
-	log_warn("%s: there are start, stop, status and run", args.operands[0]);
+	log_warn("%s: there are start, stop and status", args.operands[0]);
 	return EXIT_USAGE;
 }

@@ -1,89 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* Plays a scenario's timeline on its guests, all at once: a thread and a connection for each of
- * them. */
+/* Plays a scenario's timeline on its guests, all at once. */
 #include "run.h"
 
-#include "labguest.h"
 #include "log.h"
 #include "run_guest.h"
+#include "runner.h"
 #include "tick.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <libvirt/virterror.h>
-#include <math.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Waits until t_s of the trace, or until a signal asks for the end. */
-static void wait_until(const struct runner *r, double t_s, int quit_fd)
+/* Pushing the loads into eight emulated guests takes some seconds; boots are waited for elsewhere.
+ */
+#define PREPARE_S 60.0
+
+/* Ending the loads takes a second or two; a guest that is out of memory may take ten. */
+#define FINISH_S 30.0
+
+/* How often a signal is looked for. */
+#define STEP_S 0.2
+
+static struct timespec clock_in(clockid_t clock, double seconds)
 {
-	struct pollfd quit = {.fd = quit_fd, .events = POLLIN};
+	struct timespec at;
+	int64_t ns;
 
-	while (!tick_quit) {
-		double left_s = t_s - runner_now_s(r);
-
-		if (left_s <= 0)
-			return;
-		poll(&quit, 1, (int)ceil(fmin(left_s, 3600) * 1000));
-	}
+	clock_gettime(clock, &at);
+	ns = at.tv_nsec + (int64_t)(seconds * 1e9);
+	at.tv_sec += ns / 1000000000;
+	at.tv_nsec = ns % 1000000000;
+	return at;
 }
 
-static int read_scenario(const struct run_args *args, struct runner *r)
+static struct runner *new_runner(const struct run_args *args)
 {
-	char error[SCENARIO_ERROR_MAX];
-	virConnectPtr conn;
-	int *pcpus = NULL, n, status = EXIT_PASS;
+	struct runner *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
 
-	if (scenario_read(&r->scenario, args->scenario, error)) {
-		log_warn("%s", error);
-		return EXIT_USAGE;
-	}
-	conn = virConnectOpen(args->uri);
-	n = conn ? labguest_pcpus(conn, &pcpus) : -1;
-	if (n < 0) {
-		log_warn("%s: %s", args->uri, virGetLastErrorMessage());
-		status = EXIT_LAB;
-	} else if (scenario_resolve(&r->scenario, pcpus, (size_t)n, args->prefix, error)) {
-		log_warn("%s", error);
-		status = EXIT_USAGE;
-	}
-	free(pcpus);
-	if (conn)
-		virConnectClose(conn);
-	return status;
+	if (!r)
+		return NULL;
+	r->args = *args;
+	r->guests = calloc(args->scenario->nguests, sizeof(*r->guests));
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	return r;
 }
 
-/* The moment of t = 0: given, read from stdin, or now. */
-static int set_epoch(const struct run_args *args, struct runner *r)
+static void free_runner(struct runner *r)
 {
-	char line[64];
-
-	r->epoch_ns = args->epoch_ns;
-	if (args->ask_epoch) {
-		puts("ready");
-		fflush(stdout);
-		if (!fgets(line, sizeof(line), stdin) ||
-		    sscanf(line, "%" SCNd64, &r->epoch_ns) != 1) {
-			log_warn("no epoch came on stdin");
-			return -1;
-		}
-	} else if (args->epoch_ns < 0) {
-		r->epoch_ns = (int64_t)(tick_now_s() * 1e9);
-	}
-	return 0;
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r->guests);
+	free(r);
 }
 
 static int start_guests(struct runner *r)
 {
-	for (size_t i = 0; i < r->scenario.nguests; i++) {
+	for (size_t i = 0; r->guests && i < r->args.scenario->nguests; i++) {
 		struct run_guest *g = &r->guests[i];
 
 		g->runner = r;
-		g->guest = &r->scenario.guests[i];
+		g->guest = &r->args.scenario->guests[i];
 		errno = pthread_create(&g->thread, NULL, run_guest, g);
 		if (errno) {
 			log_warn("thread of guest %s: %s", g->guest->name, strerror(errno));
@@ -91,11 +73,26 @@ static int start_guests(struct runner *r)
 		}
 		r->nstarted++;
 	}
+	return r->guests ? 0 : -1;
+}
+
+/* Waits until all guests have been prepared, well or not. */
+static int wait_prepared(struct runner *r)
+{
+	double end_s = tick_now_s() + PREPARE_S;
+	bool prepared;
+
 	pthread_mutex_lock(&r->lock);
-	while (r->nprepared < r->nstarted)
-		pthread_cond_wait(&r->changed, &r->lock);
+	while (!tick_quit && tick_now_s() < end_s && r->nprepared < r->nstarted) {
+		struct timespec at = clock_in(CLOCK_MONOTONIC, STEP_S);
+
+		pthread_cond_timedwait(&r->changed, &r->lock, &at);
+	}
+	prepared = r->nprepared == r->nstarted;
 	pthread_mutex_unlock(&r->lock);
-	return r->failed ? -1 : 0;
+	if (!prepared && !tick_quit)
+		log_warn("the guests were not ready within %g s", PREPARE_S);
+	return prepared && !r->failed && !tick_quit ? 0 : -1;
 }
 
 static void set_stage(struct runner *r, enum run_stage stage)
@@ -106,48 +103,41 @@ static void set_stage(struct runner *r, enum run_stage stage)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static int play(const struct run_args *args, struct runner *r, int quit_fd)
+struct runner *run_start(const struct run_args *args)
 {
-	bool go = start_guests(r) == 0 && set_epoch(args, r) == 0;
+	struct runner *r = new_runner(args);
 
-	if (go && args->trace && trace_append(&r->trace, args->trace)) {
-		log_warn("%s: %s", args->trace, strerror(errno));
-		go = false;
+	if (!r) {
+		log_warn("out of memory");
+		return NULL;
 	}
-	r->tracing = go && args->trace;
-	if (go) {
-		set_stage(r, RUN_PLAYING);
-		wait_until(r, r->scenario.length_s, quit_fd);
+	if (start_guests(r) || wait_prepared(r)) {
+		run_finish(r);
+		return NULL;
 	}
-	set_stage(r, RUN_ENDING);
-	for (size_t i = 0; i < r->nstarted; i++)
-		pthread_join(r->guests[i].thread, NULL);
-	if (r->tracing)
-		trace_close(&r->trace);
-	return go && !r->failed ? EXIT_PASS : EXIT_LAB;
+	return r;
 }
 
-int run_timeline(const struct run_args *args)
+void run_go(struct runner *r, double epoch_s)
 {
-	struct runner r = {.args = args};
-	pthread_condattr_t attr;
-	int quit_fd, status;
+	r->epoch_ns = (int64_t)(epoch_s * 1e9);
+	set_stage(r, RUN_PLAYING);
+}
 
-	setvbuf(stdout, NULL, _IOLBF, 0); /* the conductor reads along */
-	quit_fd = tick_signals();
-	if (quit_fd < 0)
+int run_finish(struct runner *r)
+{
+	struct timespec at = clock_in(CLOCK_REALTIME, FINISH_S);
+	bool ended = true;
+	int status;
+
+	set_stage(r, RUN_ENDING);
+	for (size_t i = 0; i < r->nstarted; i++)
+		ended = pthread_timedjoin_np(r->guests[i].thread, NULL, &at) == 0 && ended;
+	if (!ended) { /* a thread that is still there has r */
+		log_warn("the loads in the guests do not end; they may still run");
 		return EXIT_LAB;
-	pthread_mutex_init(&r.lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r.changed, &attr);
-	status = read_scenario(args, &r);
-	if (status == EXIT_PASS) {
-		r.guests = calloc(r.scenario.nguests, sizeof(*r.guests));
-		status = r.guests ? play(args, &r, quit_fd) : EXIT_LAB;
-		free(r.guests);
 	}
-	scenario_free(&r.scenario);
-	pthread_condattr_destroy(&attr);
+	status = r->failed ? EXIT_LAB : EXIT_PASS;
+	free_runner(r);
 	return status;
 }

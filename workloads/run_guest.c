@@ -7,6 +7,7 @@
 #include "labguest.h"
 #include "load.h"
 #include "run_report.h"
+#include "runner.h"
 #include "tick.h"
 #include "units.h"
 
@@ -81,7 +82,7 @@ static int wait_for_agent(struct run_guest *g, double limit_s, char error[AGENT_
 
 static int begin_load(struct run_guest *g, const struct phase *phase, char error[AGENT_ERROR_MAX])
 {
-	enum load_class class = run_class_of(phase);
+	enum load_class class = phase_load_class(phase->verb);
 	json_t *ended = NULL;
 	double now_s;
 
@@ -98,11 +99,11 @@ static int begin_load(struct run_guest *g, const struct phase *phase, char error
 		run_end_all(g, ended, now_s);
 	else
 		run_note_ended(g, ended, now_s);
-	if (class != CLASS_COUNT) {
+	if (class != LOAD_CLASSES) {
 		run_end_active(g, class, NULL, now_s); /* whatever it was, it said nothing */
 		g->active[class] =
 			(struct active_load){phase, now_s, run_vcpu_ns(g->dom, g->guest->vcpus)};
-		g->had_memory_load = g->had_memory_load || class == CLASS_MEMORY;
+		g->had_memory_load = g->had_memory_load || class == LOAD_MEMORY;
 	}
 	return 0;
 }
@@ -117,9 +118,8 @@ static int pin_vcpus(struct run_guest *g, const char *list, char error[AGENT_ERR
 		return -1;
 	}
 	for (unsigned int vcpu = 0; vcpu < g->guest->vcpus; vcpu++) {
-		/* Said before it is done: the conductor sees the change and must know whose it is.
-		 */
-		printf("pin %s %u %s\n", g->guest->name, vcpu, list);
+		/* Before it is made: the conductor sees the change and must know whose it is. */
+		g->runner->args.pin(g->runner->args.opaque, g->guest->name, vcpu, list);
 		if (virDomainPinVcpuFlags(g->dom, vcpu, map, len, VIR_DOMAIN_AFFECT_LIVE) < 0) {
 			snprintf(error, AGENT_ERROR_MAX, "%s", virGetLastErrorMessage());
 			return -1;
@@ -143,7 +143,7 @@ static int boot(struct run_guest *g, char error[AGENT_ERROR_MAX])
 	agent_prepare(g->dom);
 	return wait_for_agent(g, BOOT_S, error)
 		       ? -1
-		       : load_prepare(g->dom, g->runner->args->loads, error);
+		       : load_prepare(g->dom, g->runner->args.loads, error);
 }
 
 /* Before the guest is cut off: what its loads say last. */
@@ -205,7 +205,6 @@ static void begin_phase(struct run_guest *g, const struct phase *phase)
 		run_complain(g, true, "%s: %s", text, error[0] ? error : virGetLastErrorMessage());
 		return;
 	}
-	printf("%.3f %s %s (%+.3f s)\n", now_s, g->guest->name, text, now_s - phase->at_s);
 	run_write(g, now_s,
 		  (struct trace_event){.kind = TRACE_LOAD,
 				       .load = {scenario_phase_number(g->guest, phase), text,
@@ -291,6 +290,18 @@ static void look_inside(struct run_guest *g)
 
 /* --- the thread --- */
 
+/* Whether anything is to be done inside the guest: else it may be one without an agent. */
+static bool needs_agent(const struct run_guest *g)
+{
+	for (size_t i = 0; i < g->guest->nphases; i++) {
+		enum phase_verb verb = g->guest->phases[i].verb;
+
+		if (phase_sets_load(verb) || verb == PHASE_START || verb == PHASE_REBOOT)
+			return true;
+	}
+	return g->runner->args.scenario->kind == SCENARIO_MEMORY;
+}
+
 /* Before the run: the guest is found, its agent answers, the loads are in it. 0, −1 after a
  * complaint. */
 static int prepare(struct run_guest *g)
@@ -299,9 +310,9 @@ static int prepare(struct run_guest *g)
 		"";
 	int active;
 
-	g->conn = virConnectOpen(g->runner->args->uri);
+	g->conn = virConnectOpen(g->runner->args.uri);
 	if (!g->conn) {
-		run_complain(g, true, "%s: %s", g->runner->args->uri, virGetLastErrorMessage());
+		run_complain(g, true, "%s: %s", g->runner->args.uri, virGetLastErrorMessage());
 		return -1;
 	}
 	g->dom = labguest_find(g->conn, g->guest->name, error);
@@ -316,8 +327,10 @@ static int prepare(struct run_guest *g)
 		run_complain(g, true, "it is not running");
 		return -1;
 	}
+	if (!needs_agent(g))
+		return 0;
 	agent_prepare(g->dom);
-	if (load_prepare(g->dom, g->runner->args->loads, error)) {
+	if (load_prepare(g->dom, g->runner->args.loads, error)) {
 		run_complain(g, true, "%s", error);
 		return -1;
 	}
@@ -326,7 +339,7 @@ static int prepare(struct run_guest *g)
 
 static void play(struct run_guest *g)
 {
-	const struct scenario *s = &g->runner->scenario;
+	const struct scenario *s = g->runner->args.scenario;
 	const struct scenario_guest *guest = g->guest;
 	struct ticker looks = {.interval_s = s->sample_s}; /* in seconds of the trace */
 
@@ -352,11 +365,11 @@ static void play(struct run_guest *g)
 
 static void finish(struct run_guest *g)
 {
-	const struct scenario *s = &g->runner->scenario;
+	const struct scenario *s = g->runner->args.scenario;
 	char error[AGENT_ERROR_MAX];
 	json_t *ended = NULL;
 
-	if (!runs(g->dom)) {
+	if (!needs_agent(g) || !runs(g->dom)) {
 		run_end_all(g, NULL, runner_now_s(g->runner));
 		return;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one guest's thread tells: events, complaints, and what its loads attained against what was
+/* What one guest's thread reports: events, complaints, and what its loads attained against what was
  * asked. */
 #include "run_report.h"
 
@@ -11,22 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- telling --- */
+/* --- reporting --- */
 
 void run_write(struct run_guest *g, double t_s, struct trace_event event)
 {
-	struct runner *r = g->runner;
-
-	if (!r->tracing)
-		return;
 	event.t_s = t_s;
 	event.guest = g->guest->name;
-	pthread_mutex_lock(&r->lock);
-	if (trace_write_event(&r->trace, &event) && !r->failed) {
-		log_warn("%s: the trace cannot be written: %s", r->args->trace, strerror(errno));
-		r->failed = true;
-	}
-	pthread_mutex_unlock(&r->lock);
+	g->runner->args.event(g->runner->args.opaque, &event);
 }
 
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
@@ -50,31 +41,6 @@ void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
 }
 
 /* --- what loads attained --- */
-
-static enum load_class class_of(const char *load)
-{
-	return !strcmp(load, "cpu")	 ? CLASS_CPU
-	       : !strcmp(load, "memory") ? CLASS_MEMORY
-	       : !strcmp(load, "cache")	 ? CLASS_CACHE
-	       : !strcmp(load, "stress") ? CLASS_STRESS
-					 : CLASS_COUNT;
-}
-
-enum load_class run_class_of(const struct phase *phase)
-{
-	switch (phase->verb) {
-	case PHASE_CPU:
-		return CLASS_CPU;
-	case PHASE_MEMORY:
-		return CLASS_MEMORY;
-	case PHASE_CACHE:
-		return CLASS_CACHE;
-	case PHASE_STRESS:
-		return CLASS_STRESS;
-	default:
-		return CLASS_COUNT;
-	}
-}
 
 int64_t run_vcpu_ns(virDomainPtr dom, unsigned int vcpus)
 {
@@ -152,11 +118,11 @@ void run_end_active(struct run_guest *g, enum load_class class, const json_t *re
 	e.load_report.phase = phase_format(phase, text, sizeof(text));
 	e.load_report.from_s = active->from_s;
 	e.load_report.to_s = now_s;
-	if (report && class == CLASS_CPU)
+	if (report && class == LOAD_CPU)
 		copy_cpu(report, &e);
-	else if (report && class != CLASS_STRESS)
+	else if (report && class != LOAD_STRESS)
 		copy_memory(report, &e);
-	if (class == CLASS_CPU || class == CLASS_STRESS)
+	if (class == LOAD_CPU || class == LOAD_STRESS)
 		e.load_report.host_pct = host_pct(g, active, phase, now_s);
 	run_write(g, now_s, e);
 }
@@ -169,9 +135,9 @@ void run_note_ended(struct run_guest *g, json_t *ended, double now_s)
 	json_array_foreach(ended, i, report)
 	{
 		const char *load = json_string_value(json_object_get(report, "load"));
-		enum load_class class = load ? class_of(load) : CLASS_COUNT;
+		enum load_class class = load ? load_class(load) : LOAD_CLASSES;
 
-		if (class != CLASS_COUNT)
+		if (class != LOAD_CLASSES)
 			run_end_active(g, class, report, now_s);
 	}
 	json_decref(ended);
@@ -180,6 +146,6 @@ void run_note_ended(struct run_guest *g, json_t *ended, double now_s)
 void run_end_all(struct run_guest *g, json_t *reports, double now_s)
 {
 	run_note_ended(g, reports, now_s);
-	for (enum load_class class = 0; class < CLASS_COUNT; class ++)
+	for (enum load_class class = 0; class < LOAD_CLASSES; class ++)
 		run_end_active(g, class, NULL, now_s);
 }

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What one guest's thread tells: events, complaints, and what its loads attained. Part of
- * run_guest.c. */
+/* What one guest's thread reports: events, complaints, and what its loads attained. */
 #ifndef BALLAST_RUN_REPORT_H
 #define BALLAST_RUN_REPORT_H
 
-#include "run_guest.h"
+#include "runner.h"
 
 #include <jansson.h>
 
-/* An event of this guest, where a trace is written. */
+/* An event of this guest. */
 void run_write(struct run_guest *g, double t_s, struct trace_event event);
 
 /* A line on stderr and a warning in the trace; fatal ones make the run fail. */
 void run_complain(struct run_guest *g, bool fatal, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* The kind of load a phase is; CLASS_COUNT: none of its own. */
-enum load_class run_class_of(const struct phase *phase);
 
 /* CPU time of all its vCPUs as the host sees it; −1: not known. */
 int64_t run_vcpu_ns(virDomainPtr dom, unsigned int vcpus);

@@ -30,7 +30,7 @@ double check_begun_s(const struct run *run, const struct scenario_guest *guest,
 		    event->load.number == scenario_phase_number(guest, phase))
 			return event->t_s;
 	}
-	return phase_is_load(phase->verb) ? NAN : phase->at_s;
+	return phase_load_class(phase->verb) != LOAD_CLASSES ? NAN : phase->at_s;
 }
 
 /* Nothing seen for longer than so many samples is a hole, and so much of a run must be seen:

@@ -44,8 +44,6 @@ struct active {
 	struct load_mark mark;
 };
 
-enum load_class { LOAD_CPU, LOAD_MEMORY, LOAD_CACHE, LOAD_CLASSES };
-
 struct vcpu_window {
 	uint64_t run_ns, delay_ns;
 	unsigned char map[MAP_BYTES];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The program under test. */
-#include "record_program.h"
+#include "program.h"
 
 #include "log.h"
 #include "tick.h"
@@ -186,10 +186,9 @@ static int open_terminal(int *theirs)
 static void reap(struct program *p)
 {
 	struct recorder *r = p->recorder;
-	struct child *children[1 + RECORD_HELPERS] = {&p->child};
+	struct child *children[] = {&p->child, r->gate};
 
-	memcpy(children + 1, r->helpers, sizeof(r->helpers));
-	child_reap(children, 1 + r->nhelpers, &p->orphans_ns);
+	child_reap(children, 2, &p->orphans_ns);
 	if (!p->child.exited || p->reported)
 		return;
 	p->reported = true;
@@ -221,7 +220,7 @@ int program_start(struct program *p, struct recorder *r, char *const *argv)
 	out = open_terminal(&out_theirs);
 	if (null < 0 || out < 0 || pipe2(err, O_CLOEXEC))
 		goto out;
-	status = child_start(&p->child, argv, r->gate, null, out_theirs, err[1]);
+	status = child_start(&p->child, argv, r->sockets, null, out_theirs, err[1]);
 	if (status == 0) {
 		watch_stream(&p->out, p, TRACE_STDOUT, out);
 		watch_stream(&p->err, p, TRACE_STDERR, err[0]);
@@ -283,9 +282,7 @@ static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 /* The program's processes: those that descend from us, but for what we started for ourselves. */
 static int descendants(struct program *p, pid_t pids[DESCENDANTS_MAX])
 {
-	struct recorder *r = p->recorder;
-
-	return child_descendants(r->helpers, r->nhelpers, pids, DESCENDANTS_MAX);
+	return child_descendants(&p->recorder->gate, 1, pids, DESCENDANTS_MAX);
 }
 
 void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib)

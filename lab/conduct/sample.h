@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Looks at the host and the guests once per sample. */
-#ifndef BALLAST_RECORD_SAMPLE_H
-#define BALLAST_RECORD_SAMPLE_H
+#ifndef BALLAST_SAMPLE_H
+#define BALLAST_SAMPLE_H
 
 #include "procstat.h"
-#include "record.h"
-#include "record_program.h"
+#include "recorder.h"
+#include "program.h"
 
 struct sampler {
 	struct recorder *recorder;

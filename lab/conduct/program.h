@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The program under test: runs it, keeps what it prints, measures it and ends it with all it
  * started. */
-#ifndef BALLAST_RECORD_PROGRAM_H
-#define BALLAST_RECORD_PROGRAM_H
+#ifndef BALLAST_PROGRAM_H
+#define BALLAST_PROGRAM_H
 
-#include "record.h"
-#include "record_child.h"
+#include "recorder.h"
+#include "child.h"
 
 /* What it prints goes line by line into the trace, so that a log in JSON can be had back from it;
  * longer lines are cut in pieces. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What libvirt tells of the scenario's guests while they are watched: pins, balloons, lives. */
-#ifndef BALLAST_RECORD_EVENTS_H
-#define BALLAST_RECORD_EVENTS_H
+#ifndef BALLAST_EVENTS_H
+#define BALLAST_EVENTS_H
 
-#include "record.h"
+#include "recorder.h"
 
 /* For session.on_open and .on_close; opaque is the recorder. */
 void events_register(virConnectPtr conn, void *opaque);

@@ -1,18 +1,19 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Loads, stage and record on two real guests, with programs under test that behave and that do not.
+# Loads and the conductor on two real guests, with programs under test that behave and that do not.
 
 # shellcheck disable=SC2016  # what is in single quotes is Perl
 bats_require_minimum_version 1.5.0
 
 setup_file() {
 	export prefix=${BALLAST_PREFIX:-blt_rec}
-	export lab=$BATS_TEST_DIRNAME root=$BATS_TEST_DIRNAME/..
+	export lab=$BATS_TEST_DIRNAME/.. root=$BATS_TEST_DIRNAME/../..
 	[[ $EUID == 0 ]] || skip "needs root"
-	make -s -C "$lab" build/record build/stage
+	make -s -C "$lab" build/conductor
 	make -s -C "$root/workloads"
 	"$lab/lab" up --guests 2 --vcpus 1 --memory 512M --maximum 1024M --prefix "$prefix"
-	export short=$BATS_FILE_TMPDIR/short.scenario loaded=$BATS_FILE_TMPDIR/loaded.scenario
+	everywhere=$(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }')
+	export everywhere short=$BATS_FILE_TMPDIR/short.scenario loaded=$BATS_FILE_TMPDIR/loaded.scenario
 	cat >"$short" <<-'END'
 		[scenario]
 		kind = cpu
@@ -55,8 +56,8 @@ program() {
 	chmod +x "$program"
 }
 
-record() {
-	"$lab/build/record" -s "$1" -t "$trace" -p "$prefix" "${@:2}"
+conductor() {
+	"$lab/build/conductor" -s "$1" -t "$trace" -p "$prefix" "${@:2}"
 }
 
 inject() {
@@ -139,11 +140,8 @@ until_ok() {
 	[[ $status == 2 && $output == *"not the lab's"* ]]
 }
 
-@test "stage and record: initial state, timeline, pins by their author, reports; and back" {
-	run -0 "$lab/build/stage" set "$loaded" -p "$prefix"
+@test "conductor: initial state, timeline, pins by their author, reports; and back" {
 	first=$(cut -d- -f1 /sys/devices/system/cpu/online | cut -d, -f1)
-	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') == "$first" ]]
-	[[ $(virsh dommemstat "${prefix}1" | awk '/^actual/ { print $2 }') == $((448 * 1024)) ]]
 	program <<-END
 		echo begun; echo wrong >&2
 		sleep 2
@@ -160,12 +158,13 @@ until_ok() {
 		virsh -q suspend "${prefix}1"
 		virsh -q resume "${prefix}1"
 	} 3>&- &
-	run -0 record "$loaded" -i "$root/workloads/build/inject" -- "$program"
+	run -0 conductor "$loaded" -- "$program"
 	wait $!
-	run -0 "$lab/build/stage" reset "$loaded" -p "$prefix"
 	cat "$trace" >&2
 	query '$all[0]{type} eq "header" && @{$all[0]{guests}} == 2 && $all[-1]{event} eq "end"'
 	query 'of(type => "sample") == 8'
+	query 'my ($s) = of(type => "sample"); $s->{guests}[1]{vcpus}[0]{affinity} eq "'"$first"'"'
+	query 'my ($s) = of(type => "sample"); abs($s->{guests}[0]{memory}{actual_kib} - 448 * 1024) <= 1024'
 	query 'my @s = of(type => "sample"); !grep { @{$_->{guests}} != 2 || !@{$_->{pcpus}} } @s'
 	query 'of(event => "program_output", stream => "stdout", line => "begun") == 1'
 	query 'of(event => "program_output", stream => "stderr", line => "wrong") == 1'
@@ -187,14 +186,14 @@ until_ok() {
 	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') != "$first" || $(nproc) == 1 ]]
 }
 
-@test "record: guests are steered through the gate, and the calls are in the trace" {
+@test "conductor: guests are steered through the gate, and the calls are in the trace" {
 	program <<-END
 		export LIBVIRT_DEFAULT_URI=qemu:///system
 		virsh -q vcpupin ${prefix}1 0 0
 		virsh -q setmem ${prefix}1 480M --live
 		virsh -q destroy ${prefix}2
 	END
-	run -0 record "$short" -- "$program"
+	run -0 conductor "$short" --as-is -- "$program"
 	query 'my ($r) = grep { $_->{function} =~ /^domain_pin_vcpu/ } of(event => "call");
 		$r->{outcome} eq "done" and $r->{guest} eq $ENV{prefix} . "1" and $r->{t_s} > 0'
 	query 'my ($r) = of(event => "pin"); $r->{by} eq "program" and $r->{affinity} eq "0"'
@@ -202,13 +201,13 @@ until_ok() {
 	[[ $(virsh -q domstate "${prefix}2") == running ]]
 }
 
-@test "record: a program that prints without end, ignores SIGTERM and leaves processes behind" {
+@test "conductor: a program that prints without end, ignores SIGTERM and leaves processes behind" {
 	program <<-END
 		trap '' TERM
 		setsid sleep 1000.$$ &
 		while :; do echo "this is printed again and again"; done
 	END
-	run -0 record "$short" -- "$program"
+	run -0 conductor "$short" --as-is -- "$program"
 	[[ $(stat -c %s "$trace") -lt 8000000 ]]
 	query 'grep { $_->{text} =~ /output is cut/ } of(event => "warning")'
 	query 'my ($e) = of(event => "program_exit"); $e->{signal} == 9 && $e->{asked}'
@@ -217,46 +216,82 @@ until_ok() {
 	run -1 pgrep -f "sleep 1000.$$"
 }
 
-@test "record: a program that crashes or ends early; bytes that are not UTF-8; long lines" {
+@test "conductor: a program that crashes or ends early; bytes that are not UTF-8; long lines" {
 	program <<-'END'
 		printf 'latin \344\n'
 		printf 'long %0200000d\n' 7
 		kill -SEGV $$
 	END
-	run -0 record "$short" -- "$program"
+	run -0 conductor "$short" --as-is -- "$program"
 	query 'my ($e) = of(event => "program_exit"); $e->{signal} == 11 && !$e->{asked} && $e->{t_s} < 2'
 	query 'of(event => "program_output", line => "latin ?") == 1'
 	query 'grep { ($_->{line} // "") eq "long " . "0" x 199999 . "7" } @all'
 	query 'my @s = of(type => "sample"); !$s[-1]{program} && $all[-1]{event} eq "end"'
 }
 
-@test "record: a program that is missing or cannot be run: one line, exit 2, no trace" {
-	run -2 record "$short" -- "$BATS_TEST_TMPDIR/nothing"
+@test "conductor: a program that is missing or cannot be run: one line, exit 2, no trace" {
+	run -2 conductor "$short" -- "$BATS_TEST_TMPDIR/nothing"
 	[[ ${#lines[@]} == 1 && $output == *"No such file"* ]]
 	echo text >"$program"
-	run -2 record "$short" -- "$program"
+	run -2 conductor "$short" -- "$program"
 	[[ ${#lines[@]} == 1 && $output == *"not an executable"* ]]
 	[[ ! -e $trace ]]
-	run -2 record "$BATS_TEST_TMPDIR/nothing.scenario"
-	run -2 "$lab/build/record" -t "$trace"
+	run -2 conductor "$BATS_TEST_TMPDIR/nothing.scenario"
+	run -2 "$lab/build/conductor" -t "$trace"
 }
 
-@test "record: interrupted, it ends everything and the trace is whole up to there" {
+# Starts a run in the background, its pid in $pid, and waits until a load has begun.
+begin_run() {
+	"$lab/build/conductor" -s "$loaded" -t "$trace" -p "$prefix" -- "$program" 3>&- &
+	pid=$!
+	until_ok grep -qs '"phase":"cpu 30%"' "$trace"
+}
+
+guests_are_back() {
+	[[ $(inject status "${prefix}1" "${prefix}2" | grep -c 'idle$') == 2 ]]
+	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') == "$everywhere" ]]
+}
+
+@test "conductor: interrupted, it ends everything and the trace is whole up to there" {
 	program <<-END
 		exec sleep 1000.$$
 	END
-	"$lab/build/record" -s "$loaded" -t "$trace" -p "$prefix" -i "$root/workloads/build/inject" -- "$program" &
-	pid=$!
-	for ((i = 0; i < 200; i++)); do
-		! grep -q '"phase":"cpu 30%"' "$trace" 2>/dev/null || break
-		sleep 0.1
-	done
+	begin_run
 	kill -INT "$pid"
+	status=0
+	wait "$pid" || status=$?
+	[[ $status == 130 ]]
+	run -1 pgrep -f "sleep 1000.$$"
+	query 'of(event => "end") == 0 && of(event => "load_report") > 0'
+	guests_are_back
+}
+
+@test "conductor: killed, its keeper ends everything and puts the guests back" {
+	program <<-END
+		trap '' TERM
+		grep -o '/tmp/ballast-gate-[^/]*' /proc/self/mountinfo
+		sleep 1000.$$
+	END
+	begin_run
+	kill -KILL "$(cat "/proc/$pid/task/$pid/children")"
 	status=0
 	wait "$pid" || status=$?
 	[[ $status == 3 ]]
 	run -1 pgrep -f "sleep 1000.$$"
-	query 'of(event => "end") == 0 && of(event => "load_report") > 0'
-	run -0 inject status "${prefix}1" "${prefix}2"
-	[[ ${lines[0]} == *idle && ${lines[1]} == *idle ]]
+	guests_are_back
+	folder=$(grep -o '"line":"/tmp/ballast-gate-[^"]*' "$trace" | cut -d'"' -f4)
+	[[ $folder && ! -e $folder ]]
+}
+
+@test "conductor: without its keeper it ends by itself and puts the guests back" {
+	program <<-END
+		exec sleep 1000.$$
+	END
+	begin_run
+	child=$(cat "/proc/$pid/task/$pid/children")
+	kill -KILL "$pid"
+	wait "$pid" || true
+	until_ok test ! -e "/proc/${child% }"
+	run -1 pgrep -f "sleep 1000.$$"
+	guests_are_back
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What libvirt tells of the scenario's guests while they are watched. */
-#include "record_events.h"
+#include "events.h"
 
-#include "record_inject.h"
 #include "tick.h"
 #include "units.h"
 
@@ -18,9 +17,9 @@ static char *online_list(const struct recorder *r, const unsigned char *map, siz
 	unsigned char online[CPULIST_MAX] = {0};
 	char list[CPULIST_MAX];
 
-	for (size_t i = 0; i < r->npcpus; i++) {
-		if (cpumap_has(map, len, (unsigned int)r->pcpus[i]))
-			cpumap_add(online, (unsigned int)r->pcpus[i]);
+	for (size_t i = 0; i < r->machines->npcpus; i++) {
+		if (cpumap_has(map, len, (unsigned int)r->machines->pcpus[i]))
+			cpumap_add(online, (unsigned int)r->machines->pcpus[i]);
 	}
 	return strdup(cpumap_format(online, sizeof(online), list, sizeof(list)));
 }
@@ -36,8 +35,8 @@ static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, ch
 		return;
 	}
 	g->affinity[vcpu] = list;
-	/* The injector writes its own pins. */
-	if (before && !injector_claims(r->announcements, g->guest->name, (unsigned int)vcpu, list))
+	/* The scenario's own are written where they are made. */
+	if (before && !recorder_claims(r, g->guest->name, (unsigned int)vcpu, list))
 		recorder_event(
 			r, (struct trace_event){.kind = TRACE_PIN,
 						.guest = g->guest->name,
@@ -47,7 +46,7 @@ static void note_affinity(struct recorder *r, struct watched *g, size_t vcpu, ch
 
 int events_refresh_vcpus(struct recorder *r, struct watched *g, virDomainPtr dom)
 {
-	int map_len = VIR_CPU_MAPLEN(r->pcpus[r->npcpus - 1] + 1), n;
+	int map_len = VIR_CPU_MAPLEN(r->machines->pcpus[r->machines->npcpus - 1] + 1), n;
 	virVcpuInfoPtr info = calloc(g->nvcpus, sizeof(*info));
 	unsigned char *maps = calloc(g->nvcpus, (size_t)map_len);
 
@@ -203,7 +202,7 @@ void events_register(virConnectPtr conn, void *opaque)
 	static const struct {
 		int id;
 		virConnectDomainEventGenericCallback handler;
-	} events[RECORD_EVENTS] = {
+	} events[RECORDER_EVENTS] = {
 		{VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_CALLBACK(on_tunable)},
 		{VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon)},
 		{VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
@@ -211,7 +210,7 @@ void events_register(virConnectPtr conn, void *opaque)
 	};
 	struct recorder *r = opaque;
 
-	for (size_t i = 0; i < RECORD_EVENTS; i++) {
+	for (size_t i = 0; i < RECORDER_EVENTS; i++) {
 		r->callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, events[i].id,
 								   events[i].handler, r, NULL);
 		if (r->callbacks[i] < 0)
@@ -223,7 +222,7 @@ void events_deregister(virConnectPtr conn, void *opaque)
 {
 	struct recorder *r = opaque;
 
-	for (size_t i = 0; i < RECORD_EVENTS; i++) {
+	for (size_t i = 0; i < RECORDER_EVENTS; i++) {
 		/* Where the connection is gone, the registration is, too. */
 		if (r->callbacks[i] >= 0 &&
 		    virConnectDomainEventDeregisterAny(conn, r->callbacks[i]) < 0)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The recorder and its gate: the guests watched are those of libvirt's test driver, the program's libvirt is the real
+# The conductor and its gate: the guests watched are those of libvirt's test driver, the program's libvirt is the real
 # libvirtd behind the gate, which has guests or not.
 
 bats_require_minimum_version 1.5.0
 
 setup_file() {
 	[[ $EUID == 0 ]] || skip "needs root"
-	export record=$BATS_TEST_DIRNAME/build/record
+	export conductor=$BATS_TEST_DIRNAME/../build/conductor
 	cat >"$BATS_FILE_TMPDIR/scenario" <<-END
 		[scenario]
 		kind = cpu
@@ -25,15 +25,15 @@ setup_file() {
 
 setup() { trace=$BATS_TEST_TMPDIR/trace; }
 
-# record from standard input
-record() {
+# conduct: runs a program from standard input
+conduct() {
 	local program=$BATS_TEST_TMPDIR/program
 	{
 		echo '#!/bin/bash'
 		cat
 	} >"$program"
 	chmod +x "$program"
-	"$record" -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" -t "$trace" -p blt_t -- "$program"
+	"$conductor" --as-is -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" -t "$trace" -p blt_t -- "$program"
 }
 
 # A line of a program that prints what is mounted over /run/libvirt, and what it said then.
@@ -46,8 +46,8 @@ gate_is_gone() {
 
 events() { grep -c -- "$1" "$trace"; }
 
-@test "record: the program's libvirt is the gate alone, and its calls are in the trace" {
-	run -0 record <<-END
+@test "conductor: the program's libvirt is the gate alone, and its calls are in the trace" {
+	run -0 conduct <<-END
 		export LIBVIRT_DEFAULT_URI=qemu:///system
 		virsh -q list
 		virsh -q net-list
@@ -62,8 +62,8 @@ events() { grep -c -- "$1" "$trace"; }
 	[[ $(tail -n 1 "$trace") == *'"event":"end"'* ]]
 }
 
-@test "record: the gate is none of the program's processes, and ends with the run" {
-	run -0 record <<-END
+@test "conductor: the gate is none of the program's processes, and ends with the run" {
+	run -0 conduct <<-END
 		$tell_gate
 		sleep 60 &
 	END
@@ -73,8 +73,8 @@ events() { grep -c -- "$1" "$trace"; }
 	gate_is_gone
 }
 
-@test "record: a program that ends the gate is not judged" {
-	run -3 record <<-END
+@test "conductor: a program that ends the gate is not judged" {
+	run -3 conduct <<-END
 		$tell_gate
 		for child in \$(cat /proc/\$PPID/task/*/children); do
 			[[ \$child == "\$\$" ]] || kill -9 "\$child"
@@ -85,7 +85,7 @@ events() { grep -c -- "$1" "$trace"; }
 	gate_is_gone
 }
 
-@test "record: a program that cannot be run is told of as before" {
-	run -2 "$record" -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" -t "$trace" -p blt_t -- no-such-program
+@test "conductor: a program that cannot be run is told of as before" {
+	run -2 "$conductor" --as-is -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" -t "$trace" -p blt_t -- no-such-program
 	[[ $output == *"cannot run no-such-program: No such file or directory"* ]]
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Looks at the host and the guests once per sample. */
-#include "record_sample.h"
+#include "sample.h"
 
 #include "log.h"
-#include "record_events.h"
+#include "events.h"
 #include "tick.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
@@ -32,10 +31,10 @@ static void sample_pcpus(struct sampler *s)
 {
 	ssize_t n = procstat_read(&s->seen, &s->seen_size);
 
-	for (size_t i = 0; i < s->recorder->npcpus; i++) {
+	for (size_t i = 0; i < s->recorder->machines->npcpus; i++) {
 		struct trace_pcpu *pcpu = &s->pcpus[i];
 
-		*pcpu = (struct trace_pcpu){s->recorder->pcpus[i], -1, 0};
+		*pcpu = (struct trace_pcpu){s->recorder->machines->pcpus[i], -1, 0};
 		for (ssize_t k = 0; k < n; k++) {
 			uint64_t busy = s->seen[k].busy, total = s->seen[k].total;
 
@@ -119,7 +118,7 @@ static void attribute(struct sampler *s, const struct watched *g, size_t vcpu, d
 		if (!*end)
 			pcpu = (int)only;
 	}
-	for (size_t i = 0; i < s->recorder->npcpus; i++) {
+	for (size_t i = 0; i < s->recorder->machines->npcpus; i++) {
 		if (s->pcpus[i].id == pcpu && usage_pct > 0)
 			s->pcpus[i].guests_pct += usage_pct;
 	}
@@ -207,7 +206,7 @@ static int bulk_statistics(struct recorder *r, virDomainStatsRecordPtr **records
 	int n;
 
 	for (int tries = 1;; tries++) {
-		n = virConnectGetAllDomainStats(r->session.conn, STATS, records,
+		n = virConnectGetAllDomainStats(r->machines->session.conn, STATS, records,
 						VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
 							VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 		if (n < 0 || tries == BUSY_TRIES || !lacks_statistics(r, *records, n))
@@ -225,7 +224,7 @@ static size_t sample_guests(struct sampler *s)
 	double now_s;
 	int n;
 
-	if (!session_ready(&r->session))
+	if (!session_ready(&r->machines->session))
 		return 0;
 	n = bulk_statistics(r, &records);
 	if (n < 0) {
@@ -234,7 +233,7 @@ static size_t sample_guests(struct sampler *s)
 	}
 	now_s = tick_now_s();
 	/* In the scenario's order, whatever libvirt's is. */
-	for (size_t i = 0; i < r->scenario.nguests; i++) {
+	for (size_t i = 0; i < r->machines->scenario.nguests; i++) {
 		for (int j = 0; j < n; j++) {
 			if (!strcmp(virDomainGetName(records[j]->dom), r->guests[i].guest->name) &&
 			    sample_guest(s, &r->guests[i], records[j], now_s, &s->guests[count]))
@@ -251,10 +250,10 @@ int sampler_init(struct sampler *s, struct recorder *r)
 {
 	memset(s, 0, sizeof(*s));
 	s->recorder = r;
-	s->busy = calloc(r->npcpus, sizeof(*s->busy));
-	s->total = calloc(r->npcpus, sizeof(*s->total));
-	s->pcpus = calloc(r->npcpus, sizeof(*s->pcpus));
-	s->guests = calloc(r->scenario.nguests, sizeof(*s->guests));
+	s->busy = calloc(r->machines->npcpus, sizeof(*s->busy));
+	s->total = calloc(r->machines->npcpus, sizeof(*s->total));
+	s->pcpus = calloc(r->machines->npcpus, sizeof(*s->pcpus));
+	s->guests = calloc(r->machines->scenario.nguests, sizeof(*s->guests));
 	if (!s->busy || !s->total || !s->pcpus || !s->guests) {
 		log_warn("out of memory");
 		return -1;
@@ -271,16 +270,16 @@ void sampler_sample(struct sampler *s, struct program *program)
 	double now_s = tick_now_s(), elapsed_s = now_s - s->last_s;
 	struct trace_sample sample = {.t_s = now_s - r->epoch_s,
 				      .elapsed_s = elapsed_s,
-				      .npcpus = r->npcpus,
+				      .npcpus = r->machines->npcpus,
 				      .pcpus = s->pcpus,
 				      .guests = s->guests,
 				      .program_cpu_pct = -1,
 				      .program_rss_kib = -1};
 	int64_t used_ns;
 
-	if (elapsed_s > LATE_FACTOR * r->scenario.sample_s)
+	if (elapsed_s > LATE_FACTOR * r->machines->scenario.sample_s)
 		recorder_warn(r, "a sample came late: its window is %.1f s long, not %g s",
-			      elapsed_s, r->scenario.sample_s);
+			      elapsed_s, r->machines->scenario.sample_s);
 	sample_pcpus(s);
 	if (program) {
 		program_usage(program, &used_ns, &sample.program_rss_kib);
@@ -289,10 +288,7 @@ void sampler_sample(struct sampler *s, struct program *program)
 	}
 	sample.nguests = sample_guests(s);
 	sample_host_memory(&sample);
-	if (trace_write_sample(&r->trace, &sample) && !r->trace_failed) {
-		log_warn("the trace cannot be written: %s", strerror(errno));
-		r->trace_failed = true;
-	}
+	recorder_sample(r, &sample);
 	s->last_s = now_s;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate as the recorder's child. */
-#include "record_gate.h"
+/* The gate as the conductor's child. */
+#include "gate.h"
 
 #include "log.h"
 #include "tick.h"
@@ -21,7 +21,7 @@
 #define READY_S	 30.0 /* it takes milliseconds; a busy machine takes its time */
 #define FINISH_S 5.0
 
-/* The gate beside this program: lab/gate/build/gate for lab/build/record. */
+/* The gate beside this program: lab/gate/build/gate for lab/build/conduct. */
 static int find_gate(char path[PATH_MAX])
 {
 	static const char beside[] = "/../gate/build/gate";
@@ -35,15 +35,9 @@ static int find_gate(char path[PATH_MAX])
 	return access(path, X_OK);
 }
 
-static int make_folders(struct record_gate *g)
+/* The mode is for programs that do not run as root: the outer folder keeps others out. */
+static int make_sockets(const struct gate *g)
 {
-	snprintf(g->folder, sizeof(g->folder), "/tmp/ballast-gate-XXXXXX");
-	if (!mkdtemp(g->folder)) {
-		g->folder[0] = '\0';
-		return -1;
-	}
-	snprintf(g->sockets, sizeof(g->sockets), "%s/s", g->folder);
-	/* The mode is for programs that do not run as root: the outer folder keeps others out. */
 	return mkdir(g->sockets, 0755) || chmod(g->sockets, 0755) ? -1 : 0;
 }
 
@@ -60,7 +54,7 @@ static int wait_ready(int fd)
 	return -1;
 }
 
-static int run_gate(struct record_gate *g, char *const *argv)
+static int run_gate(struct gate *g, char *const *argv)
 {
 	int to[2], from[2];
 
@@ -84,21 +78,21 @@ static int run_gate(struct record_gate *g, char *const *argv)
 	return status;
 }
 
-int record_gate_start(struct record_gate *g, const char *prefix, const char *trace)
+int gate_start(struct gate *g, const char *folder, const char *prefix, const char *trace)
 {
 	char path[PATH_MAX];
 	char *argv[] = {path,	   "--listen",	  g->sockets,	"--prefix", (char *)prefix,
 			"--trace", (char *)trace, "--epoch-ns", "-",	    NULL};
 
-	g->in_fd = -1;
-	if (find_gate(path) || make_folders(g) || run_gate(g, argv)) {
+	snprintf(g->sockets, sizeof(g->sockets), "%s/" GATE_SOCKETS, folder);
+	if (find_gate(path) || make_sockets(g) || run_gate(g, argv)) {
 		log_warn("the gate to libvirt cannot be started: %s", strerror(errno));
 		return -1;
 	}
 	return 0;
 }
 
-int record_gate_go(struct record_gate *g, double epoch_s)
+int gate_go(struct gate *g, double epoch_s)
 {
 	char line[32];
 	int len = snprintf(line, sizeof(line), "%" PRId64 "\n", (int64_t)(epoch_s * 1e9));
@@ -113,21 +107,7 @@ static bool has_ended(struct child *c)
 	return c->exited;
 }
 
-/* With the sockets of a gate that was killed. */
-static void remove_folders(const struct record_gate *g)
-{
-	static const char *const sockets[] = {"libvirt-sock", "libvirt-sock-ro"};
-	char path[sizeof(g->sockets) + 32];
-
-	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", g->sockets, sockets[i]);
-		unlink(path);
-	}
-	rmdir(g->sockets);
-	rmdir(g->folder);
-}
-
-int record_gate_finish(struct record_gate *g)
+int gate_finish(struct gate *g)
 {
 	int status = 0;
 
@@ -151,7 +131,5 @@ int record_gate_finish(struct record_gate *g)
 	}
 	if (g->in_fd >= 0)
 		close(g->in_fd);
-	if (g->folder[0])
-		remove_folders(g);
 	return status;
 }

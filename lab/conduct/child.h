@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Child processes of the recorder: started with exact errors, noticed when they end, reaped with
  * all theirs. */
-#ifndef BALLAST_RECORD_CHILD_H
-#define BALLAST_RECORD_CHILD_H
+#ifndef BALLAST_CHILD_H
+#define BALLAST_CHILD_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Child processes of the recorder. */
-#include "record_child.h"
+#include "child.h"
 
 #include "gate/enter.h"
 
