@@ -622,7 +622,7 @@ worth() {
 	[ "$(wc -l <<<"$output")" -eq 1 ]
 }
 
-@test "a program that starts others is judged: its host is then behind a socket" {
+@test "a program that starts others is judged in the simulated world, too" {
 	mkdir -p "$sub/cpu"
 	printf '#!/bin/sh\nwhile :; do virsh -q list >/dev/null; sleep 2; done\n' >"$sub/cpu/source"
 	printf 'all:\n\tcp source vcpu_scheduler\n\tchmod +x vcpu_scheduler\n' >"$sub/cpu/Makefile"

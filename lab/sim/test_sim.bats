@@ -48,19 +48,7 @@ whole_trace() {
 	! grep -qv '^{.*}$' "$TRACE"
 }
 
-# --- the API and the clock, from the inside ---
-
-@test "every libvirt call, wrong use, events, and no symbol forgotten" {
-	public=$(for lib in libvirt libvirt-qemu; do
-		nm -D --defined-only "$(pkg-config --variable=libdir libvirt)/$lib.so.0"
-	done | sed -n 's/^[^ ]* T \(vir[A-Za-z0-9]*\)@@*LIBVIRT_\(QEMU_\)\{0,1\}[0-9].*/\1/p')
-	# shellcheck disable=SC2086 # a word each
-	run "$RUN" -v --trace "$TRACE" api/test_api.scenario -- build/api/test_api $public
-	echo "$output"
-	[ "$status" -eq 0 ]
-	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
-	[[ $output == *"24 test(s) run"* ]]
-}
+# --- the model and the clock, from the inside ---
 
 @test "the model under the sanitizers of addresses and of undefined behaviour" {
 	for test in model/test_*.c; do
@@ -71,7 +59,7 @@ whole_trace() {
 }
 
 @test "whatever waits takes virtual time and no real time" {
-	run "$RUN" -v --trace "$TRACE" preload/test_clock.scenario -- build/preload/test_clock
+	run "$RUN" -v --trace "$TRACE" clock/test_clock.scenario -- build/clock/test_clock
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(count '"event":"program_exit","status":0')" -eq 1 ]
@@ -98,7 +86,7 @@ whole_trace() {
 }
 
 @test "a Python script with an event loop in a thread" {
-	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 api/test_client.py
+	run "$RUN" -v --trace "$TRACE" "$CPU" -- /usr/bin/python3 host/test_client.py
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"tick 4 at 8.0 guests 8 busy "* ]]
@@ -170,10 +158,10 @@ print("real", os.path.isdir("/etc"), len(os.listdir("/proc/self/fd")) > 2)'
 
 @test "two runs are the same to the byte, another seed is not" {
 	for i in 1 2; do
-		"$RUN" --trace "$TRACE.$i" "$CPU" -- /usr/bin/python3 api/test_client.py
+		"$RUN" --trace "$TRACE.$i" "$CPU" -- /usr/bin/python3 host/test_client.py
 	done
 	cmp "$TRACE.1" "$TRACE.2"
-	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 api/test_client.py
+	"$RUN" --seed 2 --trace "$TRACE.3" "$CPU" -- /usr/bin/python3 host/test_client.py
 	run cmp -s "$TRACE.1" "$TRACE.3"
 	[ "$status" -eq 1 ]
 }
@@ -443,24 +431,6 @@ while True: time.sleep(1)'
 	whole_trace
 }
 
-@test "one that forks" {
-	for how in 'fork()' 'system("true")' 'popen("true", "r")' 'daemon(1, 1)'; do
-		build <<-EOF
-			#define _GNU_SOURCE
-			#include <stdio.h>
-			#include <stdlib.h>
-			#include <unistd.h>
-			int main(void) { sleep(2); puts("before"); $how; puts("after"); return 0; }
-		EOF
-		run "$RUN" --trace "$TRACE" "$CPU" -- "$PROGRAM"
-		[ "$status" -eq 2 ]
-		[[ $output == *"starts another process (${how%%(*}) at t = 2.000 s"* ]]
-		whole_trace
-		[ "$(count '"line":"before"')" -eq 1 ]
-		[ "$(count '"line":"after"')" -eq 0 ]
-	done
-}
-
 @test "a script that becomes its program by exec" {
 	printf '#!/bin/sh\nexec virsh list\n' >"$BATS_TEST_TMPDIR/script"
 	chmod +x "$BATS_TEST_TMPDIR/script"
@@ -553,7 +523,7 @@ impossible() {
 @test "a tree whose path has spaces and colons" {
 	mkdir -p "$BATS_TEST_TMPDIR/a b:c/build"
 	cp "$BATS_TEST_DIRNAME/run" "$BATS_TEST_TMPDIR/a b:c/"
-	cp "$BATS_TEST_DIRNAME/build/libballast-sim.so" "$BATS_TEST_TMPDIR/a b:c/build/"
+	cp "$BATS_TEST_DIRNAME/build/libballast-clock.so" "$BATS_TEST_TMPDIR/a b:c/build/"
 	run "$BATS_TEST_TMPDIR/a b:c/run" --trace "$BATS_TEST_TMPDIR/a trace" \
 		"$BATS_TEST_DIRNAME/../../ci/scenarios/cpu-idle.scenario" -- sleep 1000
 	echo "$output"

@@ -14,20 +14,19 @@ setup_file() {
 setup() {
 	RUN=$BATS_TEST_DIRNAME/run
 	CPU=$BATS_TEST_DIRNAME/../../cpu
-	MEMORY=$BATS_TEST_DIRNAME/../../memory
 	TRACE=$BATS_TEST_TMPDIR/trace
 }
 
 # socket PROGRAM…: runs it; what it prints is in $output.
 socket() {
-	run timeout 120 "$RUN" --socket -v --trace "$TRACE" "$SCENARIO" -- "$@"
+	run timeout 120 "$RUN" -v --trace "$TRACE" "$SCENARIO" -- "$@"
 	echo "$output"
 }
 
 # twice PROGRAM…: two runs are the same to the byte.
 twice() {
 	for i in 1 2; do
-		timeout 120 "$RUN" --socket --seed 7 --trace "$TRACE.$i" "$SCENARIO" -- "$@"
+		timeout 120 "$RUN" --seed 7 --trace "$TRACE.$i" "$SCENARIO" -- "$@"
 	done
 	cmp "$TRACE.1" "$TRACE.2"
 }
@@ -37,28 +36,16 @@ script() {
 	chmod +x "$BATS_TEST_TMPDIR/$1"
 }
 
-# --- the same as inside the program ---
-
-@test "a program's trace is the same whether the host is in it or behind a socket" {
-	for with in '' --socket; do
-		"$RUN" $with --trace "$TRACE.cpu$with" "$SCENARIO" -- "$CPU/vcpu_scheduler" 2
-		"$RUN" $with --trace "$TRACE.memory$with" "$BATS_TEST_DIRNAME/../../ci/scenarios/mem-one.scenario" \
-			-- "$MEMORY/memory_coordinator" 2
-	done
-	cmp "$TRACE.cpu" "$TRACE.cpu--socket"
-	cmp "$TRACE.memory" "$TRACE.memory--socket"
-	grep -q '"event":"pin"' "$TRACE.cpu--socket"
-	grep -q '"event":"setmem"' "$TRACE.memory--socket"
-}
+# --- libvirt's calls ---
 
 @test "every libvirt call, wrong use and events, by libvirt's own client library" {
-	SCENARIO=api/test_api.scenario
+	SCENARIO=host/test_calls.scenario
 	cd "$BATS_TEST_DIRNAME"
-	socket build/api/test_api
+	socket build/host/test_calls
 	[ "$status" -eq 0 ]
 	grep -q '"event":"program_exit","status":0' "$TRACE"
 	# As cmocka prints it, or in TAP where the environment asks for that.
-	[[ $output == *"24 test(s) run"* || $output == *"ok 24 - "* ]]
+	[[ $output == *"23 test(s) run"* || $output == *"ok 23 - "* ]]
 	# What is not simulated is refused as libvirt refuses it, and ends no host.
 	socket "$PYTHON" -c 'import libvirt
 c = libvirt.open()
@@ -212,7 +199,7 @@ for ask in (lambda: d.blockInfo("vda"), lambda: c.listNetworks(), lambda: d.hasC
 	EOF
 	twice "$BATS_TEST_TMPDIR/chance"
 	[ "$(grep -c '"event":"program_output","stream":"stdout"' "$TRACE.1")" -eq 3 ]
-	"$RUN" --socket --seed 8 --trace "$TRACE.3" "$SCENARIO" -- "$BATS_TEST_TMPDIR/chance"
+	"$RUN" --seed 8 --trace "$TRACE.3" "$SCENARIO" -- "$BATS_TEST_TMPDIR/chance"
 	run cmp -s <(grep stdout "$TRACE.1") <(grep stdout "$TRACE.3")
 	[ "$status" -eq 1 ]
 }
@@ -300,7 +287,7 @@ while True: time.sleep(1)'
 	[ "$status" -eq 2 ]
 	[[ $output == *"crashed at t = 7.000 s: Segmentation fault (signal 11)"* ]]
 	grep -q '"t_s":7,"event":"program_exit","signal":11,"asked":false' "$TRACE"
-	run timeout 60 "$RUN" --socket --patience 0.5 "$SCENARIO" -- sh -c 'while :; do :; done'
+	run timeout 60 "$RUN" --patience 0.5 "$SCENARIO" -- sh -c 'while :; do :; done'
 	[ "$status" -eq 2 ]
 	[[ $output == *"computes without end"* ]]
 	# One that looks again and again, with a time-out of 0, makes time go by.

@@ -3,9 +3,9 @@
 #undef _FORTIFY_SOURCE
 #include "remote.h"
 
-#include "preload/real.h"
-#include "preload/sched.h"
-#include "preload/sim.h"
+#include "real.h"
+#include "sched.h"
+#include "sim.h"
 #include "program.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef BALLAST_SIM_CONTROL_H
 #define BALLAST_SIM_CONTROL_H
 
-#include "preload/host_files.h"
+#include "host_files.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -4,11 +4,11 @@
  * none to the machine's own.
  */
 #undef _FORTIFY_SOURCE
-#include "preload/guard.h"
+#include "guard.h"
 
-#include "preload/real.h"
-#include "preload/sched.h"
-#include "preload/sim.h"
+#include "real.h"
+#include "sched.h"
+#include "sim.h"
 #include "remote.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #undef _FORTIFY_SOURCE
 #include "remote.h"
 
-#include "preload/real.h"
-#include "preload/sim.h"
+#include "real.h"
+#include "sim.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -3,9 +3,9 @@
 #undef _FORTIFY_SOURCE
 #include "remote.h"
 
-#include "preload/real.h"
-#include "preload/sched.h"
-#include "preload/sim.h"
+#include "real.h"
+#include "sched.h"
+#include "sim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,12 +202,6 @@ void sim_killed(int signal)
 	leave(128 + signal); /* not reached: the signal's action is the default one */
 }
 
-/* The host sees by what signal we end. */
-bool sim_asked(void)
-{
-	return false;
-}
-
 /* --- time --- */
 
 bool sim_running(void)
@@ -226,20 +220,9 @@ uint64_t sim_seed(void)
 	return page->seed + number * 0x9e3779b97f4a7c15ULL;
 }
 
-uint64_t sim_late(uint64_t due_ns)
-{
-	(void)due_ns; /* the host wakes us late */
-	return 0;
-}
-
 uint64_t sim_now(void)
 {
 	return page ? page->now_ns : 0;
-}
-
-uint64_t sim_next(void)
-{
-	return SCHED_NEVER;
 }
 
 void sim_goes_on(void)

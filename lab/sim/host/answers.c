@@ -2,11 +2,11 @@
 /*
  * libvirt's calls as they come over the wire, each answered by the function of its name on the
  * model
- * (../api), as libvirtd does it. A reply's fields are in the order of libvirt's protocol.
+ * (../driver), as libvirtd does it. A reply's fields are in the order of libvirt's protocol.
  */
 #include "answers.h"
 
-#include "api/api.h"
+#include "driver/driver.h"
 #include "lab/rpc/procedures.h"
 
 #include <libvirt/libvirt-qemu.h>
@@ -24,10 +24,12 @@ bool answer_open(struct call_in *c)
 	const char *uri = c->args->value[0].s;
 	bool readonly = c->connection->readonly || c->args->value[1].u & VIR_CONNECT_RO;
 
-	if (c->connection->conn)
-		connect_release(c->connection->conn);
-	c->connection->conn = readonly ? virConnectOpenReadOnly(uri) : virConnectOpen(uri);
-	return c->connection->conn;
+	if (c->connection->client)
+		client_free(c->connection->client);
+	c->connection->client = driver_connect_open(uri, readonly);
+	if (c->connection->client)
+		c->connection->client->opaque = c->connection;
+	return c->connection->client;
 }
 
 bool answer_close(struct call_in *c)
@@ -86,28 +88,28 @@ static bool put_number(struct call_in *c, int number)
 
 bool answer_type(struct call_in *c)
 {
-	return put_text(c, virConnectGetType(c->connection->conn));
+	return put_text(c, driver_connect_get_type(c->connection->client));
 }
 
 bool answer_hostname(struct call_in *c)
 {
-	return put_own_text(c, virConnectGetHostname(c->connection->conn));
+	return put_own_text(c, driver_connect_get_hostname(c->connection->client));
 }
 
 bool answer_uri(struct call_in *c)
 {
-	return put_own_text(c, virConnectGetURI(c->connection->conn));
+	return put_own_text(c, driver_connect_get_uri(c->connection->client));
 }
 
 bool answer_capabilities(struct call_in *c)
 {
-	return put_own_text(c, virConnectGetCapabilities(c->connection->conn));
+	return put_own_text(c, driver_connect_get_capabilities(c->connection->client));
 }
 
 bool answer_version(struct call_in *c)
 {
 	unsigned long version = 0;
-	int status = virConnectGetVersion(c->connection->conn, &version);
+	int status = driver_connect_get_version(c->connection->client, &version);
 
 	rpc_put_u64(c->out, version);
 	return status == 0;
@@ -116,7 +118,7 @@ bool answer_version(struct call_in *c)
 bool answer_lib_version(struct call_in *c)
 {
 	unsigned long version = 0;
-	int status = virConnectGetLibVersion(c->connection->conn, &version);
+	int status = driver_connect_get_lib_version(c->connection->client, &version);
 
 	rpc_put_u64(c->out, version);
 	return status == 0;
@@ -130,7 +132,8 @@ bool answer_is_secure(struct call_in *c)
 
 bool answer_max_vcpus(struct call_in *c)
 {
-	return put_number(c, virConnectGetMaxVcpus(c->connection->conn, c->args->value[0].s));
+	return put_number(c,
+			  driver_connect_get_max_vcpus(c->connection->client, c->args->value[0].s));
 }
 
 /* --- the host --- */
@@ -139,7 +142,7 @@ bool answer_node_info(struct call_in *c)
 {
 	virNodeInfo info;
 
-	if (virNodeGetInfo(c->connection->conn, &info))
+	if (driver_node_get_info(c->connection->client, &info))
 		return false;
 	rpc_put_chars(c->out, info.model, sizeof(info.model));
 	rpc_put_u64(c->out, info.memory);
@@ -156,8 +159,9 @@ bool answer_cpu_map(struct call_in *c)
 {
 	unsigned char *map = NULL;
 	unsigned int online = 0;
-	int count = virNodeGetCPUMap(c->connection->conn, c->args->value[0].i ? &map : NULL,
-				     c->args->value[1].i ? &online : NULL, c->args->value[2].u);
+	int count =
+		driver_node_get_cpu_map(c->connection->client, c->args->value[0].i ? &map : NULL,
+					c->args->value[1].i ? &online : NULL, c->args->value[2].u);
 
 	if (count < 0)
 		return false;
@@ -175,8 +179,8 @@ bool answer_node_cpu_stats(struct call_in *c)
 
 	if (asked > SMALL_PARAMS_MAX)
 		return answer_too_much(c, asked, SMALL_PARAMS_MAX);
-	if (virNodeGetCPUStats(c->connection->conn, c->args->value[0].i, asked ? stats : NULL, &n,
-			       c->args->value[2].u))
+	if (driver_node_get_cpu_stats(c->connection->client, c->args->value[0].i,
+				      asked ? stats : NULL, &n, c->args->value[2].u))
 		return false;
 	rpc_put_u32(c->out, asked ? (uint32_t)n : 0);
 	for (int i = 0; asked && i < n; i++) {
@@ -194,8 +198,8 @@ bool answer_node_memory_stats(struct call_in *c)
 
 	if (asked > SMALL_PARAMS_MAX)
 		return answer_too_much(c, asked, SMALL_PARAMS_MAX);
-	if (virNodeGetMemoryStats(c->connection->conn, c->args->value[1].i, asked ? stats : NULL,
-				  &n, c->args->value[2].u))
+	if (driver_node_get_memory_stats(c->connection->client, c->args->value[1].i,
+					 asked ? stats : NULL, &n, c->args->value[2].u))
 		return false;
 	rpc_put_u32(c->out, asked ? (uint32_t)n : 0);
 	for (int i = 0; asked && i < n; i++) {
@@ -208,7 +212,7 @@ bool answer_node_memory_stats(struct call_in *c)
 
 bool answer_free_memory(struct call_in *c)
 {
-	unsigned long long bytes = virNodeGetFreeMemory(c->connection->conn);
+	unsigned long long bytes = driver_node_get_free_memory(c->connection->client);
 
 	rpc_put_u64(c->out, bytes);
 	return bytes;
@@ -221,7 +225,8 @@ bool answer_cells_free_memory(struct call_in *c)
 
 	if (most > 1024)
 		return answer_too_much(c, most, 1024);
-	n = virNodeGetCellsFreeMemory(c->connection->conn, cells, c->args->value[0].i, most);
+	n = driver_node_get_cells_free_memory(c->connection->client, cells, c->args->value[0].i,
+					      most);
 	if (n < 0)
 		return false;
 	rpc_put_u32(c->out, (uint32_t)n);
@@ -234,7 +239,7 @@ bool answer_security_model(struct call_in *c)
 {
 	virSecurityModel model;
 
-	if (virNodeGetSecurityModel(c->connection->conn, &model))
+	if (driver_node_get_security_model(c->connection->client, &model))
 		return false;
 	for (int i = 0; i < 2; i++) {
 		const char *text = i ? model.doi : model.model;
@@ -247,7 +252,7 @@ bool answer_security_model(struct call_in *c)
 
 /* --- domains: which there are --- */
 
-void answer_domain(struct rpc_out *out, virDomainPtr domain)
+void answer_domain(struct rpc_out *out, const struct domain *domain)
 {
 	struct rpc_domain dom = {.name = domain->name, .id = domain->id};
 
@@ -255,20 +260,20 @@ void answer_domain(struct rpc_out *out, virDomainPtr domain)
 	rpc_put_domain(out, &dom);
 }
 
-static bool put_own_domain(struct call_in *c, virDomainPtr domain)
+static bool put_own_domain(struct call_in *c, struct domain *domain)
 {
 	if (!domain)
 		return false;
 	answer_domain(c->out, domain);
-	domain_release(domain);
+	free(domain);
 	return true;
 }
 
 bool answer_list_all(struct call_in *c)
 {
-	virDomainPtr *list = NULL;
-	int n = virConnectListAllDomains(c->connection->conn, c->args->value[0].i ? &list : NULL,
-					 c->args->value[1].u);
+	struct domain **list = NULL;
+	int n = driver_connect_list_all_domains(
+		c->connection->client, c->args->value[0].i ? &list : NULL, c->args->value[1].u);
 
 	if (n < 0)
 		return false;
@@ -282,12 +287,12 @@ bool answer_list_all(struct call_in *c)
 
 bool answer_count(struct call_in *c)
 {
-	return put_number(c, virConnectNumOfDomains(c->connection->conn));
+	return put_number(c, driver_connect_num_of_domains(c->connection->client));
 }
 
 bool answer_count_defined(struct call_in *c)
 {
-	return put_number(c, virConnectNumOfDefinedDomains(c->connection->conn));
+	return put_number(c, driver_connect_num_of_defined_domains(c->connection->client));
 }
 
 bool answer_list_ids(struct call_in *c)
@@ -299,7 +304,7 @@ bool answer_list_ids(struct call_in *c)
 		return answer_too_much(c, most, VCPUS_MAX);
 	ids = calloc((size_t)(most > 0 ? most : 0) + 1, sizeof(*ids));
 	if (ids)
-		n = virConnectListDomains(c->connection->conn, ids, most);
+		n = driver_connect_list_domains(c->connection->client, ids, most);
 	if (n >= 0)
 		rpc_put_u32(c->out, (uint32_t)n);
 	for (int i = 0; i < n; i++)
@@ -317,7 +322,7 @@ bool answer_list_names(struct call_in *c)
 		return answer_too_much(c, most, VCPUS_MAX);
 	names = calloc((size_t)(most > 0 ? most : 0) + 1, sizeof(*names));
 	if (names)
-		n = virConnectListDefinedDomains(c->connection->conn, names, most);
+		n = driver_connect_list_defined_domains(c->connection->client, names, most);
 	if (n >= 0)
 		rpc_put_u32(c->out, (uint32_t)n);
 	for (int i = 0; i < n; i++)
@@ -328,84 +333,86 @@ bool answer_list_names(struct call_in *c)
 
 bool answer_by_id(struct call_in *c)
 {
-	return put_own_domain(c, virDomainLookupByID(c->connection->conn, c->args->value[0].i));
+	return put_own_domain(
+		c, driver_domain_lookup_by_id(c->connection->client, c->args->value[0].i));
 }
 
 bool answer_by_name(struct call_in *c)
 {
-	return put_own_domain(c, virDomainLookupByName(c->connection->conn, c->args->value[0].s));
+	return put_own_domain(
+		c, driver_domain_lookup_by_name(c->connection->client, c->args->value[0].s));
 }
 
 bool answer_by_uuid(struct call_in *c)
 {
-	return put_own_domain(c,
-			      virDomainLookupByUUID(c->connection->conn, c->args->value[0].uuid));
+	return put_own_domain(
+		c, driver_domain_lookup_by_uuid(c->connection->client, c->args->value[0].uuid));
 }
 
 /* --- domains: what they are --- */
 
-bool answer_os_type(struct call_in *c, virDomainPtr domain)
+bool answer_os_type(struct call_in *c, struct domain *domain)
 {
-	return put_own_text(c, virDomainGetOSType(domain));
+	return put_own_text(c, driver_domain_get_os_type(domain));
 }
 
-bool answer_xml(struct call_in *c, virDomainPtr domain)
+bool answer_xml(struct call_in *c, struct domain *domain)
 {
-	return put_own_text(c, virDomainGetXMLDesc(domain, c->args->value[1].u));
+	return put_own_text(c, driver_domain_get_xml_desc(domain, c->args->value[1].u));
 }
 
-bool answer_is_active(struct call_in *c, virDomainPtr domain)
+bool answer_is_active(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainIsActive(domain));
+	return put_number(c, driver_domain_is_active(domain));
 }
 
-bool answer_is_persistent(struct call_in *c, virDomainPtr domain)
+bool answer_is_persistent(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainIsPersistent(domain));
+	return put_number(c, driver_domain_is_persistent(domain));
 }
 
-bool answer_is_updated(struct call_in *c, virDomainPtr domain)
+bool answer_is_updated(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainIsUpdated(domain));
+	return put_number(c, driver_domain_is_updated(domain));
 }
 
-bool answer_has_save(struct call_in *c, virDomainPtr domain)
+bool answer_has_save(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainHasManagedSaveImage(domain, c->args->value[1].u));
+	return put_number(c, driver_domain_has_managed_save_image(domain, c->args->value[1].u));
 }
 
-bool answer_has_snapshot(struct call_in *c, virDomainPtr domain)
+bool answer_has_snapshot(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainHasCurrentSnapshot(domain, c->args->value[1].u));
+	return put_number(c, driver_domain_has_current_snapshot(domain, c->args->value[1].u));
 }
 
-bool answer_autostart(struct call_in *c, virDomainPtr domain)
+bool answer_autostart(struct call_in *c, struct domain *domain)
 {
-	int autostart = 0, status = virDomainGetAutostart(domain, &autostart);
+	int autostart = 0, status = driver_domain_get_autostart(domain, &autostart);
 
 	rpc_put_i32(c->out, autostart);
 	return status == 0;
 }
 
-bool answer_set_autostart(struct call_in *c, virDomainPtr domain)
+bool answer_set_autostart(struct call_in *c, struct domain *domain)
 {
-	return virDomainSetAutostart(domain, c->args->value[1].i) == 0;
+	return driver_domain_set_autostart(domain, c->args->value[1].i) == 0;
 }
 
-bool answer_messages(struct call_in *c, virDomainPtr domain)
+bool answer_messages(struct call_in *c, struct domain *domain)
 {
 	char **messages = NULL;
-	int n = virDomainGetMessages(domain, &messages, c->args->value[1].u);
+	int n = driver_domain_get_messages(domain, &messages, c->args->value[1].u);
 
 	rpc_put_u32(c->out, n > 0 ? (uint32_t)n : 0);
 	return n >= 0;
 }
 
-bool answer_info(struct call_in *c, virDomainPtr domain)
+bool answer_info(struct call_in *c, struct domain *domain)
 {
 	virDomainInfo info;
 
-	if (virDomainGetInfo(domain, &info))
+	if (driver_domain_get_info(domain, &info))
 		return false;
 	rpc_put_u32(c->out, info.state);
 	rpc_put_u64(c->out, info.maxMem);
@@ -415,20 +422,20 @@ bool answer_info(struct call_in *c, virDomainPtr domain)
 	return true;
 }
 
-bool answer_state(struct call_in *c, virDomainPtr domain)
+bool answer_state(struct call_in *c, struct domain *domain)
 {
 	int state = 0, reason = 0;
-	int status = virDomainGetState(domain, &state, &reason, c->args->value[1].u);
+	int status = driver_domain_get_state(domain, &state, &reason, c->args->value[1].u);
 
 	rpc_put_i32(c->out, state);
 	rpc_put_i32(c->out, reason);
 	return status == 0;
 }
 
-bool answer_control_info(struct call_in *c, virDomainPtr domain)
+bool answer_control_info(struct call_in *c, struct domain *domain)
 {
 	virDomainControlInfo info = {0};
-	int status = virDomainGetControlInfo(domain, &info, c->args->value[1].u);
+	int status = driver_domain_get_control_info(domain, &info, c->args->value[1].u);
 
 	rpc_put_u32(c->out, info.state);
 	rpc_put_u32(c->out, info.details);
@@ -436,75 +443,75 @@ bool answer_control_info(struct call_in *c, virDomainPtr domain)
 	return status == 0;
 }
 
-bool answer_get_metadata(struct call_in *c, virDomainPtr domain)
+bool answer_get_metadata(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 
-	return put_own_text(c, virDomainGetMetadata(domain, v[1].i, v[2].s, v[3].u));
+	return put_own_text(c, driver_domain_get_metadata(domain, v[1].i, v[2].s, v[3].u));
 }
 
-bool answer_set_metadata(struct call_in *c, virDomainPtr domain)
+bool answer_set_metadata(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 
-	return virDomainSetMetadata(domain, v[1].i, v[2].s, v[3].s, v[4].s, v[5].u) == 0;
+	return driver_domain_set_metadata(domain, v[1].i, v[2].s, v[3].s, v[4].s, v[5].u) == 0;
 }
 
 /* --- domains: their state --- */
 
-bool answer_suspend(struct call_in *c, virDomainPtr domain)
+bool answer_suspend(struct call_in *c, struct domain *domain)
 {
 	(void)c;
-	return virDomainSuspend(domain) == 0;
+	return driver_domain_suspend(domain) == 0;
 }
 
-bool answer_resume(struct call_in *c, virDomainPtr domain)
+bool answer_resume(struct call_in *c, struct domain *domain)
 {
 	(void)c;
-	return virDomainResume(domain) == 0;
+	return driver_domain_resume(domain) == 0;
 }
 
-bool answer_destroy(struct call_in *c, virDomainPtr domain)
+bool answer_destroy(struct call_in *c, struct domain *domain)
 {
 	(void)c;
-	return virDomainDestroy(domain) == 0;
+	return driver_domain_destroy(domain) == 0;
 }
 
-bool answer_destroy_flags(struct call_in *c, virDomainPtr domain)
+bool answer_destroy_flags(struct call_in *c, struct domain *domain)
 {
-	return virDomainDestroyFlags(domain, c->args->value[1].u) == 0;
+	return driver_domain_destroy_flags(domain, c->args->value[1].u) == 0;
 }
 
-bool answer_shutdown(struct call_in *c, virDomainPtr domain)
-{
-	(void)c;
-	return virDomainShutdown(domain) == 0;
-}
-
-bool answer_shutdown_flags(struct call_in *c, virDomainPtr domain)
-{
-	return virDomainShutdownFlags(domain, c->args->value[1].u) == 0;
-}
-
-bool answer_reboot(struct call_in *c, virDomainPtr domain)
-{
-	return virDomainReboot(domain, c->args->value[1].u) == 0;
-}
-
-bool answer_reset(struct call_in *c, virDomainPtr domain)
-{
-	return virDomainReset(domain, c->args->value[1].u) == 0;
-}
-
-bool answer_create(struct call_in *c, virDomainPtr domain)
+bool answer_shutdown(struct call_in *c, struct domain *domain)
 {
 	(void)c;
-	return virDomainCreate(domain) == 0;
+	return driver_domain_shutdown(domain) == 0;
 }
 
-bool answer_create_flags(struct call_in *c, virDomainPtr domain)
+bool answer_shutdown_flags(struct call_in *c, struct domain *domain)
 {
-	if (virDomainCreateWithFlags(domain, c->args->value[1].u))
+	return driver_domain_shutdown_flags(domain, c->args->value[1].u) == 0;
+}
+
+bool answer_reboot(struct call_in *c, struct domain *domain)
+{
+	return driver_domain_reboot(domain, c->args->value[1].u) == 0;
+}
+
+bool answer_reset(struct call_in *c, struct domain *domain)
+{
+	return driver_domain_reset(domain, c->args->value[1].u) == 0;
+}
+
+bool answer_create(struct call_in *c, struct domain *domain)
+{
+	(void)c;
+	return driver_domain_create(domain) == 0;
+}
+
+bool answer_create_flags(struct call_in *c, struct domain *domain)
+{
+	if (driver_domain_create_with_flags(domain, c->args->value[1].u))
 		return false;
 	answer_domain(c->out, domain);
 	return true;

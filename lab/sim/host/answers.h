@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The answers to libvirt's calls: each puts its reply, or returns false with virGetLastError(). */
+/* The answers to libvirt's calls: each puts its reply, or returns false with driver_error(). */
 #ifndef BALLAST_SIM_ANSWERS_H
 #define BALLAST_SIM_ANSWERS_H
 
 #include "daemon.h"
 
+#include <libvirt/libvirt.h>
+
 /* The shape of a call's arguments, as in lab/rpc/procedures.h; NULL: not known. */
 const char *answer_shape(const struct rpc_header *header);
 
 /* A handle for a domain that a client names; NULL: out of memory. */
-virDomainPtr answer_handle(struct call_in *c, const struct rpc_domain *dom);
+struct domain;
 
-void answer_domain(struct rpc_out *out, virDomainPtr domain);
+struct domain *answer_handle(struct call_in *c, const struct rpc_domain *dom);
+
+void answer_domain(struct rpc_out *out, const struct domain *domain);
 void answer_params(struct rpc_out *out, const virTypedParameter *params, size_t n);
 bool answer_too_much(struct call_in *c, long asked, long most);
 
@@ -43,54 +47,54 @@ bool answer_list_names(struct call_in *c);
 bool answer_by_id(struct call_in *c);
 bool answer_by_name(struct call_in *c);
 bool answer_by_uuid(struct call_in *c);
-bool answer_os_type(struct call_in *c, virDomainPtr domain);
-bool answer_xml(struct call_in *c, virDomainPtr domain);
-bool answer_is_active(struct call_in *c, virDomainPtr domain);
-bool answer_is_persistent(struct call_in *c, virDomainPtr domain);
-bool answer_is_updated(struct call_in *c, virDomainPtr domain);
-bool answer_has_save(struct call_in *c, virDomainPtr domain);
-bool answer_has_snapshot(struct call_in *c, virDomainPtr domain);
-bool answer_autostart(struct call_in *c, virDomainPtr domain);
-bool answer_set_autostart(struct call_in *c, virDomainPtr domain);
-bool answer_messages(struct call_in *c, virDomainPtr domain);
-bool answer_info(struct call_in *c, virDomainPtr domain);
-bool answer_state(struct call_in *c, virDomainPtr domain);
-bool answer_control_info(struct call_in *c, virDomainPtr domain);
-bool answer_get_metadata(struct call_in *c, virDomainPtr domain);
-bool answer_set_metadata(struct call_in *c, virDomainPtr domain);
-bool answer_suspend(struct call_in *c, virDomainPtr domain);
-bool answer_resume(struct call_in *c, virDomainPtr domain);
-bool answer_destroy(struct call_in *c, virDomainPtr domain);
-bool answer_destroy_flags(struct call_in *c, virDomainPtr domain);
-bool answer_shutdown(struct call_in *c, virDomainPtr domain);
-bool answer_shutdown_flags(struct call_in *c, virDomainPtr domain);
-bool answer_reboot(struct call_in *c, virDomainPtr domain);
-bool answer_reset(struct call_in *c, virDomainPtr domain);
-bool answer_create(struct call_in *c, virDomainPtr domain);
-bool answer_create_flags(struct call_in *c, virDomainPtr domain);
-bool answer_domain_max_vcpus(struct call_in *c, virDomainPtr domain);
-bool answer_vcpus_flags(struct call_in *c, virDomainPtr domain);
-bool answer_vcpus(struct call_in *c, virDomainPtr domain);
-bool answer_pin_info(struct call_in *c, virDomainPtr domain);
-bool answer_pin(struct call_in *c, virDomainPtr domain);
-bool answer_pin_flags(struct call_in *c, virDomainPtr domain);
-bool answer_pin_emulator(struct call_in *c, virDomainPtr domain);
-bool answer_emulator_pin(struct call_in *c, virDomainPtr domain);
-bool answer_cpu_stats(struct call_in *c, virDomainPtr domain);
-bool answer_max_memory(struct call_in *c, virDomainPtr domain);
-bool answer_set_max_memory(struct call_in *c, virDomainPtr domain);
-bool answer_set_memory(struct call_in *c, virDomainPtr domain);
-bool answer_set_memory_flags(struct call_in *c, virDomainPtr domain);
-bool answer_memory_stats(struct call_in *c, virDomainPtr domain);
-bool answer_stats_period(struct call_in *c, virDomainPtr domain);
-bool answer_scheduler_type(struct call_in *c, virDomainPtr domain);
-bool answer_schedule(struct call_in *c, virDomainPtr domain);
-bool answer_schedule_flags(struct call_in *c, virDomainPtr domain);
-bool answer_set_schedule(struct call_in *c, virDomainPtr domain);
-bool answer_set_schedule_flags(struct call_in *c, virDomainPtr domain);
+bool answer_os_type(struct call_in *c, struct domain *domain);
+bool answer_xml(struct call_in *c, struct domain *domain);
+bool answer_is_active(struct call_in *c, struct domain *domain);
+bool answer_is_persistent(struct call_in *c, struct domain *domain);
+bool answer_is_updated(struct call_in *c, struct domain *domain);
+bool answer_has_save(struct call_in *c, struct domain *domain);
+bool answer_has_snapshot(struct call_in *c, struct domain *domain);
+bool answer_autostart(struct call_in *c, struct domain *domain);
+bool answer_set_autostart(struct call_in *c, struct domain *domain);
+bool answer_messages(struct call_in *c, struct domain *domain);
+bool answer_info(struct call_in *c, struct domain *domain);
+bool answer_state(struct call_in *c, struct domain *domain);
+bool answer_control_info(struct call_in *c, struct domain *domain);
+bool answer_get_metadata(struct call_in *c, struct domain *domain);
+bool answer_set_metadata(struct call_in *c, struct domain *domain);
+bool answer_suspend(struct call_in *c, struct domain *domain);
+bool answer_resume(struct call_in *c, struct domain *domain);
+bool answer_destroy(struct call_in *c, struct domain *domain);
+bool answer_destroy_flags(struct call_in *c, struct domain *domain);
+bool answer_shutdown(struct call_in *c, struct domain *domain);
+bool answer_shutdown_flags(struct call_in *c, struct domain *domain);
+bool answer_reboot(struct call_in *c, struct domain *domain);
+bool answer_reset(struct call_in *c, struct domain *domain);
+bool answer_create(struct call_in *c, struct domain *domain);
+bool answer_create_flags(struct call_in *c, struct domain *domain);
+bool answer_domain_max_vcpus(struct call_in *c, struct domain *domain);
+bool answer_vcpus_flags(struct call_in *c, struct domain *domain);
+bool answer_vcpus(struct call_in *c, struct domain *domain);
+bool answer_pin_info(struct call_in *c, struct domain *domain);
+bool answer_pin(struct call_in *c, struct domain *domain);
+bool answer_pin_flags(struct call_in *c, struct domain *domain);
+bool answer_pin_emulator(struct call_in *c, struct domain *domain);
+bool answer_emulator_pin(struct call_in *c, struct domain *domain);
+bool answer_cpu_stats(struct call_in *c, struct domain *domain);
+bool answer_max_memory(struct call_in *c, struct domain *domain);
+bool answer_set_max_memory(struct call_in *c, struct domain *domain);
+bool answer_set_memory(struct call_in *c, struct domain *domain);
+bool answer_set_memory_flags(struct call_in *c, struct domain *domain);
+bool answer_memory_stats(struct call_in *c, struct domain *domain);
+bool answer_stats_period(struct call_in *c, struct domain *domain);
+bool answer_scheduler_type(struct call_in *c, struct domain *domain);
+bool answer_schedule(struct call_in *c, struct domain *domain);
+bool answer_schedule_flags(struct call_in *c, struct domain *domain);
+bool answer_set_schedule(struct call_in *c, struct domain *domain);
+bool answer_set_schedule_flags(struct call_in *c, struct domain *domain);
 bool answer_all_stats(struct call_in *c);
-bool answer_agent(struct call_in *c, virDomainPtr domain);
-bool answer_agent_timeout(struct call_in *c, virDomainPtr domain);
+bool answer_agent(struct call_in *c, struct domain *domain);
+bool answer_agent_timeout(struct call_in *c, struct domain *domain);
 bool answer_register(struct call_in *c);
 bool answer_deregister(struct call_in *c);
 

@@ -2,7 +2,7 @@
 /* Calls about domains' vCPUs, memory and weights, bulk statistics, the guest agent and events. */
 #include "answers.h"
 
-#include "api/api.h"
+#include "driver/driver.h"
 
 #include <libvirt/libvirt-qemu.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ bool answer_too_much(struct call_in *c, long asked, long most)
 
 	(void)c;
 	snprintf(text, sizeof(text), "too much is asked for: %ld > %ld", asked, most);
-	error_raise(NULL, VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR, text);
+	error_raise(VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR, text);
 	return false;
 }
 
@@ -95,14 +95,14 @@ static bool put_number(struct call_in *c, int number)
 	return number >= 0;
 }
 
-bool answer_domain_max_vcpus(struct call_in *c, virDomainPtr domain)
+bool answer_domain_max_vcpus(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainGetMaxVcpus(domain));
+	return put_number(c, driver_domain_get_max_vcpus(domain));
 }
 
-bool answer_vcpus_flags(struct call_in *c, virDomainPtr domain)
+bool answer_vcpus_flags(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainGetVcpusFlags(domain, c->args->value[1].u));
+	return put_number(c, driver_domain_get_vcpus_flags(domain, c->args->value[1].u));
 }
 
 static bool room(struct call_in *c, int count, int maplen)
@@ -119,7 +119,7 @@ static size_t bytes(int count, int maplen)
 	return count > 0 && maplen > 0 ? (size_t)count * (size_t)maplen : 0;
 }
 
-bool answer_vcpus(struct call_in *c, virDomainPtr domain)
+bool answer_vcpus(struct call_in *c, struct domain *domain)
 {
 	int most = c->args->value[1].i, maplen = c->args->value[2].i, n = -1;
 	virVcpuInfo *info;
@@ -130,7 +130,7 @@ bool answer_vcpus(struct call_in *c, virDomainPtr domain)
 	info = calloc((size_t)(most > 0 ? most : 0) + 1, sizeof(*info));
 	maps = calloc(1, bytes(most, maplen) + 1);
 	if (info && maps)
-		n = virDomainGetVcpus(domain, info, most, maplen > 0 ? maps : NULL, maplen);
+		n = driver_domain_get_vcpus(domain, info, most, maplen > 0 ? maps : NULL, maplen);
 	if (n >= 0)
 		rpc_put_u32(c->out, (uint32_t)n);
 	for (int i = 0; i < n; i++) {
@@ -146,7 +146,7 @@ bool answer_vcpus(struct call_in *c, virDomainPtr domain)
 	return n >= 0;
 }
 
-bool answer_pin_info(struct call_in *c, virDomainPtr domain)
+bool answer_pin_info(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 	int most = v[1].i, maplen = v[2].i, n = -1;
@@ -156,7 +156,7 @@ bool answer_pin_info(struct call_in *c, virDomainPtr domain)
 		return false;
 	maps = calloc(1, bytes(most, maplen) + 1);
 	if (maps)
-		n = virDomainGetVcpuPinInfo(domain, most, maps, maplen, v[3].u);
+		n = driver_domain_get_vcpu_pin_info(domain, most, maps, maplen, v[3].u);
 	if (n >= 0) {
 		rpc_put_bytes(c->out, maps, bytes(n, maplen));
 		rpc_put_i32(c->out, n);
@@ -165,31 +165,31 @@ bool answer_pin_info(struct call_in *c, virDomainPtr domain)
 	return n >= 0;
 }
 
-bool answer_pin(struct call_in *c, virDomainPtr domain)
+bool answer_pin(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 
-	return virDomainPinVcpu(domain, v[1].u, (unsigned char *)v[2].bytes.data,
-				(int)v[2].bytes.len) == 0;
+	return driver_domain_pin_vcpu(domain, v[1].u, (unsigned char *)v[2].bytes.data,
+				      (int)v[2].bytes.len) == 0;
 }
 
-bool answer_pin_flags(struct call_in *c, virDomainPtr domain)
+bool answer_pin_flags(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 
-	return virDomainPinVcpuFlags(domain, v[1].u, (unsigned char *)v[2].bytes.data,
-				     (int)v[2].bytes.len, v[3].u) == 0;
+	return driver_domain_pin_vcpu_flags(domain, v[1].u, (unsigned char *)v[2].bytes.data,
+					    (int)v[2].bytes.len, v[3].u) == 0;
 }
 
-bool answer_pin_emulator(struct call_in *c, virDomainPtr domain)
+bool answer_pin_emulator(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 
-	return virDomainPinEmulator(domain, (unsigned char *)v[1].bytes.data, (int)v[1].bytes.len,
-				    v[2].u) == 0;
+	return driver_domain_pin_emulator(domain, (unsigned char *)v[1].bytes.data,
+					  (int)v[1].bytes.len, v[2].u) == 0;
 }
 
-bool answer_emulator_pin(struct call_in *c, virDomainPtr domain)
+bool answer_emulator_pin(struct call_in *c, struct domain *domain)
 {
 	int maplen = c->args->value[1].i, n = -1;
 	unsigned char *map;
@@ -198,7 +198,7 @@ bool answer_emulator_pin(struct call_in *c, virDomainPtr domain)
 		return false;
 	map = calloc(1, bytes(1, maplen) + 1);
 	if (map)
-		n = virDomainGetEmulatorPinInfo(domain, map, maplen, c->args->value[2].u);
+		n = driver_domain_get_emulator_pin_info(domain, map, maplen, c->args->value[2].u);
 	if (n >= 0) {
 		rpc_put_bytes(c->out, map, bytes(1, maplen));
 		rpc_put_i32(c->out, n);
@@ -207,7 +207,7 @@ bool answer_emulator_pin(struct call_in *c, virDomainPtr domain)
 	return n >= 0;
 }
 
-bool answer_cpu_stats(struct call_in *c, virDomainPtr domain)
+bool answer_cpu_stats(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
 	uint64_t size = (uint64_t)v[1].u * v[3].u;
@@ -218,7 +218,7 @@ bool answer_cpu_stats(struct call_in *c, virDomainPtr domain)
 		return answer_too_much(c, (long)size, CPU_STATS_MAX);
 	if (size)
 		params = calloc(size, sizeof(*params));
-	n = virDomainGetCPUStats(domain, params, v[1].u, v[2].i, v[3].u, v[4].u);
+	n = driver_domain_get_cpu_stats(domain, params, v[1].u, v[2].i, v[3].u, v[4].u);
 	if (n >= 0) {
 		answer_params(c->out, params, params ? size : 0);
 		rpc_put_i32(c->out, n);
@@ -229,31 +229,31 @@ bool answer_cpu_stats(struct call_in *c, virDomainPtr domain)
 
 /* --- memory --- */
 
-bool answer_max_memory(struct call_in *c, virDomainPtr domain)
+bool answer_max_memory(struct call_in *c, struct domain *domain)
 {
-	unsigned long kib = virDomainGetMaxMemory(domain);
+	unsigned long kib = driver_domain_get_max_memory(domain);
 
 	rpc_put_u64(c->out, kib);
 	return kib;
 }
 
-bool answer_set_max_memory(struct call_in *c, virDomainPtr domain)
+bool answer_set_max_memory(struct call_in *c, struct domain *domain)
 {
-	return virDomainSetMaxMemory(domain, (unsigned long)c->args->value[1].uh) == 0;
+	return driver_domain_set_max_memory(domain, (unsigned long)c->args->value[1].uh) == 0;
 }
 
-bool answer_set_memory(struct call_in *c, virDomainPtr domain)
+bool answer_set_memory(struct call_in *c, struct domain *domain)
 {
-	return virDomainSetMemory(domain, (unsigned long)c->args->value[1].uh) == 0;
+	return driver_domain_set_memory(domain, (unsigned long)c->args->value[1].uh) == 0;
 }
 
-bool answer_set_memory_flags(struct call_in *c, virDomainPtr domain)
+bool answer_set_memory_flags(struct call_in *c, struct domain *domain)
 {
-	return virDomainSetMemoryFlags(domain, (unsigned long)c->args->value[1].uh,
-				       c->args->value[2].u) == 0;
+	return driver_domain_set_memory_flags(domain, (unsigned long)c->args->value[1].uh,
+					      c->args->value[2].u) == 0;
 }
 
-bool answer_memory_stats(struct call_in *c, virDomainPtr domain)
+bool answer_memory_stats(struct call_in *c, struct domain *domain)
 {
 	virDomainMemoryStatStruct stats[MEMORY_TAGS_MAX];
 	unsigned int most = c->args->value[1].u;
@@ -261,7 +261,7 @@ bool answer_memory_stats(struct call_in *c, virDomainPtr domain)
 
 	if (most > MEMORY_TAGS_MAX)
 		return answer_too_much(c, (long)most, MEMORY_TAGS_MAX);
-	n = virDomainMemoryStats(domain, stats, most, c->args->value[2].u);
+	n = driver_domain_memory_stats(domain, stats, most, c->args->value[2].u);
 	if (n < 0)
 		return false;
 	rpc_put_u32(c->out, (uint32_t)n);
@@ -272,17 +272,18 @@ bool answer_memory_stats(struct call_in *c, virDomainPtr domain)
 	return true;
 }
 
-bool answer_stats_period(struct call_in *c, virDomainPtr domain)
+bool answer_stats_period(struct call_in *c, struct domain *domain)
 {
-	return virDomainSetMemoryStatsPeriod(domain, c->args->value[1].i, c->args->value[2].u) == 0;
+	return driver_domain_set_memory_stats_period(domain, c->args->value[1].i,
+						     c->args->value[2].u) == 0;
 }
 
 /* --- weights --- */
 
-bool answer_scheduler_type(struct call_in *c, virDomainPtr domain)
+bool answer_scheduler_type(struct call_in *c, struct domain *domain)
 {
 	int n = 0;
-	char *type = virDomainGetSchedulerType(domain, &n);
+	char *type = driver_domain_get_scheduler_type(domain, &n);
 
 	if (type) {
 		rpc_put_string(c->out, type);
@@ -292,33 +293,33 @@ bool answer_scheduler_type(struct call_in *c, virDomainPtr domain)
 	return type;
 }
 
-static bool put_schedule(struct call_in *c, virDomainPtr domain, bool with_flags)
+static bool put_schedule(struct call_in *c, struct domain *domain, bool with_flags)
 {
 	virTypedParameter params[SMALL_PARAMS_MAX] = {0};
 	int n = c->args->value[1].i, status;
 
 	if (n > SMALL_PARAMS_MAX)
 		return answer_too_much(c, n, SMALL_PARAMS_MAX);
-	status = with_flags ? virDomainGetSchedulerParametersFlags(domain, params, &n,
-								   c->args->value[2].u)
-			    : virDomainGetSchedulerParameters(domain, params, &n);
+	status = with_flags ? driver_domain_get_scheduler_parameters_flags(domain, params, &n,
+									   c->args->value[2].u)
+			    : driver_domain_get_scheduler_parameters(domain, params, &n);
 	if (status)
 		return false;
 	answer_params(c->out, params, (size_t)n);
 	return true;
 }
 
-bool answer_schedule(struct call_in *c, virDomainPtr domain)
+bool answer_schedule(struct call_in *c, struct domain *domain)
 {
 	return put_schedule(c, domain, false);
 }
 
-bool answer_schedule_flags(struct call_in *c, virDomainPtr domain)
+bool answer_schedule_flags(struct call_in *c, struct domain *domain)
 {
 	return put_schedule(c, domain, true);
 }
 
-static bool take_schedule(struct call_in *c, virDomainPtr domain, bool with_flags)
+static bool take_schedule(struct call_in *c, struct domain *domain, bool with_flags)
 {
 	virTypedParameter params[SMALL_PARAMS_MAX];
 	size_t n = c->args->value[1].params.n;
@@ -328,38 +329,40 @@ static bool take_schedule(struct call_in *c, virDomainPtr domain, bool with_flag
 	for (size_t i = 0; i < n; i++)
 		take_param(&params[i], &c->args->value[1].params.items[i]);
 	if (with_flags)
-		return virDomainSetSchedulerParametersFlags(domain, params, (int)n,
-							    c->args->value[2].u) == 0;
-	return virDomainSetSchedulerParameters(domain, params, (int)n) == 0;
+		return driver_domain_set_scheduler_parameters_flags(domain, params, (int)n,
+								    c->args->value[2].u) == 0;
+	return driver_domain_set_scheduler_parameters(domain, params, (int)n) == 0;
 }
 
-bool answer_set_schedule(struct call_in *c, virDomainPtr domain)
+bool answer_set_schedule(struct call_in *c, struct domain *domain)
 {
 	return take_schedule(c, domain, false);
 }
 
-bool answer_set_schedule_flags(struct call_in *c, virDomainPtr domain)
+bool answer_set_schedule_flags(struct call_in *c, struct domain *domain)
 {
 	return take_schedule(c, domain, true);
 }
 
 /* --- bulk statistics --- */
 
-static int ask_some(struct call_in *c, virDomainStatsRecordPtr **records)
+static int ask_some(struct call_in *c, struct driver_stats ***records)
 {
-	size_t n = c->args->value[0].domains.n;
-	virDomainPtr *domains = calloc(n + 1, sizeof(virDomainPtr));
+	const union rpc_value *v = c->args->value;
+	size_t n = v[0].domains.n;
+	struct domain **domains = calloc(n + 1, sizeof(*domains));
+	bool whole = domains;
 	int count = -1;
 
-	for (size_t i = 0; domains && i < n; i++)
-		domains[i] = answer_handle(c, &c->args->value[0].domains.items[i]);
-	if (domains)
-		count = virDomainListGetStats(domains, c->args->value[1].u, records,
-					      c->args->value[2].u);
 	for (size_t i = 0; domains && i < n; i++) {
-		if (domains[i])
-			domain_release(domains[i]);
+		domains[i] = answer_handle(c, &v[0].domains.items[i]);
+		whole &= domains[i] != NULL;
 	}
+	if (whole)
+		count = driver_domain_list_get_stats(c->connection->client, domains, n, v[1].u,
+						     records, v[2].u);
+	for (size_t i = 0; domains && i < n; i++)
+		free(domains[i]);
 	free(domains);
 	return count;
 }
@@ -367,10 +370,10 @@ static int ask_some(struct call_in *c, virDomainStatsRecordPtr **records)
 bool answer_all_stats(struct call_in *c)
 {
 	const union rpc_value *v = c->args->value;
-	virDomainStatsRecordPtr *records = NULL;
+	struct driver_stats **records = NULL;
 	int n = v[0].domains.n ? ask_some(c, &records)
-			       : virConnectGetAllDomainStats(c->connection->conn, v[1].u, &records,
-							     v[2].u);
+			       : driver_connect_get_all_domain_stats(c->connection->client, v[1].u,
+								     &records, v[2].u);
 
 	if (n < 0)
 		return false;
@@ -379,16 +382,16 @@ bool answer_all_stats(struct call_in *c)
 		answer_domain(c->out, records[i]->dom);
 		answer_params(c->out, records[i]->params, (size_t)records[i]->nparams);
 	}
-	virDomainStatsRecordListFree(records);
+	driver_stats_free(records);
 	return true;
 }
 
 /* --- the guest agent --- */
 
-bool answer_agent(struct call_in *c, virDomainPtr domain)
+bool answer_agent(struct call_in *c, struct domain *domain)
 {
 	const union rpc_value *v = c->args->value;
-	char *text = virDomainQemuAgentCommand(domain, v[1].s, v[2].i, v[3].u);
+	char *text = driver_domain_qemu_agent_command(domain, v[1].s, v[2].i, v[3].u);
 
 	if (text)
 		rpc_put_optional(c->out, text);
@@ -396,10 +399,10 @@ bool answer_agent(struct call_in *c, virDomainPtr domain)
 	return text;
 }
 
-bool answer_agent_timeout(struct call_in *c, virDomainPtr domain)
+bool answer_agent_timeout(struct call_in *c, struct domain *domain)
 {
-	return put_number(c, virDomainAgentSetResponseTimeout(domain, c->args->value[1].i,
-							      c->args->value[2].u));
+	return put_number(c, driver_domain_agent_set_response_timeout(domain, c->args->value[1].i,
+								      c->args->value[2].u));
 }
 
 /* --- events --- */
@@ -407,15 +410,14 @@ bool answer_agent_timeout(struct call_in *c, virDomainPtr domain)
 bool answer_register(struct call_in *c)
 {
 	const struct rpc_domain *dom = &c->args->value[1].dom;
-	virDomainPtr domain = dom->name ? answer_handle(c, dom) : NULL;
-	int id = tell_begin(c->connection, domain, c->args->value[0].i);
+	struct domain *domain = dom->name ? answer_handle(c, dom) : NULL;
+	int id = driver_event_register(c->connection->client, domain, c->args->value[0].i);
 
-	if (domain)
-		domain_release(domain);
+	free(domain);
 	return put_number(c, id);
 }
 
 bool answer_deregister(struct call_in *c)
 {
-	return tell_end(c->connection, c->args->value[0].i) == 0;
+	return driver_event_deregister(c->connection->client, c->args->value[0].i) == 0;
 }

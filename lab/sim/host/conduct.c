@@ -4,8 +4,7 @@
 
 #include "launch.h"
 #include "log.h"
-#include "preload/output.h"
-#include "preload/shared.h"
+#include "output.h"
 #include "seam.h"
 
 #include <errno.h>
@@ -123,7 +122,7 @@ static void pass_on(struct host *h)
 void host_take_output(struct host *h, bool last)
 {
 	if (!output_take(&h->play, h->output[0], h->output[1], last))
-		host_stop(h, "it prints without end: more than %u MiB", SHARED_OUTPUT_MAX >> 20);
+		host_stop(h, "it prints without end: more than %u MiB", OUTPUT_MAX >> 20);
 	check_trace(h);
 }
 
@@ -132,7 +131,7 @@ static bool prints_without_end(const struct host *h)
 	struct stat st;
 
 	for (int i = 0; i < 2; i++) {
-		if (fstat(h->output[i], &st) == 0 && st.st_size > (off_t)SHARED_OUTPUT_MAX)
+		if (fstat(h->output[i], &st) == 0 && st.st_size > (off_t)OUTPUT_MAX)
 			return true;
 	}
 	return false;

@@ -3,7 +3,7 @@
 #include "daemon.h"
 
 #include "answers.h"
-#include "api/api.h"
+#include "driver/driver.h"
 #include "log.h"
 #include "seam.h"
 #include "task.h"
@@ -24,7 +24,8 @@ static bool sent;
 static void drop(struct connection *c)
 {
 	rpc_link_close(&c->link);
-	tell_nothing(c);
+	if (c->client)
+		events_forget(c->client);
 	sent = true;
 }
 
@@ -39,8 +40,8 @@ static void sweep(struct host *h)
 			continue;
 		}
 		*at = c->next;
-		if (c->conn)
-			connect_release(c->conn);
+		if (c->client)
+			client_free(c->client);
 		free(c);
 	}
 }
@@ -70,14 +71,14 @@ struct pending_call {
 
 static void put_error(struct rpc_out *out, const struct rpc_header *call)
 {
-	virErrorPtr e = virGetLastError();
+	const struct driver_error *e = driver_error();
 	const struct rpc_error error = {
-		.code = e ? e->code : VIR_ERR_INTERNAL_ERROR,
-		.domain = e ? e->domain : VIR_FROM_NONE,
-		.message = e ? e->message : "it failed without saying why",
+		.code = e->code ? e->code : VIR_ERR_INTERNAL_ERROR,
+		.domain = e->domain,
+		.message = e->code ? e->message : "it failed without saying why",
 		.level = VIR_ERR_ERROR,
 		.str1 = "%s",
-		.str2 = e ? e->message : NULL,
+		.str2 = e->message,
 		.int1 = -1,
 		.int2 = -1,
 	};
@@ -101,7 +102,7 @@ static void run_call(struct host *h, void *opaque)
 		drop(p->connection);
 	} else {
 		rpc_reply_begin(&out, &p->header);
-		virResetLastError();
+		error_reset();
 		fine = answer_call(&c);
 		if (!fine)
 			put_error(&out, &p->header);
@@ -267,7 +268,7 @@ bool daemon_serve(struct host *h)
 	}
 	if (h->play.interrupted) {
 		h->play.interrupted = false;
-		seam_hand_out();
+		events_hand_out();
 	}
 	sweep(h);
 	return sent;

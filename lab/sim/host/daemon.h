@@ -5,17 +5,14 @@
 
 #include "host.h"
 
-#include <libvirt/libvirt.h>
-
-struct listener; /* for events, tell.c */
+struct client; /* driver/driver.h */
 
 struct connection {
 	struct connection *next;
 	struct rpc_link link; /* fd −1: closed */
 	bool readonly;
-	virConnectPtr conn; /* NULL: not opened yet */
-	struct listener *listeners;
-	unsigned int calls; /* being answered */
+	struct client *client; /* NULL: not opened yet */
+	unsigned int calls;    /* being answered */
 };
 
 /* A call, with its answer to be. */
@@ -26,17 +23,10 @@ struct call_in {
 	struct rpc_out *out; /* the reply has begun: what is put goes into it */
 };
 
-/* Answers a call. False: it failed, with virGetLastError(). */
 /* Sends what has been put. */
 void daemon_send(struct connection *c, struct rpc_out *out);
 
+/* Answers a call. False: it failed, with driver_error(). */
 bool answer_call(struct call_in *c);
-
-/* tell.c: begins and ends to send a connection's events. The id or −1; 0 or −1, with
- * virGetLastError(). */
-int tell_begin(struct connection *c, virDomainPtr domain, int event);
-int tell_end(struct connection *c, int id);
-/* All of them, without a word to anybody. */
-void tell_nothing(struct connection *c);
 
 #endif

@@ -2,7 +2,7 @@
 /* Which function answers which procedure; all others get libvirt's own "no support". */
 #include "answers.h"
 
-#include "api/api.h"
+#include "driver/driver.h"
 #include "lab/rpc/procedures.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@
 struct answer {
 	const char *name; /* of the procedure */
 	bool (*on_connection)(struct call_in *c);
-	bool (*on_domain)(struct call_in *c, virDomainPtr domain); /* its first argument */
+	bool (*on_domain)(struct call_in *c, struct domain *domain); /* its first argument */
 };
 
 static const struct answer answers[] = {
@@ -117,13 +117,13 @@ static const struct answer *find(int32_t number)
 /* --- handles of what a client names --- */
 
 /* Of the guest with that UUID, or of one that is gone: what is asked of that fails. */
-virDomainPtr answer_handle(struct call_in *c, const struct rpc_domain *dom)
+struct domain *answer_handle(struct call_in *c, const struct rpc_domain *dom)
 {
 	size_t place = 0;
-	virDomainPtr domain;
+	struct domain *domain;
 
-	for (size_t i = 0; i < world_guests(api_world()); i++) {
-		const struct world_guest *guest = world_guest(api_world(), i);
+	for (size_t i = 0; i < world_guests(driver_world()); i++) {
+		const struct world_guest *guest = world_guest(driver_world(), i);
 
 		if (!memcmp(guest->uuid, dom->uuid, sizeof(guest->uuid))) {
 			place = i;
@@ -132,9 +132,9 @@ virDomainPtr answer_handle(struct call_in *c, const struct rpc_domain *dom)
 		if (!strcmp(guest->config->name, dom->name))
 			place = i;
 	}
-	if (!world_guests(api_world()))
+	if (!world_guests(driver_world()))
 		return NULL;
-	domain = domain_new(c->connection->conn, place);
+	domain = domain_new(c->connection->client, place);
 	if (!domain)
 		return NULL;
 	memcpy(domain->uuid, dom->uuid, sizeof(domain->uuid));
@@ -173,17 +173,16 @@ static bool refuse(const struct call_in *c)
 		return false;
 	}
 	snprintf(text, sizeof(text), "unknown procedure: %d", c->header.procedure);
-	error_raise(NULL, VIR_FROM_RPC, VIR_ERR_RPC, text);
+	error_raise(VIR_FROM_RPC, VIR_ERR_RPC, text);
 	return false;
 }
 
-static bool on_domain(struct call_in *c, bool (*answer)(struct call_in *c, virDomainPtr domain))
+static bool on_domain(struct call_in *c, bool (*answer)(struct call_in *c, struct domain *domain))
 {
-	virDomainPtr domain = c->args->n ? answer_handle(c, &c->args->value[0].dom) : NULL;
+	struct domain *domain = c->args->n ? answer_handle(c, &c->args->value[0].dom) : NULL;
 	bool fine = domain && answer(c, domain);
 
-	if (domain)
-		domain_release(domain);
+	free(domain);
 	return fine;
 }
 
@@ -214,8 +213,8 @@ bool answer_call(struct call_in *c)
 
 	if (!a && !agent)
 		return refuse(c);
-	if ((agent || needs_open(a)) && !c->connection->conn) {
-		error_raise(NULL, VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR, "connection not open");
+	if ((agent || needs_open(a)) && !c->connection->client) {
+		error_raise(VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR, "connection not open");
 		return false;
 	}
 	if (agent)

@@ -20,7 +20,7 @@ struct host_config {
 	struct play_config play;
 	double charge;	   /* virtual seconds per CPU second of the program */
 	double patience_s; /* CPU seconds without waiting once, or three times that of wall time */
-	bool all_calls, verbose;
+	bool verbose;
 	char **program; /* NULL-terminated */
 	const char *path;
 };

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,7 +259,7 @@ static void check_waits(void)
 
 static uint64_t next_deadline(void)
 {
-	uint64_t next = sim_next();
+	uint64_t next = SCHED_NEVER;
 
 	for (struct sched_timer *timer = timers; timer; timer = timer->next) {
 		if (timer->woken_ns < next)
@@ -553,15 +554,9 @@ static void charge(struct sched_thread *thread)
 	sim_charge(used_ns - thread->charged_ns);
 	expire(sim_now());
 	release(&saved);
-	/* What the model itself took is not the program's. */
+	/* What the host took to answer is not the program's. */
 	forgive(thread);
 	raise_signals(thread);
-}
-
-void sched_answered(void)
-{
-	if (sim_charge_factor() > 0)
-		forgive(me());
 }
 
 uint64_t sched_now(void)
@@ -580,8 +575,7 @@ enum sched_result sched_wait(const struct sched_wait *wait)
 	take(&saved);
 	thread->wait = *wait;
 	if (wait->deadline_ns != SCHED_NEVER && wait->deadline_ns > sim_now())
-		thread->wait.deadline_ns =
-			woken_ns(wait->deadline_ns) + sim_late(wait->deadline_ns);
+		thread->wait.deadline_ns = woken_ns(wait->deadline_ns);
 	set_state(thread, WAITING);
 	hand_on(thread);
 	running = thread->state == RUNNING;

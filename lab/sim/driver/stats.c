@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bulk statistics: many figures of many guests in one call. */
-#include "api.h"
-
-#include "preload/sched.h"
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +29,7 @@ static virTypedParameterPtr add(struct params *p, const char *field, int type)
 {
 	virTypedParameterPtr param;
 
-	if (faults_missing(&sim_play()->faults, field))
+	if (faults_missing(&driver_play()->faults, field))
 		return NULL;
 	if (p->n == p->size) {
 		int size = p->size ? p->size * 2 : 32;
@@ -83,7 +80,7 @@ struct subject {
 	unsigned int id;
 	bool running;
 	bool busy; /* its monitor, and the caller does not wait for it */
-	const struct api_guest *state;
+	const struct driver_guest *state;
 };
 
 static void add_state(struct params *p, const struct subject *s)
@@ -99,7 +96,7 @@ static void add_cpu_total(struct params *p, const struct subject *s)
 	struct model_process process = {0};
 
 	if (s->running)
-		model_process_read(api_model(), s->id, &process);
+		model_process_read(driver_model(), s->id, &process);
 	add_ullong(p, "cpu.time", process.time_ns);
 	add_ullong(p, "cpu.user", process.user_ns);
 	add_ullong(p, "cpu.system", process.system_ns);
@@ -129,7 +126,7 @@ static void add_balloon(struct params *p, const struct subject *s)
 
 static void add_vcpus(struct params *p, const struct subject *s)
 {
-	unsigned int n = model_guest_vcpus(api_model(), s->id);
+	unsigned int n = model_guest_vcpus(driver_model(), s->id);
 	char field[VIR_TYPED_PARAM_FIELD_LENGTH];
 
 	add_uint(p, "vcpu.current", n);
@@ -139,7 +136,7 @@ static void add_vcpus(struct params *p, const struct subject *s)
 		int len = snprintf(field, sizeof(field), "vcpu.%u.", i);
 		char *rest = field + len;
 
-		model_vcpu_read(api_model(), s->id, i, &vcpu);
+		model_vcpu_read(driver_model(), s->id, i, &vcpu);
 		strcpy(rest, "state");
 		add_int(p, field, VIR_VCPU_RUNNING);
 		strcpy(rest, "time");
@@ -194,18 +191,18 @@ static void enter_monitor(size_t place, unsigned int flags)
 	hold->entered = false;
 }
 
-static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsigned int stats,
-					 unsigned int flags)
+static struct driver_stats *record_of(struct client *conn, size_t place, unsigned int stats,
+				      unsigned int flags)
 {
 	const struct subject subject = {
 		.place = place,
-		.id = world_guest(api_world(), place)->id,
+		.id = world_guest(driver_world(), place)->id,
 		.running = guest_running(place),
 		.busy = flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT &&
-			(faults_busy(&sim_play()->faults, sim_now()) || is_entered(place)),
+			(faults_busy(&driver_play()->faults, driver_now()) || is_entered(place)),
 		.state = guest_at(place),
 	};
-	virDomainStatsRecordPtr record = calloc(1, sizeof(*record));
+	struct driver_stats *record = calloc(1, sizeof(*record));
 	struct params params = {0};
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
@@ -215,8 +212,10 @@ static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsig
 	if (record)
 		record->dom = domain_new(conn, place);
 	if (!record || !record->dom || params.failed) {
+		if (record)
+			free(record->dom);
 		free(record);
-		virTypedParamsFree(params.list, params.n);
+		free(params.list);
 		return NULL;
 	}
 	record->params = params.list;
@@ -226,11 +225,11 @@ static virDomainStatsRecordPtr record_of(virConnectPtr conn, size_t place, unsig
 
 /* --- the calls --- */
 
-static void free_records(virDomainStatsRecordPtr *records)
+static void free_records(struct driver_stats **records)
 {
 	for (size_t i = 0; records && records[i]; i++) {
-		virTypedParamsFree(records[i]->params, records[i]->nparams);
-		domain_release(records[i]->dom);
+		free(records[i]->params);
+		free(records[i]->dom);
 		free(records[i]);
 	}
 	free(records);
@@ -250,16 +249,16 @@ static int check_groups(struct call *c, unsigned int *stats, unsigned int flags)
 /* A caller that gets its answer late cannot tell that it is from before. */
 static void wait_slowly(void)
 {
-	uint64_t slow_ns = faults_slow(&sim_play()->faults, sim_now());
+	uint64_t slow_ns = faults_slow(&driver_play()->faults, driver_now());
 
 	if (slow_ns)
-		sched_wait(&(struct sched_wait){.deadline_ns = sim_now() + slow_ns});
+		driver_wait(driver_now() + slow_ns);
 }
 
 static int fill(struct call *c, const size_t *places, size_t count, unsigned int stats,
-		unsigned int flags, virDomainStatsRecordPtr **out)
+		unsigned int flags, struct driver_stats ***out)
 {
-	virDomainStatsRecordPtr *records = calloc(count + 1, sizeof(*records));
+	struct driver_stats **records = calloc(count + 1, sizeof(*records));
 	size_t n = 0;
 
 	if (!records)
@@ -280,14 +279,14 @@ static int fill(struct call *c, const size_t *places, size_t count, unsigned int
 	return (int)n;
 }
 
-EXPORT int virConnectGetAllDomainStats(virConnectPtr conn, unsigned int stats,
-				       virDomainStatsRecordPtr **out, unsigned int flags)
+int driver_connect_get_all_domain_stats(struct client *conn, unsigned int stats,
+					struct driver_stats ***out, unsigned int flags)
 {
 	struct call c;
 	const size_t *order;
 	size_t count;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, out, "retStats"))
+	if (call_begin(&c, "virConnectGetAllDomainStats", conn, CALL_READS))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:I}", "stats", (int)stats, "flags", (json_int_t)flags);
 	if (check_groups(&c, &stats, flags))
@@ -297,62 +296,43 @@ EXPORT int virConnectGetAllDomainStats(virConnectPtr conn, unsigned int stats,
 }
 
 /* The places of a list of handles; those of guests that are gone are left out, as libvirt does. */
-static size_t *places_of(struct call *c, virDomainPtr *domains, size_t *count)
+static size_t *places_of(struct domain *const *domains, size_t n, size_t *count)
 {
-	size_t n = 0, *places;
+	size_t *places = calloc(n + 1, sizeof(*places));
 
-	while (domains[n])
-		n++;
-	places = calloc(n + 1, sizeof(*places));
 	*count = 0;
 	for (size_t i = 0; places && i < n; i++) {
-		const struct world_guest *guest;
+		const struct world_guest *guest = world_guest(driver_world(), domains[i]->place);
 
-		if (!domain_valid(domains[i]) || domains[i]->conn != domains[0]->conn) {
-			c->from = VIR_FROM_DOMAIN;
-			call_fail(c, VIR_ERR_INVALID_ARG,
-				  "domains in 'doms' array must belong to a single connection");
-			break;
-		}
-		guest = world_guest(api_world(), domains[i]->place);
 		if (!memcmp(guest->uuid, domains[i]->uuid, sizeof(guest->uuid)))
 			places[(*count)++] = domains[i]->place;
 	}
 	return places;
 }
 
-EXPORT int virDomainListGetStats(virDomainPtr *domains, unsigned int stats,
-				 virDomainStatsRecordPtr **out, unsigned int flags)
+int driver_domain_list_get_stats(struct client *client, struct domain *const *domains,
+				 size_t ndomains, unsigned int stats, struct driver_stats ***out,
+				 unsigned int flags)
 {
 	struct call c;
 	size_t count, *places;
 	int n = -1;
 
-	if (!domains || !*domains) {
-		call_begin_bare(&c, __func__, CALL_REMOTE);
-		c.from = VIR_FROM_DOMAIN;
-		if (domains)
-			call_fail(&c, VIR_ERR_INVALID_ARG,
-				  "doms array in %s must contain at least one domain", __func__);
-		else
-			call_check_pointer(&c, domains, "doms");
-		return call_int(&c, -1);
-	}
-	if (call_begin(&c, __func__, domain_valid(*domains) ? (*domains)->conn : NULL,
-		       CALL_REMOTE) ||
-	    call_check_pointer(&c, out, "retStats"))
+	if (call_begin(&c, "virDomainListGetStats", client, CALL_READS))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:I}", "stats", (int)stats, "flags", (json_int_t)flags);
 	if (check_groups(&c, &stats, flags))
 		return call_int(&c, -1);
-	places = places_of(&c, domains, &count);
-	if (places && !c.code)
+	places = places_of(domains, ndomains, &count);
+	if (places)
 		n = fill(&c, places, count, stats, flags, out);
+	else
+		call_fail(&c, VIR_ERR_NO_MEMORY, "%s", c.function);
 	free(places);
 	return call_int(&c, n);
 }
 
-EXPORT void virDomainStatsRecordListFree(virDomainStatsRecordPtr *records)
+void driver_stats_free(struct driver_stats **records)
 {
 	free_records(records);
 }

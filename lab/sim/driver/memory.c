@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory: the balloon's target and size, the guest's statistics, how often they are made. */
-#include "api.h"
-
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* --- sizes --- */
 
-EXPORT unsigned long virDomainGetMaxMemory(virDomainPtr domain)
+unsigned long driver_domain_get_max_memory(struct domain *domain)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+	if (call_begin_domain(&c, "virDomainGetMaxMemory", domain, CALL_READS))
 		return (unsigned long)call_number(&c, 0);
 	return (unsigned long)call_number(&c, c.state->maximum_kib);
 }
@@ -21,11 +19,11 @@ EXPORT unsigned long virDomainGetMaxMemory(virDomainPtr domain)
 /* A new target for the balloon of a guest that runs. */
 static int set_live(struct call *c, uint64_t kib)
 {
-	uint64_t before = model_balloon_target(api_model(), c->id);
+	uint64_t before = model_balloon_target(driver_model(), c->id);
 
-	if (model_set_balloon(api_model(), c->id, kib) == 0) {
-		c->noop = model_balloon_target(api_model(), c->id) == before;
-		play_event(sim_play(),
+	if (model_set_balloon(driver_model(), c->id, kib) == 0) {
+		c->noop = model_balloon_target(driver_model(), c->id) == before;
+		play_event(driver_play(),
 			   (struct trace_event){.kind = TRACE_SETMEM,
 						.guest = c->guest->config->name,
 						.setmem = {(int64_t)kib, TRACE_BY_PROGRAM}});
@@ -60,12 +58,12 @@ static int set_maximum(struct call *c, uint64_t kib, unsigned int flags)
 	return 0;
 }
 
-static int set_memory(virDomainPtr domain, const char *function, unsigned long kib,
+static int set_memory(struct domain *domain, const char *function, unsigned long kib,
 		      unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
+	if (call_begin_domain(&c, function, domain, CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:I, s:i}", "kib", (json_int_t)kib, "flags", (int)flags);
 	if (!kib)
@@ -84,19 +82,19 @@ static int set_memory(virDomainPtr domain, const char *function, unsigned long k
 	return call_int(&c, 0);
 }
 
-EXPORT int virDomainSetMemory(virDomainPtr domain, unsigned long kib)
+int driver_domain_set_memory(struct domain *domain, unsigned long kib)
 {
-	return set_memory(domain, __func__, kib, VIR_DOMAIN_AFFECT_LIVE);
+	return set_memory(domain, "virDomainSetMemory", kib, VIR_DOMAIN_AFFECT_LIVE);
 }
 
-EXPORT int virDomainSetMemoryFlags(virDomainPtr domain, unsigned long kib, unsigned int flags)
+int driver_domain_set_memory_flags(struct domain *domain, unsigned long kib, unsigned int flags)
 {
-	return set_memory(domain, __func__, kib, flags);
+	return set_memory(domain, "virDomainSetMemoryFlags", kib, flags);
 }
 
-EXPORT int virDomainSetMaxMemory(virDomainPtr domain, unsigned long kib)
+int driver_domain_set_max_memory(struct domain *domain, unsigned long kib)
 {
-	return set_memory(domain, __func__, kib, VIR_DOMAIN_MEM_MAXIMUM);
+	return set_memory(domain, "virDomainSetMaxMemory", kib, VIR_DOMAIN_MEM_MAXIMUM);
 }
 
 /* --- statistics --- */
@@ -107,8 +105,8 @@ size_t memory_stats(unsigned int id, struct memory_stat stats[MEMORY_STATS_MAX])
 	struct model_stats told;
 	size_t n = 0;
 
-	model_memory_read(api_model(), id, &memory);
-	model_stats_read(api_model(), id, &told);
+	model_memory_read(driver_model(), id, &memory);
+	model_stats_read(driver_model(), id, &told);
 	stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, "balloon.current",
 					  memory.actual_kib};
 	if (told.made_ns != MODEL_NEVER) {
@@ -128,10 +126,11 @@ size_t memory_stats(unsigned int id, struct memory_stat stats[MEMORY_STATS_MAX])
 		n += sizeof(from_guest) / sizeof(from_guest[0]);
 	}
 	/* The host's clock in whole seconds; 0: never. */
-	stats[n++] = (struct memory_stat){
-		VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, "balloon.last-update",
-		told.made_ns == MODEL_NEVER ? 0
-					    : (SIM_REALTIME_NS + told.made_ns) / MODEL_NS_PER_S};
+	stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, "balloon.last-update",
+					  told.made_ns == MODEL_NEVER
+						  ? 0
+						  : (PLAY_EPOCH_S * MODEL_NS_PER_S + told.made_ns) /
+							    MODEL_NS_PER_S};
 	if (told.made_ns != MODEL_NEVER) {
 		stats[n++] = (struct memory_stat){VIR_DOMAIN_MEMORY_STAT_DISK_CACHES,
 						  "balloon.disk_caches", told.caches_kib};
@@ -145,14 +144,15 @@ size_t memory_stats(unsigned int id, struct memory_stat stats[MEMORY_STATS_MAX])
 	return n;
 }
 
-EXPORT int virDomainMemoryStats(virDomainPtr domain, virDomainMemoryStatPtr out, unsigned int most,
-				unsigned int flags)
+int driver_domain_memory_stats(struct domain *domain, virDomainMemoryStatPtr out, unsigned int most,
+			       unsigned int flags)
 {
 	struct memory_stat stats[MEMORY_STATS_MAX];
 	struct call c;
 	size_t n;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) || call_check_flags(&c, flags, 0))
+	if (call_begin_domain(&c, "virDomainMemoryStats", domain, CALL_READS) ||
+	    call_check_flags(&c, flags, 0))
 		return call_int(&c, -1);
 	if (!out || !most)
 		return call_int(&c, 0);
@@ -166,11 +166,11 @@ EXPORT int virDomainMemoryStats(virDomainPtr domain, virDomainMemoryStatPtr out,
 	return call_int(&c, (int)n);
 }
 
-EXPORT int virDomainSetMemoryStatsPeriod(virDomainPtr domain, int period, unsigned int flags)
+int driver_domain_set_memory_stats_period(struct domain *domain, int period, unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES))
+	if (call_begin_domain(&c, "virDomainSetMemoryStatsPeriod", domain, CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "period", period, "flags", (int)flags);
 	if (call_check_not_negative(&c, period, "period") || call_check_flags(&c, flags, IMPACT))
@@ -180,8 +180,8 @@ EXPORT int virDomainSetMemoryStatsPeriod(virDomainPtr domain, int period, unsign
 			call_fail_off(&c);
 		return call_int(&c, c.code ? -1 : 0);
 	}
-	c.noop = model_stats_period(api_model(), c.id) == (unsigned int)period;
+	c.noop = model_stats_period(driver_model(), c.id) == (unsigned int)period;
 	if (!(flags & IMPACT) || flags & VIR_DOMAIN_AFFECT_LIVE)
-		model_set_stats_period(api_model(), c.id, (unsigned int)period);
+		model_set_stats_period(driver_model(), c.id, (unsigned int)period);
 	return call_int(&c, 0);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Weights of domains, and the most their vCPUs get: cpu_shares, vcpu_period, vcpu_quota. */
-#include "api.h"
-
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,21 +16,21 @@ static const struct {
 
 static unsigned int cgroup(void)
 {
-	return sim_play()->scenario.host.cgroup - 1;
+	return driver_play()->scenario.host.cgroup - 1;
 }
 
 unsigned int guest_shares(unsigned int id)
 {
 	unsigned int usual = weights[cgroup()].usual;
 
-	return (model_shares(api_model(), id) * usual + MODEL_SHARES / 2) / MODEL_SHARES;
+	return (model_shares(driver_model(), id) * usual + MODEL_SHARES / 2) / MODEL_SHARES;
 }
 
 static void set_shares(unsigned int id, uint64_t shares)
 {
 	unsigned int usual = weights[cgroup()].usual;
 
-	model_set_shares(api_model(), id,
+	model_set_shares(driver_model(), id,
 			 (unsigned int)((shares * MODEL_SHARES + usual / 2) / usual));
 }
 
@@ -47,11 +45,11 @@ static int check_shares(struct call *c, uint64_t shares)
 			 (unsigned long long)shares, least, most);
 }
 
-EXPORT char *virDomainGetSchedulerType(virDomainPtr domain, int *nparams)
+char *driver_domain_get_scheduler_type(struct domain *domain, int *nparams)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+	if (call_begin_domain(&c, "virDomainGetSchedulerType", domain, CALL_READS))
 		return call_pointer(&c, NULL, NULL);
 	if (nparams)
 		*nparams = SCHEDULE_PARAMS;
@@ -67,7 +65,7 @@ static int read_schedule(const struct call *c, virTypedParameter all[SCHEDULE_PA
 	static const char *const quotas[] = {
 		VIR_DOMAIN_SCHEDULER_VCPU_QUOTA, VIR_DOMAIN_SCHEDULER_EMULATOR_QUOTA,
 		VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, VIR_DOMAIN_SCHEDULER_IOTHREAD_QUOTA};
-	double quota_pct = model_quota(api_model(), c->id);
+	double quota_pct = model_quota(driver_model(), c->id);
 	int n = 0;
 
 	put_ullong(&all[n++], VIR_DOMAIN_SCHEDULER_CPU_SHARES, guest_shares(c->id));
@@ -83,14 +81,14 @@ static int read_schedule(const struct call *c, virTypedParameter all[SCHEDULE_PA
 	return n;
 }
 
-static int scheduler_parameters(virDomainPtr domain, const char *function,
+static int scheduler_parameters(struct domain *domain, const char *function,
 				virTypedParameterPtr params, int *nparams, unsigned int flags)
 {
 	virTypedParameter all[SCHEDULE_PARAMS];
 	struct call c;
 	int n;
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE) ||
+	if (call_begin_domain(&c, function, domain, CALL_READS) ||
 	    call_check_pointer(&c, params, "params") ||
 	    call_check_pointer(&c, nparams, "nparams") ||
 	    call_check_positive(&c, *nparams, "*nparams") ||
@@ -104,16 +102,17 @@ static int scheduler_parameters(virDomainPtr domain, const char *function,
 	return call_int(&c, 0);
 }
 
-EXPORT int virDomainGetSchedulerParameters(virDomainPtr domain, virTypedParameterPtr params,
+int driver_domain_get_scheduler_parameters(struct domain *domain, virTypedParameterPtr params,
 					   int *nparams)
 {
-	return scheduler_parameters(domain, __func__, params, nparams, 0);
+	return scheduler_parameters(domain, "virDomainGetSchedulerParameters", params, nparams, 0);
 }
 
-EXPORT int virDomainGetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterPtr params,
-						int *nparams, unsigned int flags)
+int driver_domain_get_scheduler_parameters_flags(struct domain *domain, virTypedParameterPtr params,
+						 int *nparams, unsigned int flags)
 {
-	return scheduler_parameters(domain, __func__, params, nparams, flags);
+	return scheduler_parameters(domain, "virDomainGetSchedulerParametersFlags", params, nparams,
+				    flags);
 }
 
 /* --- setting them --- */
@@ -154,7 +153,7 @@ static int check_parameter(struct call *c, const virTypedParameter *param)
 static void trace_limit(const struct call *c, const virTypedParameter *param)
 {
 	if (param->value.l > 0)
-		play_event(sim_play(),
+		play_event(driver_play(),
 			   (struct trace_event){.kind = TRACE_LIMIT,
 						.guest = c->guest->config->name,
 						.limit = {param->field, param->value.l}});
@@ -162,7 +161,7 @@ static void trace_limit(const struct call *c, const virTypedParameter *param)
 
 static void set_parameter(const struct call *c, size_t place, const virTypedParameter *param)
 {
-	double quota_pct = model_quota(api_model(), c->id);
+	double quota_pct = model_quota(driver_model(), c->id);
 
 	if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_CPU_SHARES)) {
 		set_shares(c->id, param->value.ul);
@@ -171,13 +170,13 @@ static void set_parameter(const struct call *c, size_t place, const virTypedPara
 			     param->value.l);
 	} else if (!strcmp(param->field, VIR_DOMAIN_SCHEDULER_VCPU_PERIOD)) {
 		/* The quota stays what it is in time. */
-		model_set_quota(api_model(), c->id,
+		model_set_quota(driver_model(), c->id,
 				quota_pct * c->state->period_us / (double)param->value.ul);
 		c->state->period_us = (unsigned int)param->value.ul;
 		events_tuned(place, VIR_DOMAIN_TUNABLE_CPU_VCPU_PERIOD, VIR_TYPED_PARAM_ULLONG,
 			     param->value.l);
 	} else {
-		model_set_quota(api_model(), c->id,
+		model_set_quota(driver_model(), c->id,
 				param->value.l > 0
 					? 100.0 * (double)param->value.l / c->state->period_us
 					: 0);
@@ -187,12 +186,12 @@ static void set_parameter(const struct call *c, size_t place, const virTypedPara
 	}
 }
 
-static int set_parameters(virDomainPtr domain, const char *function, virTypedParameterPtr params,
+static int set_parameters(struct domain *domain, const char *function, virTypedParameterPtr params,
 			  int nparams, unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES) ||
+	if (call_begin_domain(&c, function, domain, CALL_WRITES) ||
 	    call_check_pointer(&c, params, "params") ||
 	    call_check_positive(&c, nparams, "nparams") || call_check_flags(&c, flags, IMPACT) ||
 	    call_check_impact(&c, domain->place, &flags))
@@ -210,14 +209,16 @@ static int set_parameters(virDomainPtr domain, const char *function, virTypedPar
 	return call_int(&c, 0);
 }
 
-EXPORT int virDomainSetSchedulerParameters(virDomainPtr domain, virTypedParameterPtr params,
+int driver_domain_set_scheduler_parameters(struct domain *domain, virTypedParameterPtr params,
 					   int nparams)
 {
-	return set_parameters(domain, __func__, params, nparams, VIR_DOMAIN_AFFECT_LIVE);
+	return set_parameters(domain, "virDomainSetSchedulerParameters", params, nparams,
+			      VIR_DOMAIN_AFFECT_LIVE);
 }
 
-EXPORT int virDomainSetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterPtr params,
-						int nparams, unsigned int flags)
+int driver_domain_set_scheduler_parameters_flags(struct domain *domain, virTypedParameterPtr params,
+						 int nparams, unsigned int flags)
 {
-	return set_parameters(domain, __func__, params, nparams, flags);
+	return set_parameters(domain, "virDomainSetSchedulerParametersFlags", params, nparams,
+			      flags);
 }

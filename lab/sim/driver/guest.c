@@ -1,30 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* What libvirt keeps of each guest beyond what the model does: its id, its definition, its place in
  * lists. */
-#include "api.h"
-
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct api_guest *guests;
+static struct driver_guest *guests;
 static size_t *order; /* places by UUID */
 static size_t nguests;
 static int next_id = 1;
 
-struct world *api_world(void)
+struct world *driver_world(void)
 {
-	return sim_play()->world;
+	return driver_play()->world;
 }
 
-struct model *api_model(void)
+struct model *driver_model(void)
 {
-	return world_model(api_world());
+	return world_model(driver_world());
 }
 
-struct api_guest *guest_at(size_t place)
+struct driver_guest *guest_at(size_t place)
 {
 	return &guests[place];
 }
@@ -32,15 +30,15 @@ struct api_guest *guest_at(size_t place)
 bool guest_running(size_t place)
 {
 	enum model_state state =
-		model_guest_state(api_model(), world_guest(api_world(), place)->id);
+		model_guest_state(driver_model(), world_guest(driver_world(), place)->id);
 
 	return state == MODEL_GUEST_RUNNING || state == MODEL_GUEST_PAUSED;
 }
 
 static int by_uuid(const void *a, const void *b)
 {
-	const struct world_guest *first = world_guest(api_world(), *(const size_t *)a);
-	const struct world_guest *second = world_guest(api_world(), *(const size_t *)b);
+	const struct world_guest *first = world_guest(driver_world(), *(const size_t *)a);
+	const struct world_guest *second = world_guest(driver_world(), *(const size_t *)b);
 
 	return memcmp(first->uuid, second->uuid, sizeof(first->uuid));
 }
@@ -59,13 +57,13 @@ const size_t *guests_in_order(size_t *count)
 
 void guests_start(void)
 {
-	nguests = world_guests(api_world());
+	nguests = world_guests(driver_world());
 	guests = calloc(nguests + 1, sizeof(*guests));
 	order = calloc(nguests + 1, sizeof(*order));
 	if (!guests || !order)
-		sim_fail("out of memory");
+		driver_fail("out of memory");
 	for (size_t i = 0; i < nguests; i++) {
-		const struct scenario_guest *config = world_guest(api_world(), i)->config;
+		const struct scenario_guest *config = world_guest(driver_world(), i)->config;
 
 		order[i] = i;
 		guests[i].id = guest_running(i) ? next_id++ : -1;
@@ -73,13 +71,13 @@ void guests_start(void)
 		guests[i].memory_kib = config->memory_kib;
 		guests[i].maximum_kib = config->maximum_kib;
 		guests[i].period_us = CPU_PERIOD_US;
-		guests[i].policy_set = world_guest(api_world(), i)->policy;
+		guests[i].policy_set = world_guest(driver_world(), i)->policy;
 	}
 	sort();
 }
 
 /* A new process has run nowhere yet. */
-static void forget_times(struct api_guest *guest)
+static void forget_times(struct driver_guest *guest)
 {
 	free(guest->pcpu_ns);
 	free(guest->seen_ns);
@@ -89,7 +87,7 @@ static void forget_times(struct api_guest *guest)
 
 void guests_on_event(const struct world_event *event)
 {
-	struct api_guest *guest;
+	struct driver_guest *guest;
 
 	if (event->guest < 0)
 		return;

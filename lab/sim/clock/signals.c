@@ -169,41 +169,10 @@ EXPORT int timer_delete(timer_t timer)
 	return 0;
 }
 
-/* --- dying of the signal one was stopped by --- */
-
-/*
- * A handler that cleans up, sets the default action and raises the same signal again is how a
- * program is to end: the run ends with it as if there had been no handler.
- */
-static void end_if_reraised(int number)
-{
-	struct sigaction action;
-
-	if (sim_asked() && number == SIGTERM && sigaction(number, NULL, &action) == 0 &&
-	    action.sa_handler == SIG_DFL)
-		sim_killed(number);
-}
-
-EXPORT int raise(int number)
-{
-	end_if_reraised(number);
-	return real(raise)(number);
-}
-
-/* 0: its process group, which is its own. */
-EXPORT int kill(pid_t pid, int number)
-{
-	if (pid == 0 || pid == getpid() || pid == -getpid())
-		end_if_reraised(number);
-	return real(kill)(pid, number);
-}
-
 EXPORT int pthread_kill(pthread_t thread, int number)
 {
-	int status;
+	int status = real(pthread_kill)(thread, number);
 
-	end_if_reraised(number);
-	status = real(pthread_kill)(thread, number);
 	if (!status && number && sched_started())
 		sched_thread_signaled(thread, number);
 	return status;

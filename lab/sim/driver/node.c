@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The host as libvirt tells of it. */
-#include "api.h"
+#include "driver.h"
 
-#include "preload/sim.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -11,12 +10,12 @@
 
 static unsigned int nodes(void)
 {
-	return sim_play()->scenario.host.nodes;
+	return driver_play()->scenario.host.nodes;
 }
 
 static unsigned int threads(void)
 {
-	return sim_play()->scenario.host.threads_per_core;
+	return driver_play()->scenario.host.threads_per_core;
 }
 
 /* Of the parts of libvirt that look at the host, below any driver. */
@@ -44,22 +43,23 @@ static int check_number(struct call *c, int number, const char *name)
 						 name, c->function);
 }
 
-EXPORT int virNodeGetInfo(virConnectPtr conn, virNodeInfoPtr info)
+int driver_node_get_info(struct client *conn, virNodeInfoPtr info)
 {
 	struct model_host_memory memory;
 	unsigned int pcpus, online = 0;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, info, "info"))
+	if (call_begin(&c, "virNodeGetInfo", conn, CALL_READS) ||
+	    call_check_pointer(&c, info, "info"))
 		return call_int(&c, -1);
-	pcpus = model_pcpus(api_model());
+	pcpus = model_pcpus(driver_model());
 	for (unsigned int i = 0; i < pcpus; i++) {
 		struct model_pcpu pcpu;
 
-		model_pcpu_read(api_model(), i, &pcpu);
+		model_pcpu_read(driver_model(), i, &pcpu);
 		online += pcpu.online;
 	}
-	model_host_memory_read(api_model(), &memory);
+	model_host_memory_read(driver_model(), &memory);
 	*info = (virNodeInfo){
 		.model = "x86_64",
 		.memory = memory.total_kib,
@@ -73,27 +73,28 @@ EXPORT int virNodeGetInfo(virConnectPtr conn, virNodeInfoPtr info)
 	return call_int(&c, 0);
 }
 
-EXPORT int virNodeGetCPUMap(virConnectPtr conn, unsigned char **map, unsigned int *online,
+int driver_node_get_cpu_map(struct client *conn, unsigned char **map, unsigned int *online,
 			    unsigned int flags)
 {
 	unsigned int count = 0, pcpus;
 	unsigned char *made = NULL;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	if (call_begin(&c, "virNodeGetCPUMap", conn, CALL_READS) ||
 	    check_no_flags(&c, flags, "virHostCPUGetMap"))
 		return call_int(&c, -1);
-	pcpus = model_pcpus(api_model());
+	pcpus = model_pcpus(driver_model());
 	if (map) {
 		made = calloc(1, VIR_CPU_MAPLEN(pcpus));
 		if (!made)
-			return call_int(&c, call_fail(&c, VIR_ERR_NO_MEMORY, "%s", __func__));
+			return call_int(&c,
+					call_fail(&c, VIR_ERR_NO_MEMORY, "%s", "virNodeGetCPUMap"));
 		*map = made;
 	}
 	for (unsigned int i = 0; i < pcpus; i++) {
 		struct model_pcpu pcpu;
 
-		model_pcpu_read(api_model(), i, &pcpu);
+		model_pcpu_read(driver_model(), i, &pcpu);
 		count += pcpu.online;
 		if (made && pcpu.online)
 			cpumap_add(made, i);
@@ -107,13 +108,13 @@ EXPORT int virNodeGetCPUMap(virConnectPtr conn, unsigned char **map, unsigned in
 
 static bool read_times(int number, struct model_pcpu *sum)
 {
-	unsigned int pcpus = model_pcpus(api_model());
+	unsigned int pcpus = model_pcpus(driver_model());
 
 	*sum = (struct model_pcpu){0};
 	for (unsigned int i = 0; i < pcpus; i++) {
 		struct model_pcpu pcpu;
 
-		model_pcpu_read(api_model(), i, &pcpu);
+		model_pcpu_read(driver_model(), i, &pcpu);
 		if (number == (int)i && !pcpu.online)
 			return false;
 		if (number != VIR_NODE_CPU_STATS_ALL_CPUS && number != (int)i)
@@ -131,13 +132,13 @@ static unsigned long long ticks(uint64_t ns)
 	return ns / MODEL_TICK_NS * MODEL_TICK_NS;
 }
 
-EXPORT int virNodeGetCPUStats(virConnectPtr conn, int number, virNodeCPUStatsPtr params,
+int driver_node_get_cpu_stats(struct client *conn, int number, virNodeCPUStatsPtr params,
 			      int *nparams, unsigned int flags)
 {
 	struct model_pcpu sum;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	if (call_begin(&c, "virNodeGetCPUStats", conn, CALL_READS) ||
 	    call_check_pointer(&c, nparams, "nparams"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "cpuNum", number);
@@ -176,11 +177,11 @@ static int cell_memory(struct call *c, int cell, uint64_t *total_kib, uint64_t *
 		snprintf(right, sizeof(right), "must be less than or equal to %u", nodes() - 1);
 		return fail_below(c, "virHostMemGetStats", "cellNum", right);
 	}
-	model_node_memory_read(api_model(), (unsigned int)cell, total_kib, free_kib);
+	model_node_memory_read(driver_model(), (unsigned int)cell, total_kib, free_kib);
 	return 0;
 }
 
-EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params,
+int driver_node_get_memory_stats(struct client *conn, int cell, virNodeMemoryStatsPtr params,
 				 int *nparams, unsigned int flags)
 {
 	bool all = cell == VIR_NODE_MEMORY_STATS_ALL_CELLS;
@@ -189,12 +190,12 @@ EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStat
 	int fields = all ? 4 : 2;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	if (call_begin(&c, "virNodeGetMemoryStats", conn, CALL_READS) ||
 	    call_check_pointer(&c, nparams, "nparams") || check_number(&c, cell, "cellNum") ||
 	    check_no_flags(&c, flags, "virHostMemGetStats"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "cellNum", cell);
-	model_host_memory_read(api_model(), &memory);
+	model_host_memory_read(driver_model(), &memory);
 	if (!all && cell_memory(&c, cell, &total_kib, &free_kib))
 		return call_int(&c, -1);
 	if (*nparams == 0) {
@@ -217,25 +218,25 @@ EXPORT int virNodeGetMemoryStats(virConnectPtr conn, int cell, virNodeMemoryStat
 	return call_int(&c, 0);
 }
 
-EXPORT unsigned long long virNodeGetFreeMemory(virConnectPtr conn)
+unsigned long long driver_node_get_free_memory(struct client *conn)
 {
 	struct model_host_memory memory;
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+	if (call_begin(&c, "virNodeGetFreeMemory", conn, CALL_READS))
 		return call_number(&c, 0);
-	model_host_memory_read(api_model(), &memory);
+	model_host_memory_read(driver_model(), &memory);
 	return call_number(&c, memory.free_kib * 1024);
 }
 
-EXPORT int virNodeGetCellsFreeMemory(virConnectPtr conn, unsigned long long *out, int start,
-				     int most)
+int driver_node_get_cells_free_memory(struct client *conn, unsigned long long *out, int start,
+				      int most)
 {
 	uint64_t total_kib, free_kib;
 	struct call c;
 	int n = 0;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	if (call_begin(&c, "virNodeGetCellsFreeMemory", conn, CALL_READS) ||
 	    call_check_pointer(&c, out, "freeMems") || call_check_positive(&c, most, "maxCells") ||
 	    call_check_not_negative(&c, start, "startCell"))
 		return call_int(&c, -1);
@@ -246,18 +247,18 @@ EXPORT int virNodeGetCellsFreeMemory(virConnectPtr conn, unsigned long long *out
 				call_fail(&c, VIR_ERR_INTERNAL_ERROR,
 					  "start cell %d out of range (0-%u)", start, nodes() - 1));
 	for (; n < most && (unsigned int)(start + n) < nodes(); n++) {
-		model_node_memory_read(api_model(), (unsigned int)(start + n), &total_kib,
+		model_node_memory_read(driver_model(), (unsigned int)(start + n), &total_kib,
 				       &free_kib);
 		out[n] = free_kib * 1024;
 	}
 	return call_int(&c, n);
 }
 
-EXPORT int virNodeGetSecurityModel(virConnectPtr conn, virSecurityModelPtr model)
+int driver_node_get_security_model(struct client *conn, virSecurityModelPtr model)
 {
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) ||
+	if (call_begin(&c, "virNodeGetSecurityModel", conn, CALL_READS) ||
 	    call_check_pointer(&c, model, "secmodel"))
 		return call_int(&c, -1);
 	memset(model, 0, sizeof(*model));

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The XML of the host's capabilities and of domains, with what programs are known to look at. */
-#include "api.h"
+#include "driver.h"
 
-#include "preload/sim.h"
 #include "units.h"
 
 #include <inttypes.h>
@@ -22,10 +21,10 @@ static void put_cpu(FILE *out, unsigned int id, const struct model_pcpu *pcpu)
 	unsigned char siblings[MODEL_PCPUS_MAX / 8] = {0};
 	char list[CPULIST_MAX];
 
-	for (unsigned int i = 0; i < model_pcpus(api_model()); i++) {
+	for (unsigned int i = 0; i < model_pcpus(driver_model()); i++) {
 		struct model_pcpu other;
 
-		model_pcpu_read(api_model(), i, &other);
+		model_pcpu_read(driver_model(), i, &other);
 		if (other.online && of_core(&other, pcpu->core))
 			cpumap_add(siblings, i);
 	}
@@ -41,17 +40,17 @@ static void put_cell(FILE *out, unsigned int node)
 	unsigned int count = 0;
 	uint64_t total_kib, free_kib;
 
-	for (unsigned int i = 0; i < model_pcpus(api_model()); i++) {
-		model_pcpu_read(api_model(), i, &pcpu);
+	for (unsigned int i = 0; i < model_pcpus(driver_model()); i++) {
+		model_pcpu_read(driver_model(), i, &pcpu);
 		count += pcpu.online && pcpu.node == node;
 	}
-	model_node_memory_read(api_model(), node, &total_kib, &free_kib);
+	model_node_memory_read(driver_model(), node, &total_kib, &free_kib);
 	fprintf(out,
 		"        <cell id='%u'>\n          <memory unit='KiB'>%" PRIu64 "</memory>\n"
 		"          <cpus num='%u'>\n",
 		node, total_kib, count);
-	for (unsigned int i = 0; i < model_pcpus(api_model()); i++) {
-		model_pcpu_read(api_model(), i, &pcpu);
+	for (unsigned int i = 0; i < model_pcpus(driver_model()); i++) {
+		model_pcpu_read(driver_model(), i, &pcpu);
 		if (pcpu.online && pcpu.node == node)
 			put_cpu(out, i, &pcpu);
 	}
@@ -60,7 +59,7 @@ static void put_cell(FILE *out, unsigned int node)
 
 char *xml_capabilities(void)
 {
-	const struct scenario_host *host = &sim_play()->scenario.host;
+	const struct scenario_host *host = &driver_play()->scenario.host;
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
@@ -93,11 +92,11 @@ char *xml_capabilities(void)
 /* --- domains --- */
 
 /* Pins as they are (live) or as they will be; a vCPU that may run everywhere has none. */
-static void put_pins(FILE *out, const struct world_guest *guest, const struct api_guest *state,
+static void put_pins(FILE *out, const struct world_guest *guest, const struct driver_guest *state,
 		     bool live)
 {
-	size_t maplen = model_maplen(api_model());
-	unsigned int pcpus = model_pcpus(api_model());
+	size_t maplen = model_maplen(driver_model());
+	unsigned int pcpus = model_pcpus(driver_model());
 	char list[CPULIST_MAX];
 
 	for (unsigned int i = 0; i < guest->config->vcpus; i++) {
@@ -105,7 +104,7 @@ static void put_pins(FILE *out, const struct world_guest *guest, const struct ap
 		int pin = guest->config->pins[i];
 
 		if (live)
-			map = model_affinity(api_model(), guest->id, i);
+			map = model_affinity(driver_model(), guest->id, i);
 		if (map && cpumap_count(map, maplen) < pcpus)
 			fprintf(out, "    <vcpupin vcpu='%u' cpuset='%s'/>\n", i,
 				cpumap_format(map, maplen, list, sizeof(list)));
@@ -114,14 +113,14 @@ static void put_pins(FILE *out, const struct world_guest *guest, const struct ap
 	}
 }
 
-static void put_cputune(FILE *out, const struct world_guest *guest, const struct api_guest *state,
-			bool live)
+static void put_cputune(FILE *out, const struct world_guest *guest,
+			const struct driver_guest *state, bool live)
 {
 	unsigned int shares = guest_shares(guest->id);
-	double quota_pct = model_quota(api_model(), guest->id);
+	double quota_pct = model_quota(driver_model(), guest->id);
 
 	fputs("  <cputune>\n", out);
-	if (model_shares(api_model(), guest->id) != 1024)
+	if (model_shares(driver_model(), guest->id) != 1024)
 		fprintf(out, "    <shares>%u</shares>\n", shares);
 	if (quota_pct > 0)
 		fprintf(out, "    <period>%u</period>\n    <quota>%lld</quota>\n", state->period_us,
@@ -132,13 +131,13 @@ static void put_cputune(FILE *out, const struct world_guest *guest, const struct
 
 static void put_devices(FILE *out, const struct world_guest *guest)
 {
-	unsigned int period = model_stats_period(api_model(), guest->id);
+	unsigned int period = model_stats_period(driver_model(), guest->id);
 
 	fputs("  <devices>\n    <emulator>/usr/bin/qemu-system-x86_64</emulator>\n"
 	      "    <channel type='unix'>\n"
 	      "      <target type='virtio' name='org.qemu.guest_agent.0'/>\n    </channel>\n",
 	      out);
-	if (!model_has_balloon(api_model(), guest->id))
+	if (!model_has_balloon(driver_model(), guest->id))
 		fputs("    <memballoon model='none'/>\n", out);
 	else if (period)
 		fprintf(out,
@@ -152,8 +151,8 @@ static void put_devices(FILE *out, const struct world_guest *guest)
 
 char *xml_domain(size_t place, bool live)
 {
-	const struct world_guest *guest = world_guest(api_world(), place);
-	const struct api_guest *state = guest_at(place);
+	const struct world_guest *guest = world_guest(driver_world(), place);
+	const struct driver_guest *state = guest_at(place);
 	struct model_memory memory = {.actual_kib = state->memory_kib};
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	char *text = NULL;
@@ -163,7 +162,7 @@ char *xml_domain(size_t place, bool live)
 	if (!out)
 		return NULL;
 	if (live)
-		model_memory_read(api_model(), guest->id, &memory);
+		model_memory_read(driver_model(), guest->id, &memory);
 	fputs("<domain type='qemu'", out);
 	if (live)
 		fprintf(out, " id='%d'", state->id);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening and closing connections, what they say of themselves, and lists of domains. */
-#include "api.h"
-
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <libxml/uri.h>
 #include <stdlib.h>
@@ -30,34 +28,30 @@ static bool is_local_qemu(const char *uri)
 	return !strncmp(rest, "system", 6) || !strncmp(rest, "session", 7);
 }
 
-static virConnectPtr open_connection(const char *function, const char *uri, bool readonly,
-				     unsigned int flags)
+struct client *driver_connect_open(const char *uri, bool readonly)
 {
 	struct call c;
-	virConnectPtr conn = NULL;
+	struct client *conn = NULL;
 	const char *error;
 	xmlURIPtr parsed;
+	const char *function = readonly ? "virConnectOpenReadOnly" : "virConnectOpen";
 
-	call_begin_bare(&c, function, CALL_REMOTE);
-	if (c.code)
-		return call_pointer(&c, NULL, NULL);
-	if (!uri || !*uri)
-		uri = getenv("LIBVIRT_DEFAULT_URI");
+	call_begin_bare(&c, function);
 	if (!uri || !*uri)
 		uri = DEFAULT_URI;
-	call_arguments(&c, "{s:s, s:i}", "uri", uri, "flags", (int)flags);
+	call_arguments(&c, "{s:s, s:i}", "uri", uri, "flags", 0);
 	parsed = xmlParseURI(uri);
 	xmlFreeURI(parsed);
-	error = faults_call(&sim_play()->faults, function, sim_now());
+	error = faults_call(&driver_play()->faults, function, driver_now());
 	if (is_local_qemu(uri))
-		call_wait(faults_stalled(&sim_play()->faults, sim_now()));
+		call_wait(faults_stalled(&driver_play()->faults, driver_now()));
 	c.from = is_local_qemu(uri) ? VIR_FROM_RPC : VIR_FROM_NONE;
 	if (!parsed) {
 		c.from = VIR_FROM_URI;
 		call_fail(&c, VIR_ERR_INTERNAL_ERROR, "Unable to parse URI %s", uri);
 	} else if (!is_local_qemu(uri))
 		call_fail(&c, VIR_ERR_NO_CONNECT, "%s", uri);
-	else if (faults_down(&sim_play()->faults, sim_now()))
+	else if (faults_down(&driver_play()->faults, driver_now()))
 		call_fail(&c, VIR_ERR_SYSTEM_ERROR,
 			  "Failed to connect socket to '/var/run/libvirt/libvirt-sock%s': "
 			  "Connection refused",
@@ -65,168 +59,69 @@ static virConnectPtr open_connection(const char *function, const char *uri, bool
 	else if (error)
 		call_fail(&c, error_code(error), "injected by the scenario");
 	else
-		conn = connect_new(uri, readonly);
+		conn = client_new(uri, readonly);
 	if (conn)
-		conn->restarts = faults_restarts(&sim_play()->faults, sim_now());
+		conn->restarts = faults_restarts(&driver_play()->faults, driver_now());
 	return call_pointer(&c, conn, uri);
-}
-
-EXPORT virConnectPtr virConnectOpen(const char *name)
-{
-	return open_connection(__func__, name, false, 0);
-}
-
-EXPORT virConnectPtr virConnectOpenReadOnly(const char *name)
-{
-	return open_connection(__func__, name, true, 0);
-}
-
-EXPORT virConnectPtr virConnectOpenAuth(const char *name, virConnectAuthPtr auth,
-					unsigned int flags)
-{
-	(void)auth;
-	return open_connection(__func__, name, flags & VIR_CONNECT_RO, flags);
-}
-
-EXPORT int virConnectClose(virConnectPtr conn)
-{
-	struct call c;
-
-	if (call_begin(&c, __func__, conn, CALL_LOCAL)) {
-		c.from = VIR_FROM_NONE;
-		return call_int(&c, -1);
-	}
-	c.conn = NULL;
-	return call_int(&c, (int)connect_release(conn));
-}
-
-EXPORT int virConnectRef(virConnectPtr conn)
-{
-	struct call c;
-
-	if (call_begin(&c, __func__, conn, CALL_LOCAL))
-		return call_int(&c, -1);
-	conn->references++;
-	return call_int(&c, 0);
-}
-
-EXPORT int virConnectIsAlive(virConnectPtr conn)
-{
-	struct call c;
-
-	if (call_begin(&c, __func__, conn, CALL_LOCAL))
-		return call_int(&c, -1);
-	return call_int(&c, conn->restarts == faults_restarts(&sim_play()->faults, sim_now()));
-}
-
-EXPORT int virConnectIsEncrypted(virConnectPtr conn)
-{
-	struct call c;
-
-	return call_int(&c, call_begin(&c, __func__, conn, CALL_LOCAL));
-}
-
-EXPORT int virConnectIsSecure(virConnectPtr conn)
-{
-	struct call c;
-
-	return call_int(&c, call_begin(&c, __func__, conn, CALL_LOCAL) ? -1 : 1);
-}
-
-static void on_nothing(int timer, void *opaque)
-{
-	(void)timer;
-	(void)opaque;
-}
-
-/* Nobody is at the other end to be missed: a connection that dies is noticed at once. */
-EXPORT int virConnectSetKeepAlive(virConnectPtr conn, int interval, unsigned int count)
-{
-	struct call c;
-	int timer;
-
-	if (call_begin(&c, __func__, conn, CALL_LOCAL))
-		return call_int(&c, -1);
-	call_arguments(&c, "{s:i, s:i}", "interval", interval, "count", (int)count);
-	timer = virEventAddTimeout(-1, on_nothing, NULL, NULL);
-	if (timer < 0) {
-		c.from = VIR_FROM_REMOTE;
-		return call_int(&c, call_fail(&c, VIR_ERR_INTERNAL_ERROR,
-					      "the caller doesn't support keepalive protocol; "
-					      "perhaps it's missing event loop implementation"));
-	}
-	virEventRemoveTimeout(timer);
-	return call_int(&c, 0);
-}
-
-EXPORT int virConnectSetIdentity(virConnectPtr conn, virTypedParameterPtr params, int nparams,
-				 unsigned int flags)
-{
-	struct call c;
-
-	(void)params;
-	(void)nparams;
-	(void)flags;
-	return call_int(&c, call_begin(&c, __func__, conn, CALL_REMOTE));
 }
 
 /* --- what it is --- */
 
-static char *text_call(virConnectPtr conn, const char *function, int kind, const char *text)
+static char *text_call(struct client *conn, const char *function, const char *text)
 {
 	struct call c;
 
-	if (call_begin(&c, function, conn, kind))
+	if (call_begin(&c, function, conn, CALL_READS))
 		return call_pointer(&c, NULL, NULL);
 	return call_pointer(&c, strdup(text), text);
 }
 
-EXPORT char *virConnectGetURI(virConnectPtr conn)
+char *driver_connect_get_uri(struct client *conn)
 {
-	return text_call(conn, __func__, CALL_LOCAL, connect_valid(conn) ? conn->uri : "");
+	return text_call(conn, "virConnectGetURI", conn->uri);
 }
 
-EXPORT char *virConnectGetHostname(virConnectPtr conn)
+char *driver_connect_get_hostname(struct client *conn)
 {
-	return text_call(conn, __func__, CALL_REMOTE, PLAY_HOST_NAME);
+	return text_call(conn, "virConnectGetHostname", PLAY_HOST_NAME);
 }
 
-EXPORT const char *virConnectGetType(virConnectPtr conn)
+const char *driver_connect_get_type(struct client *conn)
 {
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+	if (call_begin(&c, "virConnectGetType", conn, CALL_READS))
 		return call_pointer(&c, NULL, NULL);
 	return call_pointer(&c, (char *)HYPERVISOR, HYPERVISOR);
 }
 
-static int version_call(virConnectPtr conn, const char *function, unsigned long *out,
+static int version_call(struct client *conn, const char *function, unsigned long *out,
 			unsigned long version)
 {
 	struct call c;
 
-	if (call_begin(&c, function, conn, CALL_REMOTE) ||
+	if (call_begin(&c, function, conn, CALL_READS) ||
 	    call_check_pointer(&c, out, strstr(function, "Lib") ? "libVer" : "hvVer"))
 		return call_int(&c, -1);
 	*out = version;
 	return call_int(&c, 0);
 }
 
-EXPORT int virConnectGetVersion(virConnectPtr conn, unsigned long *version)
+int driver_connect_get_version(struct client *conn, unsigned long *version)
 {
-	return version_call(conn, __func__, version, HYPERVISOR_VERSION);
+	return version_call(conn, "virConnectGetVersion", version, HYPERVISOR_VERSION);
 }
 
-EXPORT int virConnectGetLibVersion(virConnectPtr conn, unsigned long *version)
+int driver_connect_get_lib_version(struct client *conn, unsigned long *version)
 {
-	return version_call(conn, __func__, version, LIBVIR_VERSION_NUMBER);
+	return version_call(conn, "virConnectGetLibVersion", version, LIBVIR_VERSION_NUMBER);
 }
 
-EXPORT int virConnectGetMaxVcpus(virConnectPtr conn, const char *type)
+int driver_connect_get_max_vcpus(struct client *conn, const char *type)
 {
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+	if (call_begin(&c, "virConnectGetMaxVcpus", conn, CALL_READS))
 		return call_int(&c, -1);
 	if (!type || !strcasecmp(type, "qemu"))
 		return call_int(&c, 16);
@@ -235,11 +130,11 @@ EXPORT int virConnectGetMaxVcpus(virConnectPtr conn, const char *type)
 	return call_int(&c, call_fail(&c, VIR_ERR_INVALID_ARG, "unknown type '%s'", type));
 }
 
-EXPORT char *virConnectGetCapabilities(virConnectPtr conn)
+char *driver_connect_get_capabilities(struct client *conn)
 {
 	struct call c;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+	if (call_begin(&c, "virConnectGetCapabilities", conn, CALL_READS))
 		return call_pointer(&c, NULL, NULL);
 	return call_pointer(&c, xml_capabilities(), "<capabilities>");
 }
@@ -267,7 +162,7 @@ static bool fits(unsigned int flags, unsigned int group, unsigned int is)
 bool guest_listed(size_t place, unsigned int flags)
 {
 	enum model_state state =
-		model_guest_state(api_model(), world_guest(api_world(), place)->id);
+		model_guest_state(driver_model(), world_guest(driver_world(), place)->id);
 	bool running = guest_running(place);
 
 	return fits(flags, LIST_ACTIVITY,
@@ -293,14 +188,15 @@ bool guest_listed(size_t place, unsigned int flags)
 		    VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT);
 }
 
-EXPORT int virConnectListAllDomains(virConnectPtr conn, virDomainPtr **domains, unsigned int flags)
+int driver_connect_list_all_domains(struct client *conn, struct domain ***domains,
+				    unsigned int flags)
 {
 	struct call c;
 	size_t count, n = 0;
 	const size_t *order;
-	virDomainPtr *list;
+	struct domain **list;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE))
+	if (call_begin(&c, "virConnectListAllDomains", conn, CALL_READS))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "flags", (int)flags);
 	if (domains)
@@ -323,13 +219,13 @@ EXPORT int virConnectListAllDomains(virConnectPtr conn, virDomainPtr **domains, 
 	return call_int(&c, (int)n);
 }
 
-static int count_domains(virConnectPtr conn, const char *function, unsigned int flags)
+static int count_domains(struct client *conn, const char *function, unsigned int flags)
 {
 	struct call c;
 	size_t count, n = 0;
 	const size_t *order;
 
-	if (call_begin(&c, function, conn, CALL_REMOTE))
+	if (call_begin(&c, function, conn, CALL_READS))
 		return call_int(&c, -1);
 	order = guests_in_order(&count);
 	for (size_t i = 0; i < count; i++)
@@ -337,25 +233,26 @@ static int count_domains(virConnectPtr conn, const char *function, unsigned int 
 	return call_int(&c, (int)n);
 }
 
-EXPORT int virConnectNumOfDomains(virConnectPtr conn)
+int driver_connect_num_of_domains(struct client *conn)
 {
-	return count_domains(conn, __func__, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	return count_domains(conn, "virConnectNumOfDomains", VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 }
 
-EXPORT int virConnectNumOfDefinedDomains(virConnectPtr conn)
+int driver_connect_num_of_defined_domains(struct client *conn)
 {
-	return count_domains(conn, __func__, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
+	return count_domains(conn, "virConnectNumOfDefinedDomains",
+			     VIR_CONNECT_LIST_DOMAINS_INACTIVE);
 }
 
-EXPORT int virConnectListDomains(virConnectPtr conn, int *ids, int most)
+int driver_connect_list_domains(struct client *conn, int *ids, int most)
 {
 	struct call c;
 	size_t count;
 	const size_t *order;
 	int n = 0;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, ids, "ids") ||
-	    call_check_not_negative(&c, most, "maxids"))
+	if (call_begin(&c, "virConnectListDomains", conn, CALL_READS) ||
+	    call_check_pointer(&c, ids, "ids") || call_check_not_negative(&c, most, "maxids"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "maxids", most);
 	order = guests_in_order(&count);
@@ -366,20 +263,20 @@ EXPORT int virConnectListDomains(virConnectPtr conn, int *ids, int most)
 	return call_int(&c, n);
 }
 
-EXPORT int virConnectListDefinedDomains(virConnectPtr conn, char **const names, int most)
+int driver_connect_list_defined_domains(struct client *conn, char **const names, int most)
 {
 	struct call c;
 	size_t count;
 	const size_t *order;
 	int n = 0;
 
-	if (call_begin(&c, __func__, conn, CALL_REMOTE) || call_check_pointer(&c, names, "names") ||
-	    call_check_not_negative(&c, most, "maxnames"))
+	if (call_begin(&c, "virConnectListDefinedDomains", conn, CALL_READS) ||
+	    call_check_pointer(&c, names, "names") || call_check_not_negative(&c, most, "maxnames"))
 		return call_int(&c, -1);
 	order = guests_in_order(&count);
 	for (size_t i = 0; i < count && n < most; i++) {
 		if (!guest_running(order[i]))
-			names[n++] = strdup(world_guest(api_world(), order[i])->config->name);
+			names[n++] = strdup(world_guest(driver_world(), order[i])->config->name);
 	}
 	return call_int(&c, n);
 }

@@ -2,8 +2,6 @@
 /* What the program prints, line by line into the trace. */
 #include "output.h"
 
-#include "shared.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,17 +61,12 @@ static bool take_stream(struct play *p, struct stream *s, int fd, bool last)
 	while ((n = pread(fd, buf, sizeof(buf), s->taken)) > 0) {
 		s->taken += n;
 		take_text(p, s, buf, (size_t)n);
-		if (s->taken > (off_t)SHARED_OUTPUT_MAX)
+		if (s->taken > (off_t)OUTPUT_MAX)
 			return false;
 	}
 	if (last && s->len)
 		put_part(p, s);
 	return true;
-}
-
-off_t output_stderr_taken(void)
-{
-	return streams[1].taken - (off_t)streams[1].len;
 }
 
 bool output_take(struct play *p, int stdout_fd, int stderr_fd, bool last)

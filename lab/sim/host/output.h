@@ -9,11 +9,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* All a program may print. Far more than any does that is not stuck in a loop. */
+#define OUTPUT_MAX (16U << 20)
+
 /* Takes what was printed since the last time. last: the program has ended, so a line without an end
- * is one too. False: it has printed more than SHARED_OUTPUT_MAX. */
+ * is one too. False: it has printed more than OUTPUT_MAX. */
 bool output_take(struct play *p, int stdout_fd, int stderr_fd, bool last);
-
-/* How much of its stderr is in the trace, bytes: what a crash leaves behind it comes after. */
-off_t output_stderr_taken(void);
-
 #endif

@@ -8,6 +8,7 @@
 #include "descriptors.h"
 #include "real.h"
 #include "sched.h"
+#include "control.h"
 #include "sim.h"
 
 #include <errno.h>
@@ -436,7 +437,7 @@ EXPORT int timerfd_create(int clock, int flags)
 	t->timer.fire = write_times;
 	t->fd = eventfd(0, (flags & TFD_CLOEXEC ? EFD_CLOEXEC : 0) |
 				   (flags & TFD_NONBLOCK ? EFD_NONBLOCK : 0));
-	t->writing = t->fd < 0 ? -1 : fcntl(t->fd, F_DUPFD_CLOEXEC, shared_fd_first());
+	t->writing = t->fd < 0 ? -1 : fcntl(t->fd, F_DUPFD_CLOEXEC, control_fd_first());
 	if (t->writing < 0) {
 		free(t);
 		return -1;

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* vCPUs: how many, where they run and ran, where they may, and what CPU time the guest had. */
-#include "api.h"
+#include "driver.h"
 
-#include "preload/sim.h"
 #include "units.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Of virDomainGetCPUStats(): what the remote protocol allows. */
+/* Of driver_domain_get_cpu_stats(): what the remote protocol allows. */
 #define CPUS_PER_CALL 128
 
 /* --- how many --- */
 
-static int count_vcpus(virDomainPtr domain, const char *function, unsigned int flags)
+static int count_vcpus(struct domain *domain, const char *function, unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE))
+	if (call_begin_domain(&c, function, domain, CALL_READS))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "flags", (int)flags);
 	if (call_check_flags(&c, flags, IMPACT | VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST))
@@ -30,17 +29,18 @@ static int count_vcpus(virDomainPtr domain, const char *function, unsigned int f
 		return call_int(&c, -1);
 	if ((flags & IMPACT) == VIR_DOMAIN_AFFECT_LIVE && !guest_running(domain->place))
 		return call_int(&c, call_fail_off(&c));
-	return call_int(&c, (int)model_guest_vcpus(api_model(), c.id));
+	return call_int(&c, (int)model_guest_vcpus(driver_model(), c.id));
 }
 
-EXPORT int virDomainGetMaxVcpus(virDomainPtr domain)
+int driver_domain_get_max_vcpus(struct domain *domain)
 {
-	return count_vcpus(domain, __func__, VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_AFFECT_LIVE);
+	return count_vcpus(domain, "virDomainGetMaxVcpus",
+			   VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_AFFECT_LIVE);
 }
 
-EXPORT int virDomainGetVcpusFlags(virDomainPtr domain, unsigned int flags)
+int driver_domain_get_vcpus_flags(struct domain *domain, unsigned int flags)
 {
-	return count_vcpus(domain, __func__, flags);
+	return count_vcpus(domain, "virDomainGetVcpusFlags", flags);
 }
 
 /* --- maps --- */
@@ -48,7 +48,7 @@ EXPORT int virDomainGetVcpusFlags(virDomainPtr domain, unsigned int flags)
 /* A map of the model's into one of the program's, of another length. */
 static void copy_map(unsigned char *to, size_t len, const unsigned char *map)
 {
-	size_t maplen = model_maplen(api_model());
+	size_t maplen = model_maplen(driver_model());
 
 	memset(to, 0, len);
 	memcpy(to, map, len < maplen ? len : maplen);
@@ -57,7 +57,7 @@ static void copy_map(unsigned char *to, size_t len, const unsigned char *map)
 static const unsigned char *config_map(const struct call *c, unsigned int vcpu)
 {
 	if (c->state->pins)
-		return c->state->pins + vcpu * model_maplen(api_model());
+		return c->state->pins + vcpu * model_maplen(driver_model());
 	return NULL;
 }
 
@@ -72,7 +72,7 @@ static void read_config_map(const struct call *c, unsigned int vcpu, unsigned ch
 		return;
 	}
 	memset(to, 0, len);
-	for (unsigned int i = 0; i < model_pcpus(api_model()) && i / 8 < len; i++) {
+	for (unsigned int i = 0; i < model_pcpus(driver_model()) && i / 8 < len; i++) {
 		if (config->pins[vcpu] < 0 || config->pins[vcpu] == (int)i)
 			cpumap_add(to, i);
 	}
@@ -80,8 +80,8 @@ static void read_config_map(const struct call *c, unsigned int vcpu, unsigned ch
 
 static int set_config_map(struct call *c, unsigned int vcpu, const unsigned char *map, size_t len)
 {
-	size_t maplen = model_maplen(api_model());
-	unsigned int nvcpus = model_guest_vcpus(api_model(), c->id);
+	size_t maplen = model_maplen(driver_model());
+	unsigned int nvcpus = model_guest_vcpus(driver_model(), c->id);
 	unsigned char *pins = c->state->pins;
 
 	if (!pins) {
@@ -102,11 +102,11 @@ static int set_config_map(struct call *c, unsigned int vcpu, const unsigned char
 /* Adds what each vCPU ran since the last time to the pCPU it was on. */
 static int follow_times(struct call *c)
 {
-	unsigned int nvcpus = model_guest_vcpus(api_model(), c->id);
-	struct api_guest *state = c->state;
+	unsigned int nvcpus = model_guest_vcpus(driver_model(), c->id);
+	struct driver_guest *state = c->state;
 
 	if (!state->pcpu_ns) {
-		state->pcpu_ns = calloc(model_pcpus(api_model()), sizeof(*state->pcpu_ns));
+		state->pcpu_ns = calloc(model_pcpus(driver_model()), sizeof(*state->pcpu_ns));
 		state->seen_ns = calloc(nvcpus, sizeof(*state->seen_ns));
 	}
 	if (!state->pcpu_ns || !state->seen_ns)
@@ -114,7 +114,7 @@ static int follow_times(struct call *c)
 	for (unsigned int i = 0; i < nvcpus; i++) {
 		struct model_vcpu vcpu;
 
-		model_vcpu_read(api_model(), c->id, i, &vcpu);
+		model_vcpu_read(driver_model(), c->id, i, &vcpu);
 		if (vcpu.pcpu >= 0)
 			state->pcpu_ns[vcpu.pcpu] += vcpu.run_ns - state->seen_ns[i];
 		state->seen_ns[i] = vcpu.run_ns;
@@ -127,15 +127,15 @@ static int follow_times(struct call *c)
 static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsigned char *map,
 		    size_t len)
 {
-	size_t maplen = model_maplen(api_model());
+	size_t maplen = model_maplen(driver_model());
 	unsigned char before[MODEL_PCPUS_MAX / 8];
 	const unsigned char *after;
 	char list[CPULIST_MAX];
 
-	memcpy(before, model_affinity(api_model(), c->id, vcpu), maplen);
+	memcpy(before, model_affinity(driver_model(), c->id, vcpu), maplen);
 	if (c->state->pcpu_ns && follow_times(c))
 		return -1;
-	if (model_set_affinity(api_model(), c->id, vcpu, map, len)) {
+	if (model_set_affinity(driver_model(), c->id, vcpu, map, len)) {
 		c->from = VIR_FROM_CGROUP;
 		return call_fail(
 			c, VIR_ERR_SYSTEM_ERROR,
@@ -143,10 +143,10 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 			"vcpu%u/cpuset.cpus': Numerical result out of range",
 			c->guest->config->name, vcpu);
 	}
-	after = model_affinity(api_model(), c->id, vcpu);
+	after = model_affinity(driver_model(), c->id, vcpu);
 	c->noop = !memcmp(before, after, maplen);
 	if (!c->noop)
-		play_event(sim_play(),
+		play_event(driver_play(),
 			   (struct trace_event){
 				   .kind = TRACE_PIN,
 				   .guest = c->guest->config->name,
@@ -156,13 +156,13 @@ static int pin_live(struct call *c, size_t place, unsigned int vcpu, const unsig
 	return 0;
 }
 
-static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
+static int pin(struct domain *domain, const char *function, unsigned int vcpu,
 	       const unsigned char *map, int len, unsigned int flags)
 {
 	struct call c;
 	char list[CPULIST_MAX];
 
-	if (call_begin_domain(&c, function, domain, CALL_REMOTE | CALL_WRITES))
+	if (call_begin_domain(&c, function, domain, CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:s, s:i}", "vcpu", (int)vcpu, "cpumap",
 		       map && len > 0 ? cpumap_format(map, (size_t)len, list, sizeof(list)) : "",
@@ -172,12 +172,12 @@ static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
 		return call_int(&c, -1);
 	if (call_check_impact(&c, domain->place, &flags))
 		return call_int(&c, -1);
-	if (vcpu >= model_guest_vcpus(api_model(), c.id))
+	if (vcpu >= model_guest_vcpus(driver_model(), c.id))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_INVALID_ARG,
 					  "vcpu %u is out of range of %s cpu count %u", vcpu,
 					  flags & VIR_DOMAIN_AFFECT_LIVE ? "live" : "persistent",
-					  model_guest_vcpus(api_model(), c.id)));
+					  model_guest_vcpus(driver_model(), c.id)));
 	if (!cpumap_count(map, (size_t)len))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_INVALID_ARG, "Empty cpu list for pinning"));
@@ -188,28 +188,28 @@ static int pin(virDomainPtr domain, const char *function, unsigned int vcpu,
 	return call_int(&c, 0);
 }
 
-EXPORT int virDomainPinVcpu(virDomainPtr domain, unsigned int vcpu, unsigned char *map, int len)
+int driver_domain_pin_vcpu(struct domain *domain, unsigned int vcpu, unsigned char *map, int len)
 {
-	return pin(domain, __func__, vcpu, map, len, VIR_DOMAIN_AFFECT_LIVE);
+	return pin(domain, "virDomainPinVcpu", vcpu, map, len, VIR_DOMAIN_AFFECT_LIVE);
 }
 
-EXPORT int virDomainPinVcpuFlags(virDomainPtr domain, unsigned int vcpu, unsigned char *map,
+int driver_domain_pin_vcpu_flags(struct domain *domain, unsigned int vcpu, unsigned char *map,
 				 int len, unsigned int flags)
 {
-	return pin(domain, __func__, vcpu, map, len, flags);
+	return pin(domain, "virDomainPinVcpuFlags", vcpu, map, len, flags);
 }
 
 /* The threads of QEMU that are not vCPUs take no time in the model: their pins are only kept. */
 static int pin_emulator(struct call *c, size_t place, const unsigned char *map, size_t len)
 {
-	size_t maplen = model_maplen(api_model());
+	size_t maplen = model_maplen(driver_model());
 	unsigned char pins[MODEL_PCPUS_MAX / 8] = {0};
 	unsigned int online = 0;
 
-	for (unsigned int i = 0; i < model_pcpus(api_model()); i++) {
+	for (unsigned int i = 0; i < model_pcpus(driver_model()); i++) {
 		struct model_pcpu pcpu;
 
-		model_pcpu_read(api_model(), i, &pcpu);
+		model_pcpu_read(driver_model(), i, &pcpu);
 		if (!cpumap_has(map, len, i))
 			continue;
 		cpumap_add(pins, i);
@@ -229,13 +229,13 @@ static int pin_emulator(struct call *c, size_t place, const unsigned char *map, 
 	return 0;
 }
 
-EXPORT int virDomainPinEmulator(virDomainPtr domain, unsigned char *map, int len,
-				unsigned int flags)
+int driver_domain_pin_emulator(struct domain *domain, unsigned char *map, int len,
+			       unsigned int flags)
 {
 	struct call c;
 	char list[CPULIST_MAX];
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES))
+	if (call_begin_domain(&c, "virDomainPinEmulator", domain, CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:s, s:i}", "cpumap",
 		       map && len > 0 ? cpumap_format(map, (size_t)len, list, sizeof(list)) : "",
@@ -246,20 +246,20 @@ EXPORT int virDomainPinEmulator(virDomainPtr domain, unsigned char *map, int len
 	return call_int(&c, pin_emulator(&c, domain->place, map, (size_t)len));
 }
 
-EXPORT int virDomainGetEmulatorPinInfo(virDomainPtr domain, unsigned char *map, int len,
-				       unsigned int flags)
+int driver_domain_get_emulator_pin_info(struct domain *domain, unsigned char *map, int len,
+					unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	if (call_begin_domain(&c, "virDomainGetEmulatorPinInfo", domain, CALL_READS) ||
 	    call_check_pointer(&c, map, "cpumap") || call_check_positive(&c, len, "maplen") ||
 	    call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
 	memset(map, 0, (size_t)len);
 	if (c.state->emulator_pins)
 		copy_map(map, (size_t)len, c.state->emulator_pins);
-	for (unsigned int i = 0;
-	     !c.state->emulator_pins && i < model_pcpus(api_model()) && i / 8 < (unsigned int)len;
+	for (unsigned int i = 0; !c.state->emulator_pins && i < model_pcpus(driver_model()) &&
+				 i / 8 < (unsigned int)len;
 	     i++)
 		cpumap_add(map, i);
 	return call_int(&c, 1);
@@ -267,26 +267,26 @@ EXPORT int virDomainGetEmulatorPinInfo(virDomainPtr domain, unsigned char *map, 
 
 /* --- where they run and may run --- */
 
-EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
-			     unsigned char *maps, int maplen)
+int driver_domain_get_vcpus(struct domain *domain, virVcpuInfoPtr info, int most,
+			    unsigned char *maps, int maplen)
 {
 	struct call c;
 	int n;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	if (call_begin_domain(&c, "virDomainGetVcpus", domain, CALL_READS) ||
 	    call_check_pointer(&c, info, "info") || call_check_positive(&c, most, "maxinfo"))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i}", "maxinfo", most, "maplen", maplen);
 	if (maps && call_check_positive(&c, maplen, "maplen"))
 		return call_int(&c, -1);
 	if (!maps && maplen)
-		return call_int(&c,
-				call_fail_argument(&c, "maplen in %s must not be zero", __func__));
+		return call_int(&c, call_fail_argument(&c, "maplen in %s must not be zero",
+						       "virDomainGetVcpus"));
 	if (!guest_running(domain->place))
 		return call_int(&c,
 				call_fail(&c, VIR_ERR_OPERATION_INVALID,
 					  "cannot retrieve vcpu information for inactive domain"));
-	n = (int)model_guest_vcpus(api_model(), c.id);
+	n = (int)model_guest_vcpus(driver_model(), c.id);
 	if (n > most)
 		n = most;
 	/* The remote driver clears all the room that it is given. */
@@ -296,7 +296,7 @@ EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
 	for (int i = 0; i < n; i++) {
 		struct model_vcpu vcpu;
 
-		model_vcpu_read(api_model(), c.id, (unsigned int)i, &vcpu);
+		model_vcpu_read(driver_model(), c.id, (unsigned int)i, &vcpu);
 		info[i] = (virVcpuInfo){
 			.number = (unsigned int)i,
 			.state = VIR_VCPU_RUNNING,
@@ -305,19 +305,19 @@ EXPORT int virDomainGetVcpus(virDomainPtr domain, virVcpuInfoPtr info, int most,
 		};
 		if (maps)
 			copy_map(maps + (size_t)i * (size_t)maplen, (size_t)maplen,
-				 model_affinity(api_model(), c.id, (unsigned int)i));
+				 model_affinity(driver_model(), c.id, (unsigned int)i));
 	}
 	return call_int(&c, n);
 }
 
-EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char *maps, int maplen,
-				   unsigned int flags)
+int driver_domain_get_vcpu_pin_info(struct domain *domain, int most, unsigned char *maps,
+				    int maplen, unsigned int flags)
 {
 	struct call c;
 	bool live;
 	int n;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE) ||
+	if (call_begin_domain(&c, "virDomainGetVcpuPinInfo", domain, CALL_READS) ||
 	    call_check_pointer(&c, maps, "cpumaps") || call_check_positive(&c, most, "ncpumaps") ||
 	    call_check_positive(&c, maplen, "maplen") || call_check_flags(&c, flags, IMPACT))
 		return call_int(&c, -1);
@@ -329,7 +329,7 @@ EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char 
 	if (flags & VIR_DOMAIN_AFFECT_LIVE && !live)
 		return call_int(&c, call_fail_off(&c));
 	live = live && !(flags & VIR_DOMAIN_AFFECT_CONFIG);
-	n = (int)model_guest_vcpus(api_model(), c.id);
+	n = (int)model_guest_vcpus(driver_model(), c.id);
 	if (n > most)
 		n = most;
 	for (int i = 0; i < n; i++) {
@@ -337,7 +337,7 @@ EXPORT int virDomainGetVcpuPinInfo(virDomainPtr domain, int most, unsigned char 
 
 		if (live)
 			copy_map(map, (size_t)maplen,
-				 model_affinity(api_model(), c.id, (unsigned int)i));
+				 model_affinity(driver_model(), c.id, (unsigned int)i));
 		else
 			read_config_map(&c, (unsigned int)i, map, (size_t)maplen);
 	}
@@ -359,7 +359,7 @@ static int total_times(struct call *c, virTypedParameterPtr params, unsigned int
 
 	if (nparams == 0)
 		return 3;
-	model_process_read(api_model(), c->id, &process);
+	model_process_read(driver_model(), c->id, &process);
 	put_ullong(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, process.time_ns);
 	if (nparams > 1)
 		put_ullong(&params[1], VIR_DOMAIN_CPU_STATS_USERTIME, process.user_ns);
@@ -371,7 +371,7 @@ static int total_times(struct call *c, virTypedParameterPtr params, unsigned int
 static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned int nparams,
 			  int start, unsigned int ncpus)
 {
-	unsigned int total = model_pcpus(api_model());
+	unsigned int total = model_pcpus(driver_model());
 
 	if (ncpus == 0)
 		return (int)total;
@@ -381,7 +381,7 @@ static int per_pcpu_times(struct call *c, virTypedParameterPtr params, unsigned 
 	if ((unsigned int)start >= total)
 		return call_fail(c, VIR_ERR_INVALID_ARG, "start_cpu %d larger than maximum of %u",
 				 start, total - 1);
-	if (sim_play()->scenario.host.cgroup == 2)
+	if (driver_play()->scenario.host.cgroup == 2)
 		return call_fail(c, VIR_ERR_OPERATION_UNSUPPORTED,
 				 "operation 'getCpuacctPercpuUsage' not supported for backend "
 				 "'cgroup V2'");
@@ -420,13 +420,13 @@ static int check_range(struct call *c, virTypedParameterPtr params, unsigned int
 			 CPUS_PER_CALL);
 }
 
-EXPORT int virDomainGetCPUStats(virDomainPtr domain, virTypedParameterPtr params,
+int driver_domain_get_cpu_stats(struct domain *domain, virTypedParameterPtr params,
 				unsigned int nparams, int start, unsigned int ncpus,
 				unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+	if (call_begin_domain(&c, "virDomainGetCPUStats", domain, CALL_READS))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:i, s:i}", "nparams", (int)nparams, "start_cpu", start, "ncpus",
 		       (int)ncpus);

@@ -41,9 +41,6 @@ bool sched_started(void);
 /* Virtual time. Where CPU time is charged this moves it. */
 uint64_t sched_now(void);
 
-/* A call of libvirt has been answered: what that took is libvirt's, not the program's. */
-void sched_answered(void);
-
 /* Waits; a deadline is passed by some microseconds, as in reality. One that has passed lets the
  * other threads have their turn first. */
 enum sched_result sched_wait(const struct sched_wait *wait);
@@ -96,7 +93,7 @@ void sched_timer_remove(struct sched_timer *timer);
 void sched_timer_set(struct sched_timer *timer, uint64_t deadline_ns, uint64_t interval_ns);
 
 /* Sends the program a signal; it is handled before the thread that takes it goes on. For timers'
- * fire functions and for sim.c, while all threads wait. */
+ * fire functions, while all threads wait. */
 void sched_signal(int number);
 
 #endif

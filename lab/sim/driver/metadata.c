@@ -4,9 +4,7 @@
  * own XML namespaces. Of the one that runs and of the persistent definition; a start copies this to
  * that.
  */
-#include "api.h"
-
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -15,12 +13,12 @@
 
 #define LAB_ELEMENT "<ballast:guest xmlns:ballast=\"urn:ballast:lab:1\" image=\"simulated\"/>"
 
-struct api_metadata {
+struct driver_metadata {
 	char *title, *description;
 	xmlDocPtr elements; /* below its root */
 };
 
-static void metadata_free(struct api_metadata *m)
+static void metadata_free(struct driver_metadata *m)
 {
 	if (!m)
 		return;
@@ -36,18 +34,18 @@ static xmlDocPtr parse(const char *text)
 			     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 }
 
-static struct api_metadata *metadata_new(const char *root)
+static struct driver_metadata *metadata_new(const char *root)
 {
-	struct api_metadata *m = calloc(1, sizeof(*m));
+	struct driver_metadata *m = calloc(1, sizeof(*m));
 
 	if (!m || !(m->elements = parse(root)))
-		sim_fail("out of memory");
+		driver_fail("out of memory");
 	return m;
 }
 
-static struct api_metadata *metadata_copy(const struct api_metadata *from)
+static struct driver_metadata *metadata_copy(const struct driver_metadata *from)
 {
-	struct api_metadata *m = metadata_new("<metadata/>");
+	struct driver_metadata *m = metadata_new("<metadata/>");
 
 	m->title = from->title ? strdup(from->title) : NULL;
 	m->description = from->description ? strdup(from->description) : NULL;
@@ -58,7 +56,7 @@ static struct api_metadata *metadata_copy(const struct api_metadata *from)
 
 /* --- elements --- */
 
-static xmlNodePtr find(const struct api_metadata *m, const char *uri)
+static xmlNodePtr find(const struct driver_metadata *m, const char *uri)
 {
 	for (xmlNodePtr node = xmlDocGetRootElement(m->elements)->children; node;
 	     node = node->next) {
@@ -80,7 +78,7 @@ static char *node_text(xmlDocPtr doc, xmlNodePtr node)
 }
 
 /* Given out without its namespace, as libvirt does. */
-static char *element_text(const struct api_metadata *m, const char *uri)
+static char *element_text(const struct driver_metadata *m, const char *uri)
 {
 	xmlNodePtr node = find(m, uri), copy = node ? xmlDocCopyNode(node, m->elements, 1) : NULL;
 	char *text;
@@ -103,7 +101,7 @@ static char *element_text(const struct api_metadata *m, const char *uri)
 	return text;
 }
 
-static void drop_element(struct api_metadata *m, const char *uri)
+static void drop_element(struct driver_metadata *m, const char *uri)
 {
 	xmlNodePtr old = find(m, uri);
 
@@ -124,7 +122,8 @@ static void claim(xmlNodePtr node, xmlNsPtr ns)
 }
 
 /* What has no namespace of its own gets the one it is set for. −1: it is no XML. */
-static int put_element(struct api_metadata *m, const char *text, const char *key, const char *uri)
+static int put_element(struct driver_metadata *m, const char *text, const char *key,
+		       const char *uri)
 {
 	xmlDocPtr doc = parse(text);
 	xmlNodePtr node = doc ? xmlDocGetRootElement(doc) : NULL;
@@ -142,13 +141,13 @@ static int put_element(struct api_metadata *m, const char *text, const char *key
 
 /* --- what they have now --- */
 
-static void forget(struct api_metadata **m)
+static void forget(struct driver_metadata **m)
 {
 	metadata_free(*m);
 	*m = NULL;
 }
 
-static void put_policy(struct api_metadata *m, const char *attributes)
+static void put_policy(struct driver_metadata *m, const char *attributes)
 {
 	char text[WORLD_POLICY_MAX + 32];
 
@@ -156,14 +155,14 @@ static void put_policy(struct api_metadata *m, const char *attributes)
 	if (!attributes)
 		drop_element(m, POLICY_NAMESPACE);
 	else if (put_element(m, text, "policy", POLICY_NAMESPACE))
-		sim_fail("policy %s: cannot be an element", attributes);
+		driver_fail("policy %s: cannot be an element", attributes);
 }
 
 /*
  * What has happened in the world meanwhile. Not at once: libxml2 takes locks of its own, and events
  * come while the threads' is held.
  */
-static void catch_up(size_t place, struct api_guest *guest)
+static void catch_up(size_t place, struct driver_guest *guest)
 {
 	if (guest->stopped || guest->replaced)
 		forget(&guest->live_metadata);
@@ -172,7 +171,7 @@ static void catch_up(size_t place, struct api_guest *guest)
 	if (!guest->config_metadata)
 		guest->config_metadata = metadata_new("<metadata>" LAB_ELEMENT "</metadata>");
 	if (guest->policy_set) {
-		const char *policy = world_guest(api_world(), place)->policy;
+		const char *policy = world_guest(driver_world(), place)->policy;
 
 		put_policy(guest->config_metadata, policy);
 		if (guest->live_metadata)
@@ -181,9 +180,9 @@ static void catch_up(size_t place, struct api_guest *guest)
 	guest->stopped = guest->replaced = guest->policy_set = false;
 }
 
-static struct api_metadata *metadata_of(size_t place, bool live)
+static struct driver_metadata *metadata_of(size_t place, bool live)
 {
-	struct api_guest *guest = guest_at(place);
+	struct driver_guest *guest = guest_at(place);
 
 	catch_up(place, guest);
 	if (!live)
@@ -206,7 +205,7 @@ static void put_text(FILE *out, const char *element, const char *text)
 
 void metadata_print(FILE *out, size_t place, bool live)
 {
-	const struct api_metadata *m = metadata_of(place, live);
+	const struct driver_metadata *m = metadata_of(place, live);
 
 	put_text(out, "title", m->title);
 	put_text(out, "description", m->description);
@@ -248,14 +247,14 @@ static int check_type(struct call *c, int type, const char *metadata, const char
 	}
 }
 
-EXPORT char *virDomainGetMetadata(virDomainPtr domain, int type, const char *uri,
-				  unsigned int flags)
+char *driver_domain_get_metadata(struct domain *domain, int type, const char *uri,
+				 unsigned int flags)
 {
-	const struct api_metadata *m;
+	const struct driver_metadata *m;
 	char *text = NULL;
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE))
+	if (call_begin_domain(&c, "virDomainGetMetadata", domain, CALL_READS))
 		return call_pointer(&c, NULL, NULL);
 	call_arguments(&c, "{s:i, s:s*, s:i}", "type", type, "uri", uri, "flags", (int)flags);
 	c.from = VIR_FROM_DOMAIN;
@@ -291,7 +290,7 @@ static int call_fail_xml(struct call *c)
 static int set(struct call *c, size_t place, bool live, int type, const char *metadata,
 	       const char *key, const char *uri)
 {
-	struct api_metadata *m = metadata_of(place, live);
+	struct driver_metadata *m = metadata_of(place, live);
 	char **text = type == VIR_DOMAIN_METADATA_TITLE ? &m->title : &m->description;
 
 	if (type == VIR_DOMAIN_METADATA_ELEMENT) {
@@ -306,12 +305,12 @@ static int set(struct call *c, size_t place, bool live, int type, const char *me
 	return 0;
 }
 
-EXPORT int virDomainSetMetadata(virDomainPtr domain, int type, const char *metadata,
-				const char *key, const char *uri, unsigned int flags)
+int driver_domain_set_metadata(struct domain *domain, int type, const char *metadata,
+			       const char *key, const char *uri, unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES))
+	if (call_begin_domain(&c, "virDomainSetMetadata", domain, CALL_WRITES))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i, s:s*, s:s*, s:s*, s:i}", "type", type, "metadata", metadata,
 		       "key", key, "uri", uri, "flags", (int)flags);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a host tells of itself in /proc and /sys, written from a model. */
-#include "host_files.h"
+#include "clock/host_files.h"
 
 #include "units.h"
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What every call has in common: checks at its beginning, its error and its line in the trace at
  * its end. */
-#include "api.h"
-
-#include "preload/sched.h"
-#include "preload/sim.h"
+#include "driver.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,24 +91,14 @@ int call_check_impact(struct call *c, size_t place, unsigned int *flags)
 
 /* --- beginning --- */
 
-void call_begin_bare(struct call *c, const char *function, int kind)
+void call_begin_bare(struct call *c, const char *function)
 {
-	static bool initialized;
-
 	memset(c, 0, sizeof(*c));
 	c->function = function;
 	c->noop = -1;
 	c->from = VIR_FROM_QEMU;
-	if (!sim_play()) { /* what a program's own clean-up does after its exit */
-		call_fail(c, VIR_ERR_INTERNAL_ERROR, "the simulation has ended");
-		return;
-	}
-	c->recorded = sim_play()->tracing && (kind & CALL_REMOTE || sim_shared()->all_calls);
-	if (!initialized) /* the real library: its thread-local error is needed */
-		initialized = virInitialize() == 0;
-	sim_count_call();
-	sched_now(); /* computing up to here is charged */
-	virResetLastError();
+	c->recorded = driver_play()->tracing;
+	error_reset();
 }
 
 static int call_fail_read_only(struct call *c)
@@ -128,21 +115,21 @@ struct fault_hold *call_hold(size_t place)
 	size_t count;
 
 	guests_in_order(&count);
-	return faults_hold(&sim_play()->faults, (unsigned int)place + 1, (unsigned int)count,
-			   sim_now());
+	return faults_hold(&driver_play()->faults, (unsigned int)place + 1, (unsigned int)count,
+			   driver_now());
 }
 
 void call_wait(uint64_t until_ns)
 {
-	while (sim_now() < until_ns)
-		sched_wait(&(struct sched_wait){.deadline_ns = until_ns});
+	while (driver_now() < until_ns)
+		driver_wait(until_ns);
 }
 
 /* A change of a guest waits for whoever holds it. */
 static int wait_for_guest(struct call *c, size_t place)
 {
 	const struct fault_hold *hold = call_hold(place);
-	uint64_t until_ns = sim_now() + HELD_NS;
+	uint64_t until_ns = driver_now() + HELD_NS;
 
 	if (!hold)
 		return 0;
@@ -157,37 +144,31 @@ static int wait_for_guest(struct call *c, size_t place)
 /* What stands between a client and libvirtd. */
 static int reach(struct call *c, int kind)
 {
-	struct faults *faults = &sim_play()->faults;
+	struct faults *faults = &driver_play()->faults;
 	const char *error;
 
 	if (kind & CALL_WRITES && c->conn->readonly)
 		return call_fail_read_only(c);
-	if (!(kind & CALL_REMOTE))
-		return 0;
-	call_wait(faults_stalled(faults, sim_now()));
-	if (c->conn->restarts != faults_restarts(faults, sim_now()))
+	call_wait(faults_stalled(faults, driver_now()));
+	if (c->conn->restarts != faults_restarts(faults, driver_now()))
 		return fail_from(c, VIR_FROM_RPC, VIR_ERR_INTERNAL_ERROR,
 				 "client socket is closed");
-	error = faults_call(faults, c->function, sim_now());
+	error = faults_call(faults, c->function, driver_now());
 	return error ? call_fail(c, error_code(error), "injected by the scenario") : 0;
 }
 
-int call_begin(struct call *c, const char *function, virConnectPtr conn, int kind)
+int call_begin(struct call *c, const char *function, struct client *conn, int kind)
 {
-	call_begin_bare(c, function, kind);
-	if (c->code)
-		return -1;
-	if (!connect_valid(conn))
-		return fail_from(c, VIR_FROM_DOMAIN, VIR_ERR_INVALID_CONN, function);
+	call_begin_bare(c, function);
 	c->conn = conn;
 	return reach(c, kind);
 }
 
-static int find_guest(struct call *c, virDomainPtr domain)
+static int find_guest(struct call *c, struct domain *domain)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
 
-	c->guest = world_guest(api_world(), domain->place);
+	c->guest = world_guest(driver_world(), domain->place);
 	c->state = guest_at(domain->place);
 	c->id = c->guest->id;
 	if (!memcmp(domain->uuid, c->guest->uuid, sizeof(domain->uuid)))
@@ -202,18 +183,14 @@ int call_fail_off(struct call *c)
 	return call_fail(c, VIR_ERR_OPERATION_INVALID, "domain is not running");
 }
 
-int call_begin_domain(struct call *c, const char *function, virDomainPtr domain, int kind)
+int call_begin_domain(struct call *c, const char *function, struct domain *domain, int kind)
 {
-	call_begin_bare(c, function, kind);
-	if (c->code)
-		return -1;
-	if (!domain_valid(domain))
-		return fail_from(c, VIR_FROM_DOM, VIR_ERR_INVALID_DOMAIN, function);
+	call_begin_bare(c, function);
 	c->conn = domain->conn;
 	call_arguments(c, "{s:s}", "domain", domain->name);
 	if (reach(c, kind))
 		return -1;
-	if (kind & CALL_REMOTE && find_guest(c, domain))
+	if (find_guest(c, domain))
 		return -1;
 	return kind & CALL_WRITES ? wait_for_guest(c, domain->place) : 0;
 }
@@ -241,7 +218,7 @@ void call_arguments(struct call *c, const char *format, ...)
 /* Takes over result's reference. */
 static void end(struct call *c, json_t *result)
 {
-	char message[API_ERROR_MAX + 128], told[API_ERROR_MAX + 128];
+	char message[DRIVER_ERROR_MAX + 128], told[DRIVER_ERROR_MAX + 128];
 	struct trace_event event;
 
 	snprintf(message, sizeof(message), "%s%s", c->whole ? "" : error_prefix(c->code),
@@ -258,14 +235,12 @@ static void end(struct call *c, json_t *result)
 		} else {
 			event.call.noop = c->noop;
 		}
-		play_event(sim_play(), event);
+		play_event(driver_play(), event);
 		json_decref(c->arguments);
 	}
 	json_decref(result);
-	if (c->code && sim_play())
-		error_raise(c->conn, c->from, c->code, message);
-	if (sim_play())
-		sched_answered();
+	if (c->code)
+		error_raise(c->from, c->code, message);
 }
 
 int call_int(struct call *c, int result)
@@ -292,24 +267,19 @@ int call_unsupported(const char *function)
 {
 	struct call c;
 
-	call_begin_bare(&c, function, CALL_REMOTE);
+	call_begin_bare(&c, function);
 	return call_int(&c, fail_from(&c, VIR_FROM_NONE, VIR_ERR_NO_SUPPORT, function));
 }
 
-/* --- what sim.c tells --- */
+/* --- what the run tells --- */
 
-void api_start(void)
+void driver_start(void)
 {
 	guests_start();
 }
 
-void api_on_event(const struct world_event *event)
+void driver_on_event(const struct world_event *event)
 {
 	guests_on_event(event);
 	events_on_event(event);
-}
-
-void api_on_restart(void)
-{
-	events_restart();
 }

@@ -3,11 +3,9 @@
  * The guest agent, as QEMU's in a Linux guest: what it tells of the guest is the model's. It starts
  * no programs and writes no files there, and says so as one does whose administrator forbade it.
  */
-#include "api.h"
+#include "driver.h"
 
 #include "workloads/agent_reply.h"
-#include "preload/sched.h"
-#include "preload/sim.h"
 #include "units.h"
 
 #include <inttypes.h>
@@ -108,12 +106,12 @@ static json_t *answer_delimited(struct asked *a)
 static json_t *answer_time(struct asked *a)
 {
 	(void)a;
-	return json_integer((json_int_t)(SIM_REALTIME_NS + sim_now()));
+	return json_integer((json_int_t)(PLAY_EPOCH_S * MODEL_NS_PER_S + driver_now()));
 }
 
 static json_t *answer_host_name(struct asked *a)
 {
-	return json_pack("{s:s}", "host-name", world_guest(api_world(), a->place)->config->name);
+	return json_pack("{s:s}", "host-name", world_guest(driver_world(), a->place)->config->name);
 }
 
 static json_t *answer_os(struct asked *a)
@@ -128,7 +126,7 @@ static json_t *answer_vcpus(struct asked *a)
 {
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < model_guest_vcpus(api_model(), a->id); i++)
+	for (unsigned int i = 0; i < model_guest_vcpus(driver_model(), a->id); i++)
 		json_array_append_new(list, json_pack("{s:i, s:b, s:b}", "logical-id", (int)i,
 						      "online", 1, "can-offline", i > 0));
 	return list;
@@ -139,7 +137,7 @@ static json_t *answer_blocks(struct asked *a)
 	struct model_memory memory;
 	json_t *list = json_array();
 
-	model_memory_read(api_model(), a->id, &memory);
+	model_memory_read(driver_model(), a->id, &memory);
 	for (unsigned int i = 0; i < memory.maximum_kib / BLOCK_KIB; i++)
 		json_array_append_new(list, json_pack("{s:i, s:b, s:b}", "phys-index", (int)i,
 						      "online", 1, "can-offline", 1));
@@ -159,7 +157,7 @@ static char *meminfo(const struct asked *a)
 	struct model_memory m;
 	char *text;
 
-	model_memory_read(api_model(), a->id, &m);
+	model_memory_read(driver_model(), a->id, &m);
 	if (asprintf(&text,
 		     "MemTotal:       %8" PRIu64 " kB\nMemFree:        %8" PRIu64
 		     " kB\nMemAvailable:   %8" PRIu64
@@ -174,7 +172,7 @@ static char *vmstat(const struct asked *a)
 	struct model_memory m;
 	char *text;
 
-	model_memory_read(api_model(), a->id, &m);
+	model_memory_read(driver_model(), a->id, &m);
 	if (asprintf(&text, "nr_free_pages %" PRIu64 "\noom_kill %" PRIu64 "\n", m.free_kib / 4,
 		     m.oom_kills) < 0)
 		return NULL;
@@ -204,9 +202,9 @@ static json_t *answer_open(struct asked *a)
 			continue;
 		file = calloc(1, sizeof(*file));
 		if (!file || !(file->text = readable[i].make(a)))
-			sim_fail("out of memory");
+			driver_fail("out of memory");
 		file->place = a->place;
-		file->starts = world_guest(api_world(), a->place)->starts;
+		file->starts = world_guest(driver_world(), a->place)->starts;
 		file->handle = next_handle++;
 		file->len = strlen(file->text);
 		file->next = files;
@@ -220,7 +218,7 @@ static json_t *answer_open(struct asked *a)
 /* The link that leads to the file of the command's handle; NULL where it failed. */
 static struct open_file **find_file(struct asked *a)
 {
-	unsigned int starts = world_guest(api_world(), a->place)->starts;
+	unsigned int starts = world_guest(driver_world(), a->place)->starts;
 	json_int_t handle;
 
 	if (integer_argument(a, "handle", &handle))
@@ -354,17 +352,17 @@ static int check_agent(struct call *c, size_t place)
 {
 	enum model_state state;
 
-	c->id = world_guest(api_world(), place)->id; /* others may have had their turn */
-	state = model_guest_state(api_model(), c->id);
+	c->id = world_guest(driver_world(), place)->id; /* others may have had their turn */
+	state = model_guest_state(driver_model(), c->id);
 	if (state != MODEL_GUEST_RUNNING) {
 		call_fail_off(c);
 		c->from = VIR_FROM_QEMU;
 		return -1;
 	}
-	if (c->state->agent_lost == world_guest(api_world(), place)->starts)
+	if (c->state->agent_lost == world_guest(driver_world(), place)->starts)
 		return call_fail(c, VIR_ERR_AGENT_UNRESPONSIVE,
 				 "QEMU guest agent is not available due to an error");
-	if (!model_guest_connected(api_model(), c->id))
+	if (!model_guest_connected(driver_model(), c->id))
 		return call_fail(c, VIR_ERR_AGENT_UNRESPONSIVE,
 				 "QEMU guest agent is not connected");
 	return 0;
@@ -373,23 +371,22 @@ static int check_agent(struct call *c, size_t place)
 /* A guest that hangs may come round while the caller waits. */
 static int wait_for_agent(struct call *c, size_t place, int timeout_s)
 {
-	uint64_t deadline_ns = SCHED_NEVER, now;
+	uint64_t deadline_ns = UINT64_MAX, now;
 
 	if (timeout_s == VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT)
 		timeout_s = TIMEOUT_DEFAULT_S;
 	if (timeout_s >= 0)
-		deadline_ns = sim_now() + (uint64_t)timeout_s * MODEL_NS_PER_S;
+		deadline_ns = driver_now() + (uint64_t)timeout_s * MODEL_NS_PER_S;
 	for (;;) {
 		if (check_agent(c, place))
 			return -1;
-		if (model_guest_ready(api_model(), c->id))
+		if (model_guest_ready(driver_model(), c->id))
 			return 0;
-		now = sim_now();
+		now = driver_now();
 		if (now >= deadline_ns)
 			return call_fail(c, VIR_ERR_AGENT_UNRESPONSIVE,
 					 "Guest agent not available for now");
-		sched_wait(&(struct sched_wait){
-			.deadline_ns = now + LOOK_NS < deadline_ns ? now + LOOK_NS : deadline_ns});
+		driver_wait(now + LOOK_NS < deadline_ns ? now + LOOK_NS : deadline_ns);
 	}
 }
 
@@ -416,14 +413,14 @@ static char *ask(struct call *c, size_t place, const json_t *command)
 	json_t *answer = NULL;
 	char *text;
 
-	model_spend(api_model(), a.id, WORLD_AGENT_NS);
+	model_spend(driver_model(), a.id, WORLD_AGENT_NS);
 	if (a.command)
 		answer = obey(&a);
 	else
 		refuse_input(&a, command);
 	if (a.broken) {
 		json_decref(answer);
-		c->state->agent_lost = world_guest(api_world(), place)->starts;
+		c->state->agent_lost = world_guest(driver_world(), place)->starts;
 		c->from = VIR_FROM_NONE;
 		call_fail(c, VIR_ERR_INTERNAL_ERROR,
 			  "cannot parse json: lexical error: invalid char in json text.");
@@ -441,7 +438,7 @@ static char *ask(struct call *c, size_t place, const json_t *command)
 	return text;
 }
 
-EXPORT char *virDomainQemuAgentCommand(virDomainPtr domain, const char *cmd, int timeout,
+char *driver_domain_qemu_agent_command(struct domain *domain, const char *cmd, int timeout,
 				       unsigned int flags)
 {
 	json_t *command = NULL;
@@ -449,7 +446,7 @@ EXPORT char *virDomainQemuAgentCommand(virDomainPtr domain, const char *cmd, int
 	json_error_t error;
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES)) {
+	if (call_begin_domain(&c, "virDomainQemuAgentCommand", domain, CALL_WRITES)) {
 		if (c.code == VIR_ERR_OPERATION_DENIED)
 			c.from = VIR_FROM_NONE;
 		return call_pointer(&c, NULL, NULL);
@@ -478,11 +475,11 @@ EXPORT char *virDomainQemuAgentCommand(virDomainPtr domain, const char *cmd, int
 }
 
 /* It is for calls that ask the agent in libvirt's own words; none of them is simulated. */
-EXPORT int virDomainAgentSetResponseTimeout(virDomainPtr domain, int timeout, unsigned int flags)
+int driver_domain_agent_set_response_timeout(struct domain *domain, int timeout, unsigned int flags)
 {
 	struct call c;
 
-	if (call_begin_domain(&c, __func__, domain, CALL_REMOTE | CALL_WRITES) ||
+	if (call_begin_domain(&c, "virDomainAgentSetResponseTimeout", domain, CALL_WRITES) ||
 	    call_check_flags(&c, flags, 0))
 		return call_int(&c, -1);
 	call_arguments(&c, "{s:i}", "timeout", timeout);
