@@ -12,13 +12,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+/* Python's lines come when they are printed. */
+const char *const launch_fixed[] = {"PYTHONHASHSEED=0", "PERL_HASH_SEED=0", "PYTHONUNBUFFERED=1",
+				    NULL};
+
 void launch_environment(const char *folder)
 {
 	setenv("RUNTIME_DIRECTORY", folder, 1);
-	setenv("PYTHONHASHSEED", "0", 1);
-	setenv("PERL_HASH_SEED", "0", 1);
-	/* Python's lines come when they are printed. */
-	setenv("PYTHONUNBUFFERED", "1", 1);
+	for (const char *const *fixed = launch_fixed; *fixed; fixed++)
+		putenv((char *)*fixed);
 }
 
 void launch_program(const char *path, char *const *program, int stdout_fd, int stderr_fd)

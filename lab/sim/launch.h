@@ -3,8 +3,11 @@
 #ifndef BALLAST_SIM_LAUNCH_H
 #define BALLAST_SIM_LAUNCH_H
 
-/* Sets in this process's environment what the program finds the same in every run: its
- * RUNTIME_DIRECTORY, and the order of its sets and hashes. */
+/* What the program's environment holds in every run, NAME=VALUE: the order of its sets and hashes.
+ */
+extern const char *const launch_fixed[];
+
+/* Sets that, and its RUNTIME_DIRECTORY, in this process's environment. */
 void launch_environment(const char *folder);
 
 /*

@@ -28,6 +28,8 @@ static const char usage[] =
 	"  --prefix P       names of the guests are P1, P2, ... (default aos_vm)\n"
 	"  --charge FACTOR  computing takes FACTOR times its CPU time (default 0: none)\n"
 	"  --patience S     CPU seconds a program may compute without waiting once (default 10)\n"
+	"  --contain DIR    the program runs in a sandbox that shows the system and DIR alone\n"
+	"  --limit S        and is ended there after S seconds of the machine's clock\n"
 	"  -v, --verbose    pass on what the program prints\n"
 	"  --help, --version\n";
 
@@ -44,13 +46,15 @@ static uint64_t read_seed(const char *text)
 
 static void read_options(struct host_config *c, int argc, char **argv)
 {
-	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, HELP, VERSION };
+	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, CONTAIN, LIMIT, HELP, VERSION };
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, SEED},
 		{"trace", required_argument, NULL, TRACE},
 		{"prefix", required_argument, NULL, PREFIX},
 		{"charge", required_argument, NULL, CHARGE},
 		{"patience", required_argument, NULL, PATIENCE},
+		{"contain", required_argument, NULL, CONTAIN},
+		{"limit", required_argument, NULL, LIMIT},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
@@ -77,6 +81,14 @@ static void read_options(struct host_config *c, int argc, char **argv)
 		case PATIENCE:
 			if (parse_number(optarg, 0.1, 1e6, &c->patience_s))
 				die(EXIT_USAGE, "--patience %s: should be seconds, at least 0.1",
+				    optarg);
+			break;
+		case CONTAIN:
+			c->copy = optarg;
+			break;
+		case LIMIT:
+			if (parse_integer(optarg, 1, 1000000, &c->limit_s))
+				die(EXIT_USAGE, "--limit %s: should be whole seconds, at least 1",
 				    optarg);
 			break;
 		case 'v':

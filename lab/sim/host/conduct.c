@@ -2,6 +2,7 @@
 /* A run from its beginning to its end: the program is started, watched and told to stop. */
 #include "host.h"
 
+#include "contained.h"
 #include "launch.h"
 #include "log.h"
 #include "output.h"
@@ -26,6 +27,9 @@
 
 /* How often the program is looked at while it computes. */
 #define WATCH_MS 20
+
+/* What is killed is gone before the run is over; it takes milliseconds. */
+#define GONE_MOST_S 5.0
 
 /* A program that does not even compute is given so many times its patience by the wall clock. */
 #define HANG_PATIENCE 3
@@ -166,6 +170,12 @@ static uint64_t advance(struct host *h, uint64_t until_ns)
 	return now;
 }
 
+/* The program's process group; in a sandbox it is not that of the process we started. */
+static pid_t group_of(const struct host *h)
+{
+	return h->group > 0 ? h->group : h->pid;
+}
+
 static void note_restart(struct host *h)
 {
 	struct trace_event event = trace_event(TRACE_FAULT, NULL);
@@ -192,10 +202,10 @@ void host_advance(struct host *h, uint64_t until_ns)
 	}
 	if (now >= h->play.length_ns && !h->asked) {
 		h->asked = true;
-		kill(-h->pid, SIGTERM);
+		kill(-group_of(h), SIGTERM);
 		h->changes++;
 	} else if (now >= h->play.length_ns + PLAY_GRACE_NS) {
-		kill(-h->pid, SIGKILL);
+		kill(-group_of(h), SIGKILL);
 		turns_end(h);
 	}
 }
@@ -225,6 +235,8 @@ static void report_crash(struct host *h, int wait_status)
 static void on_program_end(struct host *h, int wait_status)
 {
 	h->program_ended = true;
+	if (contained_ended(h))
+		return;
 	if (!h->loaded) {
 		h->over = true;
 		h->status = EXIT_USAGE;
@@ -345,7 +357,7 @@ static void play_program(struct host *h)
 
 static int memory_file(struct host *h, const char *name)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		host_fail(h, "%s: %s", name, strerror(errno));
@@ -378,13 +390,15 @@ static int make_page(struct host *h)
 	h->page = mmap(NULL, sizeof(*h->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h->page == MAP_FAILED)
 		return -1;
+	/* Its descriptor is a program's to open again: for reading, as long as we write. */
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	h->page_fd = open(path, O_RDONLY | O_CLOEXEC);
 	close(fd);
 	h->page->seed = h->config->play.seed;
 	h->page->charge = h->config->charge;
-	if (snprintf(h->page->folder, sizeof(h->page->folder), "%s/libvirt", h->folder) >=
-	    (int)sizeof(h->page->folder)) {
+	if (snprintf(h->page->folder, sizeof(h->page->folder), "%s/libvirt",
+		     h->config->copy ? "/run" : h->folder) >= (int)sizeof(h->page->folder)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -440,8 +454,30 @@ static int set_environment(struct host *h, int fd)
 	return set_preload(h);
 }
 
+/* The sandbox's command in the program's place. */
+static int set_sandbox(struct host *h, int fd, const char **path, char ***arguments)
+{
+	char library[PATH_MAX];
+
+	if (find_library(library)) {
+		host_fail(h, "%s: %s; run make", library, strerror(errno));
+		return -1;
+	}
+	h->report = memory_file(h, "report");
+	fcntl(h->report, F_SETFD, 0);
+	*arguments = contained_command(h, library, fd, h->report);
+	if (!*arguments) {
+		host_fail(h, "lab/contain: %s; run make", strerror(errno));
+		return -1;
+	}
+	*path = (*arguments)[0];
+	return 0;
+}
+
 static int start_program(struct host *h)
 {
+	const char *path = h->config->path;
+	char **arguments = h->config->program;
 	sigset_t set;
 	int fd = turns_begin(h), moved;
 
@@ -459,11 +495,11 @@ static int start_program(struct host *h)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	h->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (set_environment(h, moved))
+	if (h->config->copy ? set_sandbox(h, moved, &path, &arguments) : set_environment(h, moved))
 		return -1;
 	h->pid = fork();
 	if (h->pid == 0) {
-		launch_program(h->config->path, h->config->program, h->output[0], h->output[1]);
+		launch_program(path, arguments, h->output[0], h->output[1]);
 		dprintf(STDERR_FILENO, "cannot be run: %s\n", strerror(errno));
 		_exit(EXIT_USAGE);
 	}
@@ -522,6 +558,26 @@ static int begin(struct host *h)
 	return start_program(h);
 }
 
+/* A sandbox ends with the process that made it, a moment later. */
+static void end_program(struct host *h)
+{
+	double end_s = clock_s(CLOCK_MONOTONIC) + GONE_MOST_S;
+	struct pollfd child = {.fd = h->signals, .events = POLLIN};
+
+	if (h->config->copy && h->program_ended)
+		return; /* with all of it */
+	kill(-h->pid, SIGKILL);
+	kill(-group_of(h), SIGKILL);
+	while (h->config->copy && clock_s(CLOCK_MONOTONIC) < end_s) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0)
+			break;
+		if (pid == 0)
+			poll(&child, 1, 10);
+	}
+}
+
 int host_run(const struct host_config *config)
 {
 	static struct host host;
@@ -529,13 +585,14 @@ int host_run(const struct host_config *config)
 	host = (struct host){.config = config,
 			     .page_fd = -1,
 			     .signals = -1,
+			     .report = -1,
 			     .output = {-1, -1},
 			     .listening = {-1, -1}};
 	the_host = &host;
 	if (begin(&host) == 0)
 		play_program(&host);
 	if (host.pid > 0)
-		kill(-host.pid, SIGKILL);
+		end_program(&host);
 	turns_end(&host);
 	pass_on(&host);
 	daemon_end(&host);

@@ -23,6 +23,8 @@ struct host_config {
 	bool verbose;
 	char **program; /* NULL-terminated */
 	const char *path;
+	const char *copy; /* the submission, where the program is to see nothing else; or NULL */
+	long limit_s;	  /* by the machine's clock, of a program in a sandbox; 0: none */
 };
 
 /* Plays the scenario with the program. The exit status of the run, after one line where it is not
@@ -65,7 +67,9 @@ struct host {
 	int output[2]; /* what the program prints */
 	off_t passed_on[2];
 	char folder[PATH_MAX]; /* the run's own; removed afterwards */
-	pid_t pid;	       /* the program's first process */
+	pid_t pid;	       /* the program's first process, or its sandbox's */
+	pid_t group;	       /* of the program, as soon as it has spoken */
+	int report;	       /* where a sandbox says why it ended the program; −1: none */
 	int signals;
 	bool asked;  /* it was told to stop */
 	bool over;   /* the run is */
@@ -107,6 +111,8 @@ int turns_begin(struct host *h);
 /* Gives the turn to whoever can run, after moving time as far as it takes, unless somebody has it.
  */
 void turns_settle(struct host *h);
+/* Whether the program's first process is gone, for which its parent waits. */
+bool turns_first_gone(const struct host *h);
 /* Looks for messages for at most so long; false: there were none. */
 bool turns_listen(struct host *h, int wait_ms);
 bool turns_knows(const struct host *h, pid_t pid);

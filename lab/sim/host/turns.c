@@ -86,6 +86,12 @@ int turns_begin(struct host *h)
 	return ends[1];
 }
 
+/* The first process is the first of the list as long as it is there. */
+bool turns_first_gone(const struct host *h)
+{
+	return h->group && (!h->processes || h->processes->pid != h->group);
+}
+
 bool turns_knows(const struct host *h, pid_t pid)
 {
 	for (const struct process *p = h->processes; p; p = p->next) {
@@ -149,6 +155,8 @@ static void on_hello(struct host *h, struct process *p, pid_t pid)
 		if (p->pidfd >= 0)
 			close(p->pidfd);
 		p->pid = pid;
+		if (!h->group)
+			h->group = pid;
 		p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	}
 	h->loaded = true;
@@ -447,7 +455,7 @@ void turns_settle(struct host *h)
 	struct process *p;
 
 	while (!h->over && !h->turn && !somebody_is(h, PROCESS_ANNOUNCED) &&
-	       !somebody_is(h, PROCESS_ENDING) && h->processes) {
+	       !somebody_is(h, PROCESS_ENDING) && !turns_first_gone(h)) {
 		if (daemon_serve(h))
 			h->changes++;
 		if (h->over)
