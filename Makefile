@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Ballast: `make grade` is the main job, `make check` runs every test; `make help` lists the rest.
-# Packages that are missing are installed first, and libvirtd is started where guests are wanted (lab/lab setup).
+# Packages that are missing are installed first, and libvirtd is started where guests are wanted (lab/ballast setup).
 
 FOLDERS := common cpu memory workloads lab ci
-LAB := lab/lab
+LAB := lab/ballast
 OUT ?= out
 # Failed tests with what they say, and how long each file took.
 PROVEFLAGS ?= --failures --comments --timer

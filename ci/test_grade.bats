@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	ci=$(cd "$(dirname "$BATS_TEST_FILENAME")" && pwd)
-	export BALLAST_LAB=$ci/testdata/lab CALLS=$BATS_TEST_TMPDIR/calls TMPDIR=$BATS_TEST_TMPDIR/tmp
+	export BALLAST_LAB=$ci/testdata/ballast CALLS=$BATS_TEST_TMPDIR/calls TMPDIR=$BATS_TEST_TMPDIR/tmp
 	mkdir "$TMPDIR"
 	: >"$CALLS"
 	sub=$BATS_TEST_TMPDIR/submission

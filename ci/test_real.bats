@@ -9,18 +9,18 @@ setup_file() {
 	PREFIX=ballast_ci$$_vm # two runs at once do not meet
 	export CI PREFIX
 	[[ $EUID -eq 0 ]] || skip "real guests need root"
-	"$CI/../lab/lab" setup
+	"$CI/../lab/ballast" setup
 }
 
 teardown_file() {
-	[[ $EUID -ne 0 ]] || "$CI/../lab/lab" down --prefix "$PREFIX"
+	[[ $EUID -ne 0 ]] || "$CI/../lab/ballast" down --prefix "$PREFIX"
 }
 
 # Runs a mutant; what fails is in $failed.
 fails() {
 	local scenario=$CI/testdata/$1.scenario program=$2 mutant=$3 checker=$4 trace=$BATS_TEST_TMPDIR/trace status=0
 	# A guest that the mutant has crushed may not let its loads be ended; the checker says what the trace is worth.
-	"$CI/../lab/lab" run --prefix "$PREFIX" --trace "$trace" "$scenario" -- "$CI/build/$program" "$mutant" 1 ||
+	"$CI/../lab/ballast" run --prefix "$PREFIX" --trace "$trace" "$scenario" -- "$CI/build/$program" "$mutant" 1 ||
 		(($? == 3))
 	verdict=$("$CI/build/$checker" --text "$trace" "$scenario") || status=$?
 	echo "$verdict"
@@ -35,7 +35,7 @@ fails() {
 	((status != 3)) || skip "$(grep -m 1 'could not be judged' <<<"$output")"
 	[ "$status" -eq 0 ]
 	[[ $output == *"10 of 10 points"* ]]
-	"$CI/../lab/lab" residue --prefix "$PREFIX"
+	"$CI/../lab/ballast" residue --prefix "$PREFIX"
 }
 
 @test "a scheduler that does nothing fails" {

@@ -24,7 +24,7 @@ ifneq ($(PKGS),)
 ifneq ($(filter-out clean list-%,$(or $(MAKECMDGOALS),all)),)
 pkgs_missing := $(strip $(shell for p in $(PKGS); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done))
 ifneq ($(pkgs_missing),)
-$(error $(PKG_CONFIG) does not find: $(pkgs_missing). `lab/lab setup` installs what is missing)
+$(error $(PKG_CONFIG) does not find: $(pkgs_missing). `lab/ballast setup` installs what is missing)
 endif
 pkgs_cflags := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 pkgs_libs := $(shell $(PKG_CONFIG) --libs $(PKGS))

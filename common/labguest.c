@@ -25,7 +25,7 @@ virDomainPtr labguest_find(virConnectPtr conn, const char *name, char error[LABG
 	if (!dom) {
 		if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 			snprintf(error, LABGUEST_ERROR_MAX,
-				 "there is no guest %s; `lab up` makes guests", name);
+				 "there is no guest %s; `ballast up` makes guests", name);
 		else
 			snprintf(error, LABGUEST_ERROR_MAX, "guest %s: %s", name,
 				 virGetLastErrorMessage());

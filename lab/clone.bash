@@ -87,7 +87,7 @@ clone_restore() {
 	local name ready status=0 still=()
 	for name; do
 		: >"$state/guests/$name/$half_done" || return 3
-		echo "$golden/" >"$state/guests/$name/golden" || return 3 # its disk may stand on it: `lab images --prune`
+		echo "$golden/" >"$state/guests/$name/golden" || return 3 # its disk may stand on it: `ballast images --prune`
 		! declare -F image_clone_files >/dev/null ||
 			image_clone_files "$image_dir" "$name" "$state/guests/$name" "$golden" || return 3
 	done
@@ -109,9 +109,9 @@ clone_give_up() {
 	local name
 	say "not restored, so booted: $*"
 	for name; do
-		# Half a clone that could not be stopped keeps its mark: the next `lab up` replaces it.
+		# Half a clone that could not be stopped keeps its mark: the next `ballast up` replaces it.
 		[[ $(LC_ALL=C virsh -q -c "$uri" domstate "$name" 2>/dev/null) == "shut off" ]] ||
-			die 3 "guest $name could not be restored and is not off; lab up again replaces it"
+			die 3 "guest $name could not be restored and is not off; ballast up again replaces it"
 		rm -f "$state/guests/$name"/{golden,"$half_done"}
 		! declare -F image_clone_files >/dev/null || image_guest_files "$image_dir" "$name" "$state/guests/$name"
 	done

@@ -3,7 +3,7 @@
 # Part of lab: what flavours with cloud-init share: overlays, NoCloud seeds, and waiting for cloud-init's end.
 # The user's own user-data is merged the cloud-init way: as a part of its own before the lab's.
 
-# The user's file, or nothing: lab up --user-data FILE, or $BALLAST_USER_DATA.
+# The user's file, or nothing: ballast up --user-data FILE, or $BALLAST_USER_DATA.
 shopt -s extglob
 seed_user_data=${BALLAST_USER_DATA:-}
 

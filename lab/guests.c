@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of `lab` that talks to libvirt: a virsh process per call and guest would be too slow. */
+/* The part of `ballast` that talks to libvirt: a virsh process per call and guest would be too
+ * slow. */
 #include "guests.h"
 
 #include "labguest.h"
@@ -20,7 +21,7 @@
 static void __attribute__((noreturn)) help(void)
 {
 	puts("usage: guests [OPTIONS] plan|define|up|down|list|status|wants [NAME… | SCENARIO]\n"
-	     "This is a part of `lab`; use that.\n"
+	     "This is a part of `ballast`; use that.\n"
 	     "  --connect URI, --prefix P, --dir DIR (guests' files), --spec DIGEST, --count N,\n"
 	     "  --memory SIZE, --timeout S, --since S (since 1970), --watch S, --quiet, --help");
 	exit(EXIT_PASS);
@@ -173,7 +174,7 @@ static void args_parse(struct guests_args *args, int argc, char **argv)
 			exit(EXIT_USAGE); /* getopt has said what is wrong */
 		if (bad)
 			die(EXIT_USAGE,
-			    "guests: --%s %s is out of its bounds; `lab --help` has them",
+			    "guests: --%s %s is out of its bounds; `ballast --help` has them",
 			    options[at].name, optarg);
 	}
 	if (optind == argc)
@@ -212,8 +213,8 @@ int main(int argc, char **argv)
 	if (session_init(&session, args.uri))
 		die(EXIT_LAB, "libvirt's event loop: %s", virGetLastErrorMessage());
 	if (session_open(&session))
-		die(EXIT_LAB, "libvirtd at %s does not answer (%s): run `lab/lab setup`", args.uri,
-		    virGetLastErrorMessage());
+		die(EXIT_LAB, "libvirtd at %s does not answer (%s): run `lab/ballast setup`",
+		    args.uri, virGetLastErrorMessage());
 	status = run(&session, &args);
 	session_close(&session);
 	return status;

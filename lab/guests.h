@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `lab` does with libvirt. A function with the arguments (session, args) is one subcommand of
- * build/guests and returns an exit status. Domains without the lab's tag are never changed.
+ * What `ballast` does with libvirt. A function with the arguments (session, args) is one subcommand
+ * of build/guests and returns an exit status. Domains without the lab's tag are never changed.
  */
 #ifndef BALLAST_GUESTS_H
 #define BALLAST_GUESTS_H

@@ -49,7 +49,7 @@ build_image() {
 		building=$state/images/.building.$image.$$
 		mkdir "$building"
 		# A process of its own: whoever called this may stand in a condition, where bash goes on after failed steps.
-		if ! "$lab/lab" ${verbose:+-v} build "$building" "$image_asked" "$release"; then
+		if ! "$lab/ballast" ${verbose:+-v} build "$building" "$image_asked" "$release"; then
 			rm -rf "$building"
 			die 3 "the $image image could not be built; lab -v image --image $image shows how far it gets"
 		fi
@@ -109,7 +109,7 @@ kvm_answer() {
 	path=$(kvm_answer_path)
 	if [[ ! -s $path ]]; then
 		say "trying whether guests boot with KVM"
-		probe=$("$lab/lab" image)
+		probe=$("$lab/ballast" image)
 		if probe_boots "$probe" 8 kvm host; then
 			answer=kvm
 		elif probe_boots "$probe" 60 tcg max; then
@@ -136,7 +136,7 @@ probe_boots() {
 	[[ $console == *'ballast: booted'* ]]
 }
 
-# --- lab images ---
+# --- ballast images ---
 
 # Prints for each guest a line of its folder and a path, a tab between them, for every file it stands on: what its definition names, its golden guest,
 # and the disks below its own.

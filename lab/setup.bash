@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
 # Part of lab: gets a machine ready, and says what is wrong with it.
 
-# Prints NAME REASON lines of everything that is needed; after `lab setup --tests` what the tests need, too.
+# Prints NAME REASON lines of everything that is needed; after `ballast setup --tests` what the tests need, too.
 needed_packages() {
 	sed -n '/^[a-z]/p' "$lab/packages" ${with_tests:+"$lab/packages.tests"}
 	if declare -F image_packages >/dev/null; then
@@ -128,9 +128,9 @@ cmd_doctor() {
 	(($# == 0)) || die 2 "doctor takes no arguments"
 	load_flavour micro ''
 	missing=$(missing_packages)
-	if [[ $missing ]]; then bad "packages are missing: $missing: $lab/lab setup"; else ok "packages"; fi
-	if libvirtd_answers; then ok "libvirtd listens"; else bad "libvirtd does not answer: $lab/lab setup"; fi
-	if ((EUID)); then bad "not root: sudo -E $lab/lab …"; else ok "root"; fi
+	if [[ $missing ]]; then bad "packages are missing: $missing: $lab/ballast setup"; else ok "packages"; fi
+	if libvirtd_answers; then ok "libvirtd listens"; else bad "libvirtd does not answer: $lab/ballast setup"; fi
+	if ((EUID)); then bad "not root: sudo -E $lab/ballast …"; else ok "root"; fi
 	if [[ -x $lab/build/guests ]]; then ok "the lab's programs"; else bad "not built: make -C $lab/.. all"; fi
 	doctor_image "$missing"
 	doctor_kvm
@@ -138,13 +138,13 @@ cmd_doctor() {
 	if ((kib > 3 * 1024 * 1024)); then
 		ok "memory: $((kib / 1024))M available"
 	else
-		bad "memory: $((kib / 1024))M available; four guests of 512M want 3072M: lab up --guests 2"
+		bad "memory: $((kib / 1024))M available; four guests of 512M want 3072M: ballast up --guests 2"
 	fi
 	kib=$(df -Pk "$(existing_parent "$state")" | awk 'NR == 2 { print $4 }')
 	if ((kib > 1024 * 1024)); then
 		ok "disk: $((kib / 1024))M free at $state"
 	else
-		bad "disk: $((kib / 1024))M free at $state; 1024M wanted: lab images --prune, or another BALLAST_STATE"
+		bad "disk: $((kib / 1024))M free at $state; 1024M wanted: ballast images --prune, or another BALLAST_STATE"
 	fi
 	return "$doctor_status"
 }
@@ -171,9 +171,9 @@ doctor_image() {
 	if [[ -s $dir/kernel && -s $dir/initrd ]]; then
 		ok "micro image: $dir"
 	elif [[ -d $dir ]]; then
-		bad "micro image: $dir is not whole: rm -r $dir, and lab image builds it again"
+		bad "micro image: $dir is not whole: rm -r $dir, and ballast image builds it again"
 	else
-		ok "micro image: not built yet; lab up builds it (lab image does now)"
+		ok "micro image: not built yet; ballast up builds it (ballast image does now)"
 	fi
 }
 
@@ -200,7 +200,7 @@ doctor_kvm() {
 	elif [[ ! -e /dev/kvm ]]; then
 		ok "KVM: there is no /dev/kvm; guests are emulated (TCG), which is slower but enough"
 	elif [[ ! -e $(kvm_answer_path) ]]; then
-		ok "KVM: not tried yet; the first lab up does"
+		ok "KVM: not tried yet; the first ballast up does"
 	elif [[ $(<"$(kvm_answer_path)") == kvm ]]; then
 		ok "KVM: boots guests"
 	else

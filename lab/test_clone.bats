@@ -5,7 +5,7 @@
 prefix=clonetest_vm
 
 setup_file() {
-	export LAB=$BATS_TEST_DIRNAME/lab CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
+	export LAB=$BATS_TEST_DIRNAME/ballast CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	((EUID == 0)) || skip "needs root"
 	"$LAB" setup >&2
 	IMAGE=$("$LAB" image)

@@ -4,7 +4,7 @@
 # and emulating it takes minutes, so that part runs with BALLAST_SLOW=1 only; what is refused is always tested.
 
 setup_file() {
-	export LAB=$BATS_TEST_DIRNAME/lab CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
+	export LAB=$BATS_TEST_DIRNAME/ballast CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	((EUID == 0)) || skip "needs root"
 	export prefix=cloudtest$$_vm
 	BALLAST_STATE=$(mktemp -d /var/tmp/ballast-cloud.XXXXXX)

@@ -4,7 +4,7 @@
 # judged on its clones. The first time on a machine the image takes a minute, its golden guest another.
 
 setup_file() {
-	export LAB=$BATS_TEST_DIRNAME/lab CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
+	export LAB=$BATS_TEST_DIRNAME/ballast CLONE=$BATS_TEST_DIRNAME/build/clone VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	export CI=$BATS_TEST_DIRNAME/../ci BALLAST_IMAGE=debian
 	((EUID == 0)) || skip "needs root"
 	export prefix=debian$$_vm

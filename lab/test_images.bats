@@ -17,7 +17,7 @@ setup() {
 	die() {
 		local status=$1
 		shift
-		say "lab: $*"
+		say "ballast: $*"
 		exit "$status"
 	}
 	cd "$BATS_TEST_TMPDIR" || return
@@ -28,9 +28,9 @@ flavour() {
 	source "$lab/images/$1"
 }
 
-# Runs commands as lab/lab does, with its functions.
+# Runs commands as lab/ballast does, with its functions.
 in_lab() {
-	bash -c 'source <(grep -v "^main " "$0"); eval "$1"' "$lab/lab" "$1"
+	bash -c 'source <(grep -v "^main " "$0"); eval "$1"' "$lab/ballast" "$1"
 }
 
 # An executable of that name, first in PATH, from stdin.
@@ -533,13 +533,13 @@ chained_state() {
 @test "images --prune keeps every disk that a clone or a kept golden guest stands on" {
 	state="$BATS_TEST_TMPDIR/a state"
 	chained_state "$state"
-	BALLAST_STATE=$state run -0 "$lab/lab" images --prune
+	BALLAST_STATE=$state run -0 "$lab/ballast" images --prune
 	echo "$output"
 	[[ $output == *"removed $state/images/cloud-2"* ]]
 	[ -f "$state/images/cloud-1/disk.qcow2" ]
 	[ -f "$state/golden/cloud-a/disk.qcow2" ]
 	rm -r "$state/guests/g1"
-	BALLAST_STATE=$state run -0 "$lab/lab" images --prune
+	BALLAST_STATE=$state run -0 "$lab/ballast" images --prune
 	[ ! -d "$state/golden/cloud-a" ]
 	[ ! -d "$state/images/cloud-1" ]
 }
@@ -567,7 +567,7 @@ chained_state() {
 @test "a build one step of which fails is not kept, whoever asks for it" {
 	tree=$BATS_TEST_TMPDIR/tree
 	mkdir -p "$tree/lab/images"
-	cp "$lab"/{lab,*.bash,packages} "$tree/lab/"
+	cp "$lab"/{ballast,*.bash,packages} "$tree/lab/"
 	cat >"$tree/lab/images/bad" <<-'END'
 		image_key() { echo 1; }
 		image_build() {
@@ -576,7 +576,7 @@ chained_state() {
 		}
 	END
 	# In a condition, where bash goes on after failed steps.
-	BALLAST_STATE=$BATS_TEST_TMPDIR/state run bash -c 'if "$0" image --image bad; then echo kept; fi' "$tree/lab/lab"
+	BALLAST_STATE=$BATS_TEST_TMPDIR/state run bash -c 'if "$0" image --image bad; then echo kept; fi' "$tree/lab/ballast"
 	echo "$output"
 	[[ $output == *"could not be built"* && $output != *kept* ]]
 	run ls "$BATS_TEST_TMPDIR/state/images"
@@ -642,7 +642,7 @@ chained_state() {
 			case "$BOOTS" in *"$word"*) echo 'ballast: booted' ;; esac
 		done
 	EOT
-	stub lab <<<$'#!/bin/sh\necho /image'
+	stub ballast <<<$'#!/bin/sh\necho /image'
 	ask='lab=$BATS_TEST_TMPDIR/bin; kvm_answer; ls "$state/cache"'
 	mkdir "$state/cache"
 	BOOTS='' run in_lab "$ask"
@@ -661,7 +661,7 @@ chained_state() {
 	chained_state "$state"
 	# Cut off within its header.
 	head -c 20 "$state/golden/cloud-a/disk.qcow2" >"$state/guests/g1/disk.qcow2"
-	run "$lab/lab" images --prune
+	run "$lab/ballast" images --prune
 	echo "$output"
 	[ "$status" -eq 3 ]
 	[[ $output == *"guests/g1/disk.qcow2 cannot be read"* ]]
@@ -750,7 +750,7 @@ marks() { find "$1" -printf '%p %s %T@\n' | sort | sha256sum; }
 	cp -r "$lab/../common" "$lab/../workloads" "$lab" tree/
 	rm -rf tree/*/build
 	before=$(marks tree)
-	run tree/lab/lab doctor
+	run tree/lab/ballast doctor
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[ "$before" = "$(marks tree)" ]

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2030,SC2031,SC2086  # a state folder per test; the prefix is one word
 
 setup_file() {
-	export LAB=$BATS_TEST_DIRNAME/lab VIRSH_DEFAULT_CONNECT_URI=qemu:///system
+	export LAB=$BATS_TEST_DIRNAME/ballast VIRSH_DEFAULT_CONNECT_URI=qemu:///system
 	export BALLAST_STATE=${BALLAST_STATE:-/var/lib/ballast}
 	((EUID == 0)) || skip "needs root"
 	"$LAB" setup >&2
@@ -28,7 +28,7 @@ teardown_file() {
 copy_lab() {
 	local to=$1
 	mkdir -p "$to/lab" "$to/workloads/build"
-	cp -r "$BATS_TEST_DIRNAME"/{lab,*.bash,guest.xml,packages*,images} "$to/lab/"
+	cp -r "$BATS_TEST_DIRNAME"/{ballast,*.bash,guest.xml,packages*,images} "$to/lab/"
 	mkdir -p "$to/lab/build"
 	cp "$BATS_TEST_DIRNAME"/build/{guests,clone,become} "$to/lab/build/"
 	cp -r "$BATS_TEST_DIRNAME/../workloads/build/guest" "$to/workloads/build/"
@@ -63,7 +63,7 @@ refused() {
 	for tool in bash sed grep cut sort comm dpkg-query tr cat head uname readlink dirname find; do
 		ln -s "$(command -v $tool)" "$SCRATCH/bin/$tool"
 	done
-	run env PATH="$SCRATCH/bin" "$(command -v setpriv)" --reuid 65534 --clear-groups "$SCRATCH/needy/lab/lab" setup
+	run env PATH="$SCRATCH/bin" "$(command -v setpriv)" --reuid 65534 --clear-groups "$SCRATCH/needy/lab/ballast" setup
 	echo "$output"
 	[ "$status" -eq 3 ]
 	[[ $output == *"ballast-no-such-package: a reason"*"needs root: apt-get install ballast-no-such-package"* ]]
@@ -72,7 +72,7 @@ refused() {
 @test "setup --packages needs neither root nor libvirtd" {
 	copy_lab "$SCRATCH/plain"
 	run unshare -m sh -c 'mount -t tmpfs none /run/libvirt && exec setpriv --reuid 65534 --clear-groups "$0" setup --packages' \
-		"$SCRATCH/plain/lab/lab"
+		"$SCRATCH/plain/lab/ballast"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
@@ -148,9 +148,9 @@ with_kvm() {
 
 @test "help and version" {
 	run "$LAB" --version
-	[[ $status -eq 0 && $output =~ ^lab\ \(Ballast\)\ [0-9.]+$ ]]
+	[[ $status -eq 0 && $output =~ ^ballast\ \(Ballast\)\ [0-9.]+$ ]]
 	run "$LAB" --help
-	[[ $status -eq 0 && $output == "usage: lab "* ]]
+	[[ $status -eq 0 && $output == "usage: ballast "* ]]
 	run "$BATS_TEST_DIRNAME/build/guests" --help
 	[[ $status -eq 0 && $output == "usage: guests "* ]]
 }
@@ -358,29 +358,29 @@ with_kvm() {
 	mkdir -p "$SCRATCH/alltree/lab/build"
 	printf '#!/bin/sh\n' >"$SCRATCH/alltree/lab/build/guests" # no guests: only the locks are of interest
 	chmod +x "$SCRATCH/alltree/lab/build/guests"
-	BALLAST_STATE=$SCRATCH/all run timeout 20 "$SCRATCH/alltree/lab/lab" down --all
+	BALLAST_STATE=$SCRATCH/all run timeout 20 "$SCRATCH/alltree/lab/ballast" down --all
 	[ "$status" -eq 0 ]
 }
 
 @test "an image is built once, by one of two, and again when an input changes" {
 	export BALLAST_STATE=$SCRATCH/state
 	copy_lab "$SCRATCH/tree"
-	"$SCRATCH/tree/lab/lab" image >"$SCRATCH/a" 2>"$SCRATCH/a.err" &
-	"$SCRATCH/tree/lab/lab" image >"$SCRATCH/b" 2>"$SCRATCH/b.err" || { cat "$SCRATCH"/*.err; false; }
+	"$SCRATCH/tree/lab/ballast" image >"$SCRATCH/a" 2>"$SCRATCH/a.err" &
+	"$SCRATCH/tree/lab/ballast" image >"$SCRATCH/b" 2>"$SCRATCH/b.err" || { cat "$SCRATCH"/*.err; false; }
 	wait $!
 	[ "$(cat "$SCRATCH/a")" = "$(cat "$SCRATCH/b")" ]
 	[ "$(cat "$SCRATCH"/[ab].err | grep -c '^building')" -eq 1 ]
 	[ "$(cat "$SCRATCH"/[ab].err | grep -c '^waiting')" -eq 1 ]
 	before=$(stat -c %y "$(cat "$SCRATCH/a")"/*)
-	run "$SCRATCH/tree/lab/lab" image
+	run "$SCRATCH/tree/lab/ballast" image
 	[ "$output" = "$(cat "$SCRATCH/a")" ]
 	[ "$before" = "$(stat -c %y "$(cat "$SCRATCH/a")"/*)" ]
 	echo '# changed' >>"$SCRATCH/tree/lab/images/micro-guest/init"
-	run "$SCRATCH/tree/lab/lab" image
+	run "$SCRATCH/tree/lab/ballast" image
 	[ "$status" -eq 0 ]
 	[[ $output == *building* ]]
 	[ "${lines[-1]}" != "$(cat "$SCRATCH/a")" ]
-	run "$SCRATCH/tree/lab/lab" images --prune
+	run "$SCRATCH/tree/lab/ballast" images --prune
 	[ "$(find "$BALLAST_STATE/images" -mindepth 1 | wc -l)" -eq 0 ]
 }
 
@@ -392,7 +392,7 @@ with_kvm() {
 		image_key() { echo 0; }
 		image_build() { touch "$1/half"; false; }
 	SH
-	run "$SCRATCH/badtree/lab/lab" image
+	run "$SCRATCH/badtree/lab/ballast" image
 	[ "$status" -eq 3 ]
 	[[ $output == *"could not be built"* ]]
 	[ "$(find "$BALLAST_STATE/images" -mindepth 1 | wc -l)" -eq 0 ]
@@ -405,7 +405,7 @@ with_kvm() {
 	cat >>"$SCRATCH/deaftree/lab/images/micro" <<-SH
 		image_key() { basename "$("$LAB" image)" | cut -d- -f2; }
 	SH
-	run "$SCRATCH/deaftree/lab/lab" up --prefix $prefix --guests 1 --fresh --timeout 4
+	run "$SCRATCH/deaftree/lab/ballast" up --prefix $prefix --guests 1 --fresh --timeout 4
 	echo "$output"
 	[ "$status" -eq 3 ]
 	[[ $output == *"guest ${prefix}1 is not ready"* && $output == *"last line"* ]]

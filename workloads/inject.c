@@ -46,7 +46,7 @@ static virConnectPtr connect_to(const char *uri)
 	virConnectPtr conn = virConnectOpen(uri);
 
 	if (!conn)
-		log_warn("cannot connect to %s: %s; see `lab doctor`", uri,
+		log_warn("cannot connect to %s: %s; see `ballast doctor`", uri,
 			 virGetLastErrorMessage());
 	return conn;
 }

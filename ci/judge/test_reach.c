@@ -299,7 +299,7 @@ static bool reached(const char *kind, const struct draw *d)
 	else
 		snprintf(run, sizeof(run), "%s/build/mutant_plan plan", home);
 	snprintf(command, sizeof(command),
-		 "cd %s && %s/../lab/lab run --world sim --seed %u --prefix %s --trace trace "
+		 "cd %s && %s/../lab/ballast run --world sim --seed %u --prefix %s --trace trace "
 		 "r.scenario -- %s >log 2>&1; [ ! -s log ] && %s/build/check_%s --text "
 		 "trace >verdict",
 		 folder, home, d->seed, PREFIX, run, home, kind);

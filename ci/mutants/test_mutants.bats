@@ -15,7 +15,7 @@ judge() {
 	[[ -f $scenario ]] || scenario=$CI/testdata/$(basename "$scenario")
 	[[ $scenario != */mem-* ]] || checker=check_memory
 	trace=$BATS_TEST_TMPDIR/trace
-	"$CI/../lab/lab" run --world sim --seed 1 --trace "$trace" "$scenario" -- "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 || true
+	"$CI/../lab/ballast" run --world sim --seed 1 --trace "$trace" "$scenario" -- "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 || true
 	judged=0
 	verdict=$("$CI/build/$checker" --text "$trace" "$scenario") || judged=$?
 	echo "$verdict"

@@ -28,7 +28,7 @@ static int describe_guest(struct run_header *h, virDomainPtr dom,
 	char *xml;
 
 	if (virDomainIsActive(dom) != 1 && !scenario_starts_off(guest)) {
-		log_warn("guest %s does not run; `lab up` starts guests", guest->name);
+		log_warn("guest %s does not run; `ballast up` starts guests", guest->name);
 		return -1;
 	}
 	if (virDomainGetInfo(dom, &info) < 0 || virDomainGetUUIDString(dom, uuid) < 0) {

@@ -33,7 +33,7 @@ int machines_open(struct machines *m, const char *uri, const char *scenario, con
 		return EXIT_USAGE;
 	}
 	if (session_init(&m->session, uri) || session_open(&m->session)) {
-		log_warn("cannot connect to %s: %s; see `lab doctor`", uri,
+		log_warn("cannot connect to %s: %s; see `ballast doctor`", uri,
 			 virGetLastErrorMessage());
 		return EXIT_LAB;
 	}

@@ -324,11 +324,12 @@ static int set_guest(struct machines *m, size_t index)
 		return pin_guest(m, index, false);
 	}
 	if (virDomainIsActive(dom) != 1) {
-		log_warn("guest %s does not run; `lab up` starts guests", guest->name);
+		log_warn("guest %s does not run; `ballast up` starts guests", guest->name);
 		return -1;
 	}
 	if (info.nrVirtCpu != guest->vcpus) {
-		log_warn("guest %s has %u vCPUs, the scenario wants %u; `lab down` and `lab up "
+		log_warn("guest %s has %u vCPUs, the scenario wants %u; `ballast down` and "
+			 "`ballast up "
 			 "--vcpus %u`",
 			 guest->name, info.nrVirtCpu, guest->vcpus, guest->vcpus);
 		return -1;
@@ -360,7 +361,7 @@ int stage_set(struct machines *m)
 	return wait_memory(m) || wait_quiet(m) ? -1 : 0;
 }
 
-/* Undoes as much as possible; waits for nothing. Guests that are off are started: `lab up` left
+/* Undoes as much as possible; waits for nothing. Guests that are off are started: `ballast up` left
  * them running. */
 int stage_reset(struct machines *m)
 {

@@ -11,7 +11,7 @@ setup_file() {
 	[[ $EUID == 0 ]] || skip "needs root"
 	make -s -C "$lab" build/conductor
 	make -s -C "$root/workloads"
-	"$lab/lab" up --guests 2 --vcpus 1 --memory 512M --maximum 1024M --prefix "$prefix"
+	"$lab/ballast" up --guests 2 --vcpus 1 --memory 512M --maximum 1024M --prefix "$prefix"
 	everywhere=$(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }')
 	export everywhere short=$BATS_FILE_TMPDIR/short.scenario loaded=$BATS_FILE_TMPDIR/loaded.scenario
 	cat >"$short" <<-'END'
@@ -39,7 +39,7 @@ setup_file() {
 }
 
 teardown_file() {
-	"$lab/lab" down --prefix "$prefix"
+	"$lab/ballast" down --prefix "$prefix"
 }
 
 setup() {

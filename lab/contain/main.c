@@ -390,7 +390,8 @@ __attribute__((noreturn)) static void become_bwrap(struct contain *c, int contro
 	arguments[n++] = built_text;
 	arguments[n] = NULL;
 	execve("/usr/bin/bwrap", arguments, environment);
-	die(EXIT_LAB, "/usr/bin/bwrap: %s; lab/lab setup --packages installs it", strerror(errno));
+	die(EXIT_LAB, "/usr/bin/bwrap: %s; lab/ballast setup --packages installs it",
+	    strerror(errno));
 }
 
 /* --- the sandbox --- */
@@ -560,7 +561,7 @@ static bool file_says(const char *path, char what)
 static const char *cure(void)
 {
 	if (access("/usr/bin/bwrap", X_OK))
-		return "bubblewrap is not installed: lab/lab setup --packages";
+		return "bubblewrap is not installed: lab/ballast setup --packages";
 	if (file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1'))
 		return "AppArmor forbids user namespaces, as on Ubuntu 24.04: allow them to bwrap "
 		       "by a "
