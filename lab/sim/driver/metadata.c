@@ -77,6 +77,16 @@ static char *node_text(xmlDocPtr doc, xmlNodePtr node)
 	return text;
 }
 
+static void disclaim(xmlNodePtr node, const xmlNs *ns)
+{
+	if (node->ns == ns)
+		node->ns = NULL;
+	for (xmlNodePtr child = node->children; child; child = child->next) {
+		if (child->type == XML_ELEMENT_NODE)
+			disclaim(child, ns);
+	}
+}
+
 /* Given out without its namespace, as libvirt does. */
 static char *element_text(const struct driver_metadata *m, const char *uri)
 {
@@ -91,8 +101,7 @@ static char *element_text(const struct driver_metadata *m, const char *uri)
 		if (strcmp((const char *)ns->href, uri))
 			continue;
 		*at = ns->next;
-		if (copy->ns == ns)
-			copy->ns = NULL;
+		disclaim(copy, ns);
 		xmlFreeNs(ns);
 		break;
 	}

@@ -18,6 +18,76 @@ struct task {
 	char stack[STACK_SIZE];
 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+/*
+ * AddressSanitizer has to be told of each change of stacks. stay: what it keeps of the stack that
+ * is left, NULL: that is left for good.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#include <dlfcn.h>
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+
+static void leave_stack(void **stay, const void *bottom, size_t size)
+{
+	__sanitizer_start_switch_fiber(stay, bottom, size);
+}
+
+static void enter_stack(void *stay, const void **bottom, size_t *size)
+{
+	__sanitizer_finish_switch_fiber(stay, bottom, size);
+}
+
+static void clear_stack(const void *bottom, size_t size)
+{
+	__asan_unpoison_memory_region(bottom, size);
+}
+
+/* libc's own: the sanitizer's warns of what it has been told. */
+static void change(ucontext_t *from, const ucontext_t *to)
+{
+	static int (*swap)(ucontext_t * from, const ucontext_t *to);
+
+	if (!swap)
+		swap = (int (*)(ucontext_t *, const ucontext_t *))dlsym(
+			dlopen("libc.so.6", RTLD_LAZY), "swapcontext");
+	swap(from, to);
+}
+#else
+static void leave_stack(void **stay, const void *bottom, size_t size)
+{
+	(void)stay;
+	(void)bottom;
+	(void)size;
+}
+
+static void enter_stack(void *stay, const void **bottom, size_t *size)
+{
+	(void)stay;
+	(void)bottom;
+	(void)size;
+}
+
+static void clear_stack(const void *bottom, size_t size)
+{
+	(void)bottom;
+	(void)size;
+}
+
+static void change(ucontext_t *from, const ucontext_t *to)
+{
+	swapcontext(from, to);
+}
+#endif
+
+static const void *main_stack; /* the one go_on() is called on */
+static size_t main_size;
+
 static struct task *current;
 static struct task *spare; /* one that is done, for the next */
 
@@ -25,16 +95,22 @@ static void run_current(void)
 {
 	struct task *t = current;
 
+	enter_stack(NULL, &main_stack, &main_size);
 	t->run(the_host, t->opaque);
 	t->done = true;
-	swapcontext(&t->context, &t->back);
+	leave_stack(NULL, main_stack, main_size);
+	change(&t->context, &t->back);
 }
 
 /* Until it is done or waits. */
 static void go_on(struct task *t)
 {
+	void *stay = NULL;
+
 	current = t;
-	swapcontext(&t->back, &t->context);
+	leave_stack(&stay, t->stack, sizeof(t->stack));
+	change(&t->back, &t->context);
+	enter_stack(stay, NULL, NULL);
 	current = NULL;
 }
 
@@ -54,6 +130,7 @@ bool task_start(struct host *h, void (*run)(struct host *h, void *opaque), void 
 	t->run = run;
 	t->opaque = opaque;
 	t->done = false;
+	clear_stack(t->stack, sizeof(t->stack));
 	getcontext(&t->context);
 	t->context.uc_stack.ss_sp = t->stack;
 	t->context.uc_stack.ss_size = sizeof(t->stack);
@@ -72,10 +149,13 @@ bool task_start(struct host *h, void (*run)(struct host *h, void *opaque), void 
 void task_wait(struct host *h, uint64_t until_ns)
 {
 	struct task *t = current;
+	void *stay = NULL;
 
 	(void)h;
 	t->until_ns = until_ns;
-	swapcontext(&t->context, &t->back);
+	leave_stack(&stay, main_stack, main_size);
+	change(&t->context, &t->back);
+	enter_stack(stay, &main_stack, &main_size);
 }
 
 static struct task *first(const struct host *h)
