@@ -4,6 +4,7 @@
 #include "judge/verdict.h"
 #include "log.h"
 #include "render.h"
+#include "suite_check.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -29,14 +30,18 @@ static void usage(void)
 	      "                    [--folder KIND=DIR] [--passed-over KIND=DIRS] SUITE DIR\n"
 	      "       report reason VERDICT\n"
 	      "       report status GRADE\n"
+	      "       report check N_IDLE GRADE...\n"
 	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
 	      "plan prints \"kind name points length interval file\" per scenario of a suite, "
 	      "after a first line\n"
 	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
 	      "JSON; reason\n"
-	      "prints why a scenario could not be judged, status exits as the grade is worth; the "
-	      "others show a\n"
-	      "grade.\n",
+	      "prints why a scenario could not be judged, status exits as the grade is worth; "
+	      "check "
+	      "says of the\n"
+	      "suite of these grades, the first N_IDLE of which are of programs that do nothing, "
+	      "whether every\n"
+	      "point can be reached and none is free; the others show a grade.\n",
 	      stdout);
 }
 
@@ -178,6 +183,30 @@ static int worth_of(const char *path)
 	return worth;
 }
 
+/* Is the suite of these grades in order? */
+static int check(const char *n_idle, char *paths[], size_t n)
+{
+	json_t **grades = calloc(n, sizeof(*grades));
+	char error[SUITE_ERROR_MAX], *end;
+	unsigned long idle = strtoul(n_idle, &end, 10);
+	int status;
+
+	if (!grades)
+		die(EXIT_LAB, "out of memory");
+	if (*end || end == n_idle || idle >= n)
+		die(EXIT_USAGE, "N_IDLE %s: a number below that of the grades", n_idle);
+	for (size_t i = 0; i < n; i++) {
+		grades[i] = grade_read(paths[i], error);
+		if (!grades[i])
+			die(EXIT_USAGE, "%s", error);
+	}
+	status = suite_check(grades, n, idle, stdout);
+	for (size_t i = 0; i < n; i++)
+		json_decref(grades[i]);
+	free(grades);
+	return fflush(stdout) ? EXIT_LAB : status;
+}
+
 int main(int argc, char *argv[])
 {
 	log_init("report", false);
@@ -193,10 +222,12 @@ int main(int argc, char *argv[])
 		return reason(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "status"))
 		return worth_of(argv[2]);
+	if (argc >= 4 && !strcmp(argv[1], "check"))
+		return check(argv[2], argv + 3, (size_t)argc - 3);
 	for (size_t i = 0; argc == 3 && i < sizeof(formats) / sizeof(*formats); i++)
 		if (!strcmp(argv[1], formats[i].name))
 			return show(&formats[i], argv[2]);
 	die(EXIT_USAGE,
 	    "it is report plan SUITE, report merge SUITE DIR, report reason VERDICT, report status "
-	    "GRADE or report FORMAT GRADE; see --help");
+	    "GRADE, report check N_IDLE GRADE... or report FORMAT GRADE; see --help");
 }
