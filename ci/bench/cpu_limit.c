@@ -396,7 +396,7 @@ static void begin(struct process *p, struct state *s, const struct truth *t, con
 double truth_limit(const struct truth *t, const int *start)
 {
 	struct process p = {
-		.n = t->nvcpus, .m = t->c->npcpus, .nsizes = t->c->sizes, .spread = t->target};
+		.n = t->nvcpus, .m = t->c->npcpus, .nsizes = t->c->sizes, .spread = t->asked};
 	struct expectation e;
 	struct state s;
 

@@ -278,7 +278,7 @@ static void count_start(struct run *r, double moves, double after)
 
 	s->runs++;
 	s->moves += moves;
-	s->fewest += truth_fewest(&r->truth, r->start, r->truth.target, &exact);
+	s->fewest += truth_fewest(&r->truth, r->start, r->truth.asked, &exact);
 	s->balanced += r->balanced_at >= 0;
 	s->intervals += r->balanced_at < 0 ? 0 : r->balanced_at;
 	s->soon += r->balanced_at >= 0 && r->balanced_at <= SOON;
@@ -448,7 +448,7 @@ void bench_run_limit(const struct bench_case *c, uint64_t seed, struct figures *
 	limit = truth_limit(&r.truth, r.start);
 	if (isfinite(limit)) {
 		s->limit += limit;
-		s->limited += truth_fewest(&r.truth, r.start, r.truth.target, &exact);
+		s->limited += truth_fewest(&r.truth, r.start, r.truth.asked, &exact);
 	}
 	free(r.start);
 	free(r.truth.demand);

@@ -80,6 +80,7 @@ void truth_find_best(struct truth *t)
 			    ? t->best + THRESHOLD_PCT
 			    : fmax(THRESHOLD_PCT, t->best + (t->c->open_eyes ? TOLERANCE_PCT
 									     : TOLERANCE_LIVE_PCT));
+	t->asked = t->best <= THRESHOLD_PCT && t->nvcpus <= EXACT_MOST ? THRESHOLD_PCT : t->target;
 }
 
 double truth_fewest(const struct truth *t, const int *at, double spread, bool *exact)

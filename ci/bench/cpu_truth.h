@@ -19,6 +19,7 @@ struct truth {
 	double *due;   /* demand, or where the host cannot serve all: a fair part of it */
 	double best;   /* least spread of what is due that there is */
 	double target; /* what counts as balanced */
+	double asked; /* what the fewest moves of a start lead to: the threshold if it can be had */
 };
 
 /* Percentage points between the pCPUs that most and least is due on, with the vCPUs at these. */

@@ -69,7 +69,7 @@ static void test_limit_is_what_can_be_expected(void **state)
 	static const double limits[] = {5 / 3.0, 0, 1};
 	const struct bench_case c = {
 		.npcpus = 2, .nguests = 3, .vcpus = 1, .size = forty_or_eighty, .sizes = 2};
-	struct truth truth = {.c = &c, .nvcpus = 3, .demand = (double *)demand, .target = 10};
+	struct truth truth = {.c = &c, .nvcpus = 3, .demand = (double *)demand, .asked = 10};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
