@@ -65,8 +65,9 @@
 /*
  * A spread that is no news, less than this part of the threshold above what the last tick left or
  * aimed at, is not acted on, if it is over the threshold or can be made less by less than that,
- * until so many ticks in a row say the same: beliefs wander with the noise they are made of, and
- * what lies close to the threshold crosses it to and fro. A change of load is larger.
+ * until so many ticks in a row say the same, and never while it may be chance that it is over:
+ * beliefs wander with the noise they are made of, and what lies close to the threshold crosses it
+ * to and fro. A change of load is larger.
  */
 #define NEWS_LEAST  0.5
 #define SMALL_TICKS 3U
@@ -413,7 +414,8 @@ static bool is_small(const struct decision *d, const struct cpu_state *state, do
 static int balance(struct decision *d, const struct cpu_state *state)
 {
 	double part = state->unreached ? GAIN_LEAST_SETTLED : GAIN_LEAST, gain;
-	double least_gain = fmax(find_doubt(d), part * d->policy->threshold_pct);
+	double over = d->plan->spread_pct - d->policy->threshold_pct, doubt = find_doubt(d);
+	double least_gain = fmax(doubt, part * d->policy->threshold_pct);
 	struct cpu_solution solution = {0};
 	int result = search_nodes(d, &solution);
 
@@ -425,7 +427,7 @@ static int balance(struct decision *d, const struct cpu_state *state)
 		gain = d->table.floating ? INFINITY
 					 : find_gain(d, d->table.at, &solution, least_gain);
 		d->small = gain > 0 && is_small(d, state, gain);
-		if (d->small && state->small + 1 < SMALL_TICKS) {
+		if (d->small && (over < doubt || state->small + 1 < SMALL_TICKS)) {
 			d->plan->verdict = CPU_HELD;
 		} else if (gain > 0) {
 			d->plan->bound = solution.bound;

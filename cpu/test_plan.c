@@ -718,6 +718,30 @@ static void test_a_breath_over_the_threshold_waits(void **state)
 	assert_int_equal(m->plan.verdict, CPU_BALANCED);
 }
 
+/* What is over it by no more than the noise of what is measured may as well be under it. */
+static void test_what_may_be_chance_is_left(void **state)
+{
+	struct made_up *m = *state;
+	size_t large;
+
+	m->sample.npcpus = 2;
+	large = made_up_guest(m, 0, 58.5);
+	made_up_guest(m, 0, 6);
+	made_up_guest(m, 1, 57);
+	for (int tick = 0; tick < 40; tick++) {
+		m->demand[large] = (tick < 10 ? 58.5 : 61.3) + (tick % 2 ? 0.8 : -0.8);
+		assert_int_equal(made_up_run(m, 1), 0);
+	}
+	assert_int_equal(m->plan.verdict, CPU_HELD);
+	assert_true(m->plan.spread_pct > 10);
+	/* What is over it by more is not. */
+	for (int tick = 0; tick < 8 && m->plan.verdict != CPU_BALANCED; tick++) {
+		m->demand[large] = 64 + (tick % 2 ? 0.8 : -0.8);
+		made_up_run(m, 1);
+	}
+	assert_int_equal(m->plan.verdict, CPU_BALANCED);
+}
+
 static void test_what_floats_is_placed_without_waiting(void **state)
 {
 	struct made_up *m = *state;
@@ -881,6 +905,7 @@ int main(void)
 		TEST(test_restrictions_are_kept),
 		TEST(test_nothing_is_moved_for_less_than_it_costs),
 		TEST(test_a_breath_over_the_threshold_waits),
+		TEST(test_what_may_be_chance_is_left),
 		TEST(test_what_floats_is_placed_without_waiting),
 		TEST(test_guests_stay_on_their_node),
 		TEST(test_memory_says_which_node),
