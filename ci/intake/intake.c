@@ -32,6 +32,8 @@ static void usage(void)
 	      "       intake student ROLL ID FOLDER\n"
 	      "       intake class SOURCE ROLL FOLDER\n"
 	      "       intake ids ROLL\n"
+	      "       intake name ROLL ID\n"
+	      "       intake find ROLL NAME\n"
 	      "take brings a submission into FOLDER, which is empty: SOURCE is a folder, a zip, 7z "
 	      "or\n"
 	      "tar.* archive, or a bare git repository. class writes a class's roll: SOURCE is a "
@@ -40,10 +42,9 @@ static void usage(void)
 	      "Gradescope,\n"
 	      "Canvas or Moodle; one that is an archive is unpacked into FOLDER first. student "
 	      "takes\n"
-	      "the submission of one student of the roll; ids prints \"ID CHANGED\" of each. What "
-	      "is\n"
-	      "left out is said on standard error. Exit status: 1 where a submission cannot be "
-	      "taken.\n",
+	      "the submission of one student of the roll; ids prints \"ID CHANGED\" of each, name\n"
+	      "the name of an id, find the id of a name. What is left out is said on standard\n"
+	      "error. Exit status: 1 where a submission cannot be taken.\n",
 	      stdout);
 }
 
@@ -183,6 +184,24 @@ static int print_ids(const char *path)
 	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
 }
 
+/* Prints what a student has for one key, by what it has for another. */
+static int look_up(const char *path, const char *key, const char *text, const char *wanted)
+{
+	json_t *roll = read_roll(path), *student;
+	size_t i;
+
+	json_array_foreach(json_object_get(roll, "students"), i, student)
+	{
+		if (strcmp(text_of(student, key), text) != 0)
+			continue;
+		puts(text_of(student, wanted));
+		json_decref(roll);
+		return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+	}
+	json_decref(roll);
+	return EXIT_FAIL;
+}
+
 int main(int argc, char *argv[])
 {
 	log_init("intake", false);
@@ -202,5 +221,9 @@ int main(int argc, char *argv[])
 		return write_roll(argv[2], argv[3], argv[4]);
 	if (argc == 3 && !strcmp(argv[1], "ids"))
 		return print_ids(argv[2]);
-	die(EXIT_USAGE, "it is intake take, student, class or ids; see --help");
+	if (argc == 4 && !strcmp(argv[1], "name"))
+		return look_up(argv[2], "id", argv[3], "name");
+	if (argc == 4 && !strcmp(argv[1], "find"))
+		return look_up(argv[2], "name", argv[3], "id");
+	die(EXIT_USAGE, "it is intake take, student, class, ids, name or find; see --help");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* report: reads a suite for ci/grade, puts a grade together, and shows it in the form asked for. */
+#include "class.h"
 #include "grade_doc.h"
 #include "judge/verdict.h"
 #include "log.h"
@@ -31,17 +32,23 @@ static void usage(void)
 	      "       report reason VERDICT\n"
 	      "       report status GRADE\n"
 	      "       report check N_IDLE GRADE...\n"
+	      "       report class ROLL GRADES\n"
+	      "       report csv|page CLASS\n"
+	      "       report line GRADE\n"
 	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
 	      "plan prints \"kind name points length interval file\" per scenario of a suite, "
 	      "after a first line\n"
 	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
 	      "JSON; reason\n"
 	      "prints why a scenario could not be judged, status exits as the grade is worth; "
-	      "check "
-	      "says of the\n"
+	      "check says of the\n"
 	      "suite of these grades, the first N_IDLE of which are of programs that do nothing, "
 	      "whether every\n"
-	      "point can be reached and none is free; the others show a grade.\n",
+	      "point can be reached and none is free; class puts the grades GRADES/ID/verdict.json "
+	      "of a class\n"
+	      "together, as JSON, and csv and page show it; line is the points and what failed "
+	      "first; the others\n"
+	      "show a grade.\n",
 	      stdout);
 }
 
@@ -165,6 +172,46 @@ static int reason(const char *path)
 	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
 }
 
+static int put_class(const char *roll, const char *grades)
+{
+	char error[SUITE_ERROR_MAX];
+	json_t *class = class_doc(roll, grades, error);
+
+	if (!class)
+		die(EXIT_USAGE, "%s", error);
+	json_dumpf(class, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(class);
+	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
+static int show_class(const char *path, int (*render)(const json_t *class, FILE *out))
+{
+	char error[SUITE_ERROR_MAX];
+	json_t *class = class_read(path, error);
+	int status;
+
+	if (!class)
+		die(EXIT_USAGE, "%s", error);
+	status = render(class, stdout);
+	json_decref(class);
+	return status || fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
+/* A grade in one line: its points, and what failed first. */
+static int put_line(const char *path)
+{
+	char error[SUITE_ERROR_MAX], points[DOC_POINTS_MAX], failure[CLASS_FAILURE_MAX];
+	json_t *grade = grade_read(path, error);
+
+	if (!grade)
+		die(EXIT_USAGE, "%s", error);
+	printf("%s%s%s\n", doc_points(grade, points),
+	       class_first_failure(grade, failure)[0] ? "; " : "", failure);
+	json_decref(grade);
+	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+}
+
 /* The exit status that a grade is worth. */
 static int worth_of(const char *path)
 {
@@ -220,6 +267,14 @@ int main(int argc, char *argv[])
 		return merge(argc - 1, argv + 1);
 	if (argc == 3 && !strcmp(argv[1], "reason"))
 		return reason(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "class"))
+		return put_class(argv[2], argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "csv"))
+		return show_class(argv[2], class_csv);
+	if (argc == 3 && !strcmp(argv[1], "page"))
+		return show_class(argv[2], class_page);
+	if (argc == 3 && !strcmp(argv[1], "line"))
+		return put_line(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "status"))
 		return worth_of(argv[2]);
 	if (argc >= 4 && !strcmp(argv[1], "check"))
@@ -228,6 +283,7 @@ int main(int argc, char *argv[])
 		if (!strcmp(argv[1], formats[i].name))
 			return show(&formats[i], argv[2]);
 	die(EXIT_USAGE,
-	    "it is report plan SUITE, report merge SUITE DIR, report reason VERDICT, report status "
-	    "GRADE, report check N_IDLE GRADE... or report FORMAT GRADE; see --help");
+	    "it is report plan SUITE, report merge SUITE DIR, report class ROLL GRADES, report "
+	    "csv|page CLASS, report reason VERDICT, report status|line GRADE, report check "
+	    "N_IDLE GRADE... or report FORMAT GRADE; see --help");
 }
