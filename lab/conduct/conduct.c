@@ -132,6 +132,10 @@ static int play(struct recorder *r, const struct conduct_args *args, struct runn
 	if (status == EXIT_PASS)
 		*complete = sample_loop(r, &sampler, args->program[0] ? &program : NULL);
 	program_stop(&program);
+	if (program.machine) {
+		status = EXIT_LAB;
+		*complete = false;
+	}
 	if (gate_finish(gate)) {
 		recorder_warn(r, "the gate to libvirt ended before the program did");
 		status = EXIT_LAB;
@@ -198,6 +202,7 @@ static int record(struct recorder *r, const struct conduct_args *args, struct tr
 		gate_finish(&gate);
 	else if (loads) {
 		r->sockets = gate.sockets;
+		r->copy = args->copy;
 		listen_to_events(r);
 		status = play(r, args, loads, &gate, header, &complete);
 		stop_listening(r);

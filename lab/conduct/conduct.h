@@ -12,6 +12,7 @@ struct conduct_args {
 	const char *trace;
 	const char *loads;  /* folder of the programs that run in guests */
 	const char *folder; /* for what the run needs meanwhile; nobody else can enter it */
+	const char *copy;   /* the submission, where a sandbox is to show nothing else; or NULL */
 	char **program;	    /* NULL-terminated; empty: none */
 	bool as_is;	    /* the guests' initial state is neither made nor unmade */
 	bool verbose;	    /* what the program prints is shown, too */

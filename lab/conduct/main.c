@@ -16,14 +16,16 @@
 
 static void usage(FILE *to)
 {
-	fputs("usage: conductor --scenario FILE --trace FILE [--as-is] [--loads DIR] [-c URI] "
-	      "[-p PREFIX] [-v]\n"
-	      "                 [-- PROGRAM ARGS…]\n"
+	fputs("usage: conductor --scenario FILE --trace FILE [--as-is] [--contain DIR] "
+	      "[--loads DIR]\n"
+	      "                 [-c URI] [-p PREFIX] [-v] [-- PROGRAM ARGS…]\n"
 	      "Runs a scenario on the lab's guests and writes what happens into a trace; `ballast "
 	      "run` "
 	      "brings the\n"
 	      "guests up first.\n"
 	      "  -a, --as-is          takes the guests as they are and leaves them so\n"
+	      "  -C, --contain DIR    the program runs in a sandbox that shows the system and DIR "
+	      "alone\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
 	      "  -l, --loads DIR      the programs that run in guests (workloads/build/guest)\n"
 	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
@@ -39,6 +41,7 @@ static void parse_args(struct conduct_args *args, int argc, char **argv)
 	enum { OPT_HELP = 256, OPT_VERSION };
 	static const struct option options[] = {
 		{"as-is", no_argument, NULL, 'a'},
+		{"contain", required_argument, NULL, 'C'},
 		{"connect", required_argument, NULL, 'c'},
 		{"loads", required_argument, NULL, 'l'},
 		{"prefix", required_argument, NULL, 'p'},
@@ -51,10 +54,13 @@ static void parse_args(struct conduct_args *args, int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+ac:l:p:s:t:v", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+aC:c:l:p:s:t:v", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			args->as_is = true;
+			break;
+		case 'C':
+			args->copy = optarg;
 			break;
 		case 'c':
 			args->uri = optarg;

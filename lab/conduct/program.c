@@ -2,6 +2,7 @@
 /* The program under test. */
 #include "program.h"
 
+#include "lab/contain/command.h"
 #include "log.h"
 #include "tick.h"
 
@@ -32,7 +33,10 @@
 #define DRAIN_MS    10
 #define DRAIN_BYTES 65536
 
-#define STOP_S		5.0
+#define STOP_S 5.0
+/* What stands between us and a program in a sandbox: contain, bubblewrap, and process 1 inside. */
+#define SANDBOX_PROCESSES 3
+
 #define DESCENDANTS_MAX 4096
 
 /* --- output --- */
@@ -182,6 +186,21 @@ static int open_terminal(int *theirs)
 
 /* --- life --- */
 
+/* In the trace, with what its sandbox says for itself. */
+static void report_exit(struct program *p)
+{
+	struct trace_event event = trace_exit(p->child.status, p->asked);
+	char reason[CONTAIN_REASON_MAX];
+	enum contain_end end = contain_report(p->report, reason);
+
+	p->machine = end == CONTAIN_MACHINE || (end == CONTAIN_NOT_RUN && p->recorder->copy);
+	if (p->machine)
+		recorder_warn(p->recorder, "the sandbox: %s", reason);
+	else if (end == CONTAIN_LIMIT)
+		event.program_exit.reason = reason;
+	recorder_event(p->recorder, event);
+}
+
 /* Reaps what has ended and, once the program has, says so in the trace. */
 static void reap(struct program *p)
 {
@@ -195,7 +214,7 @@ static void reap(struct program *p)
 	/* What it printed last comes before its exit. */
 	read_stream(&p->out, DRAIN_BYTES);
 	read_stream(&p->err, DRAIN_BYTES);
-	recorder_event(p->recorder, trace_exit(p->child.status, p->asked));
+	report_exit(p);
 }
 
 static void on_exit_of_program(int watch, int fd, int events, void *opaque)
@@ -209,18 +228,39 @@ static void on_exit_of_program(int watch, int fd, int events, void *opaque)
 	reap(p);
 }
 
+/* In its sandbox, or behind the gate as it is. */
+static int start_child(struct program *p, char *const *argv, int in_fd, int out_fd, int err_fd)
+{
+	const struct recorder *r = p->recorder;
+	struct contain_command command = {
+		.copy = r->copy,
+		.libvirt = r->sockets,
+		.keep = -1,
+		.path = argv[0],
+		.argv = argv,
+	};
+
+	if (!r->copy)
+		return child_start(&p->child, argv, r->sockets, in_fd, out_fd, err_fd);
+	command.report = p->report = contain_open_report();
+	argv = contain_command(&command);
+	return p->report < 0 || !argv ? -1
+				      : child_start(&p->child, argv, NULL, in_fd, out_fd, err_fd);
+}
+
 int program_start(struct program *p, struct recorder *r, char *const *argv)
 {
 	int null = -1, out = -1, out_theirs = -1, err[2] = {-1, -1}, status = -1, error;
 
 	memset(p, 0, sizeof(*p));
 	p->recorder = r;
+	p->report = -1;
 	p->out.fd = p->err.fd = p->out.watch = p->err.watch = -1;
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	out = open_terminal(&out_theirs);
 	if (null < 0 || out < 0 || pipe2(err, O_CLOEXEC))
 		goto out;
-	status = child_start(&p->child, argv, r->sockets, null, out_theirs, err[1]);
+	status = start_child(p, argv, null, out_theirs, err[1]);
 	if (status == 0) {
 		watch_stream(&p->out, p, TRACE_STDOUT, out);
 		watch_stream(&p->err, p, TRACE_STDERR, err[0]);
@@ -243,15 +283,15 @@ out:
 }
 
 /*
- * Adds a process's CPU time, that of the children it has waited for, and its resident memory. Its
- * own time is exact, a program that ticks cheaply would need twenty ticks for one of /proc's 10 ms
- * steps.
+ * Adds the CPU time of the children that a process has waited for and, where it is the program's
+ * own, its CPU time and resident memory. Its own time is exact, a program that ticks cheaply would
+ * need twenty ticks for one of /proc's 10 ms steps.
  */
-static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
+static void add_process(pid_t pid, bool own, uint64_t *ns, int64_t *rss_kib)
 {
 	unsigned long long user, system;
 	char path[64], text[1024], *fields;
-	struct timespec own;
+	struct timespec used;
 	clockid_t clock;
 	long pages;
 	FILE *f;
@@ -259,7 +299,7 @@ static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	f = fopen(path, "re");
-	if (!f || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &own)) {
+	if (!f || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used)) {
 		if (f)
 			fclose(f);
 		return; /* it has just ended: then its time is among the reaped soon */
@@ -274,8 +314,10 @@ static void add_process(pid_t pid, uint64_t *ns, int64_t *rss_kib)
 		   "%*d %*u %*u %ld",
 		   &user, &system, &pages) != 3)
 		return;
-	*ns += (user + system) * (1000000000ULL / (unsigned long long)sysconf(_SC_CLK_TCK)) +
-	       (uint64_t)own.tv_sec * 1000000000 + (uint64_t)own.tv_nsec;
+	*ns += (user + system) * (1000000000ULL / (unsigned long long)sysconf(_SC_CLK_TCK));
+	if (!own)
+		return;
+	*ns += (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 	*rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
@@ -300,8 +342,10 @@ void program_usage(struct program *p, int64_t *used_ns, int64_t *rss_kib)
 		return;
 	*rss_kib = 0;
 	sum_ns = p->orphans_ns;
+	/* Breadth first: the sandbox's come before the program's. */
 	for (int i = 0; i < n; i++)
-		add_process(pids[i], &sum_ns, rss_kib);
+		add_process(pids[i], !p->recorder->copy || i >= SANDBOX_PROCESSES, &sum_ns,
+			    rss_kib);
 	*used_ns = sum_ns > p->used_ns ? (int64_t)(sum_ns - p->used_ns) : 0;
 	p->used_ns = sum_ns > p->used_ns ? sum_ns : p->used_ns;
 }
@@ -366,4 +410,7 @@ void program_stop(struct program *p)
 	if (p->child.pidfd >= 0)
 		close(p->child.pidfd);
 	p->child.pidfd = -1;
+	if (p->report >= 0)
+		close(p->report);
+	p->report = -1;
 }

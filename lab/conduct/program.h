@@ -30,6 +30,8 @@ struct program {
 	int exit_watch;	     /* libvirt's; −1 */
 	bool asked;	     /* it was told to end */
 	bool reported;	     /* its exit is in the trace */
+	int report;	     /* where its sandbox says why it ended it; −1: none */
+	bool machine;	     /* which was for want of something of the machine */
 	uint64_t orphans_ns; /* CPU time of what was reaped here */
 	uint64_t used_ns;    /* CPU time at the last sample */
 };

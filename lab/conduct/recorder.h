@@ -40,6 +40,7 @@ struct recorder {
 	int callbacks[RECORDER_EVENTS]; /* libvirt's numbers */
 	struct child *gate;		/* ours, not the program's */
 	const char *sockets;		/* the folder where the program finds libvirt */
+	const char *copy; /* the submission that its sandbox shows; NULL: no sandbox */
 
 	pthread_mutex_t lock; /* of all below: the guests' threads write, too */
 	struct trace_writer trace;

@@ -85,6 +85,42 @@ events() { grep -c -- "$1" "$trace"; }
 	gate_is_gone
 }
 
+@test "conductor: in a sandbox a program is nobody, sees itself, and has the gate alone" {
+	local sub=$BATS_TEST_TMPDIR/submission
+	mkdir -p "$sub"
+	cat >"$sub/program" <<-'END'
+		#!/bin/sh
+		echo user $(id -u), $(ls /submission), $(ls /proc | grep -c '^[0-9]')
+		virsh -q list
+		virsh -q net-list
+		ls -1 /run/libvirt
+		setsid sleep 60 &
+		python3 -c 'x = b"x" * (100 << 20); import time; time.sleep(60)'
+	END
+	chmod +x "$sub/program"
+	run -0 "$conductor" --as-is --contain "$sub" -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" \
+		-t "$trace" -p blt_t -- "$sub/program"
+	[[ $(events '"line":"user 65534, program, ') == 1 ]]
+	[[ $(events '"function":"connect_list_all_domains","outcome":"done"') == 1 ]]
+	[[ $(events '"function":"connect_list_all_networks","outcome":"refused"') == 1 ]]
+	[[ $(events '"line":"libvirt-sock\(-ro\)\?"') == 2 ]]
+	[[ $(events '"event":"program_exit","signal":15,"asked":true') == 1 ]]
+	[[ $(tail -n 1 "$trace") == *'"event":"end"'* ]]
+	# Its memory is the program's without that of the sandbox, and nothing is left.
+	(($(grep -o '"program":{"cpu_pct":[^}]*' "$trace" | tail -n 1 | sed 's|.*:||') > 100000))
+	run ! pgrep -u nobody -x sleep
+}
+
+@test "conductor: a program that its sandbox ended is told of with the reason" {
+	local sub=$BATS_TEST_TMPDIR/submission
+	mkdir -p "$sub"
+	printf '#!/usr/bin/python3\nx = []\nwhile True: x.append(bytearray(10 << 20))\n' >"$sub/program"
+	chmod +x "$sub/program"
+	run -0 "$conductor" --as-is --contain "$sub" -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" \
+		-t "$trace" -p blt_t -- "$sub/program"
+	[[ $(events '"reason":"it used more than 512 MiB of memory"') == 1 ]]
+}
+
 @test "conductor: a program that cannot be run is told of as before" {
 	run -2 "$conductor" --as-is -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" -t "$trace" -p blt_t -- no-such-program
 	[[ $output == *"cannot run no-such-program: No such file or directory"* ]]

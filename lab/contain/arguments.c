@@ -126,6 +126,7 @@ static void add_system(struct words *w)
 		add_found(w, settings[i]);
 	for (size_t i = 0; i < sizeof(machine) / sizeof(*machine); i++)
 		add_all(w, "--ro-bind-try", machine[i], machine[i], NULL);
+	add_all(w, "--symlink", "/run", "/var/run", NULL);
 	add_text(w, users, "/etc/passwd");
 	add_text(w, groups, "/etc/group");
 	add_text(w, names, "/etc/nsswitch.conf");

@@ -294,7 +294,9 @@ static void do_job(struct first *f)
 	if (f->job.limits.time_s > 0)
 		f->end_s = now_s() + (double)f->job.limits.time_s;
 	if (start(f)) {
-		fail(f, strerror(errno));
+		f->result = (struct contain_result){CONTAIN_LIMIT, W_EXITCODE(127, 0), ""};
+		snprintf(f->result.reason, sizeof(f->result.reason), "it cannot be run: %s",
+			 strerror(errno));
 		return;
 	}
 	watch(f);

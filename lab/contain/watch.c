@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As fast as several CPUs can touch new pages. */
-#define FILL_MIB_PER_MS 4
+/* As fast as a CPU can touch new pages. */
+#define FILL_MIB_PER_MS 2
 #define NEXT_MS_MIN	10
 #define NEXT_MS_MAX	500
 

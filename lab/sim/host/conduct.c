@@ -2,7 +2,7 @@
 /* A run from its beginning to its end: the program is started, watched and told to stop. */
 #include "host.h"
 
-#include "contained.h"
+#include "lab/contain/command.h"
 #include "launch.h"
 #include "log.h"
 #include "output.h"
@@ -27,6 +27,9 @@
 
 /* How often the program is looked at while it computes. */
 #define WATCH_MS 20
+
+/* Settings of a program in a sandbox: launch_fixed, its clock, and the end. */
+#define SANDBOX_ENV_MAX 8
 
 /* What is killed is gone before the run is over; it takes milliseconds. */
 #define GONE_MOST_S 5.0
@@ -232,10 +235,30 @@ static void report_crash(struct host *h, int wait_status)
 	say_last_words(h);
 }
 
+/* What a sandbox says for itself. True: it ended the program, and so the run. */
+static bool sandbox_ended(struct host *h)
+{
+	char reason[CONTAIN_REASON_MAX];
+
+	switch (contain_report(h->report, reason)) {
+	case CONTAIN_ENDED:
+		return false;
+	case CONTAIN_LIMIT:
+		host_stop(h, "%s", reason);
+		return true;
+	case CONTAIN_MACHINE:
+		host_refuse(h, "%s", reason);
+		return true;
+	default:
+		host_fail(h, "the sandbox: %s", reason);
+		return true;
+	}
+}
+
 static void on_program_end(struct host *h, int wait_status)
 {
 	h->program_ended = true;
-	if (contained_ended(h))
+	if (sandbox_ended(h))
 		return;
 	if (!h->loaded) {
 		h->over = true;
@@ -457,15 +480,29 @@ static int set_environment(struct host *h, int fd)
 /* The sandbox's command in the program's place. */
 static int set_sandbox(struct host *h, int fd, const char **path, char ***arguments)
 {
-	char library[PATH_MAX];
+	char library[PATH_MAX], sockets[PATH_MAX + 16], control[32];
+	const char *env[SANDBOX_ENV_MAX] = {control};
 
 	if (find_library(library)) {
 		host_fail(h, "%s: %s; run make", library, strerror(errno));
 		return -1;
 	}
-	h->report = memory_file(h, "report");
-	fcntl(h->report, F_SETFD, 0);
-	*arguments = contained_command(h, library, fd, h->report);
+	snprintf(sockets, sizeof(sockets), "%s/libvirt", h->folder);
+	snprintf(control, sizeof(control), CONTROL_ENV "=%d", fd);
+	for (int i = 0; launch_fixed[i]; i++)
+		env[1 + i] = launch_fixed[i];
+	h->report = contain_open_report();
+	*arguments = contain_command(&(struct contain_command){
+		.copy = h->config->copy,
+		.libvirt = sockets,
+		.preload = library,
+		.keep = fd,
+		.report = h->report,
+		.env = env,
+		.limit_s = h->config->limit_s,
+		.path = h->config->path,
+		.argv = h->config->program,
+	});
 	if (!*arguments) {
 		host_fail(h, "lab/contain: %s; run make", strerror(errno));
 		return -1;
