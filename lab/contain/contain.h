@@ -79,6 +79,11 @@ char **contain_arguments(const struct contain_binds *binds);
 /* Does the job that comes over control; the exit status of process 1. */
 int contain_first(int control, int built);
 
+/* --- filter.c --- */
+
+/* Refuses system calls to this process and all it starts. 0, −1 with errno. */
+int contain_filter(void);
+
 /* --- watch.c --- */
 
 /* Looks at all processes of this namespace but the first. False: they, or the machine, have not

@@ -106,7 +106,7 @@ __attribute__((noreturn)) static void execute(struct first *f, int output, int r
 	set_limits(&f->job.limits);
 	if ((output < 0 ||
 	     (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)) &&
-	    chdir(f->job.folder) == 0)
+	    chdir(f->job.folder) == 0 && contain_filter() == 0)
 		execvpe(f->args[0], f->args, f->env);
 	ignored = write(report, &errno, sizeof(errno));
 	(void)ignored;

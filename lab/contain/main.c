@@ -528,6 +528,14 @@ static void play(struct contain *c)
 		exit(EXIT_LAB);
 	if (result.end == CONTAIN_LIMIT && result.wait_status == 0)
 		exit(EXIT_FAIL);
+	/* Who reads a build's log wants to know; who runs a program takes its status. */
+	if (c->job.builds && WIFSIGNALED(result.wait_status)) {
+		if (result.end == CONTAIN_ENDED)
+			log_warn("%s was ended by signal %d (%s)", c->args[0],
+				 WTERMSIG(result.wait_status),
+				 strsignal(WTERMSIG(result.wait_status)));
+		exit(128 + WTERMSIG(result.wait_status));
+	}
 	end_as(result.wait_status);
 }
 

@@ -171,6 +171,21 @@ build() {
 	[ "$status" -eq 0 ]
 }
 
+@test "memory that no process has is refused" {
+	program <<'END'
+#!/usr/bin/python3
+import ctypes, os
+try:
+    os.memfd_create("x")
+except OSError as e:
+    print(e.strerror)
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.shmget(0, 4096, 0o1600), libc.msgget(0, 0o1600), ctypes.get_errno())
+END
+	contained
+	[ "$output" = $'Function not implemented\n-1 -1 38' ]
+}
+
 @test "a build writes in a copy, which is given back as it left it" {
 	echo source >"$sub/file"
 	command='cp file program && ln -s program link && mkfifo pipe && rm file && pwd'

@@ -321,6 +321,24 @@ static double cpu_s(const struct host *h)
 	return clock_s(clock);
 }
 
+/* By a signal such as SIGSTOP. */
+static bool is_stopped(const struct host *h)
+{
+	char path[64], text[512], *state;
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", h->turn ? (int)h->turn->pid : 0);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	state = strrchr(text, ')'); /* the name may hold anything */
+	return state && state[1] && (state[2] == 'T' || state[2] == 't');
+}
+
 static void look(struct host *h, struct watch *w)
 {
 	double now_s = clock_s(CLOCK_MONOTONIC), used_s = cpu_s(h);
@@ -337,6 +355,8 @@ static void look(struct host *h, struct watch *w)
 		host_stop(h,
 			  "it computes without end and never waits: its clock stands still while "
 			  "it runs (--patience says for how long it may)");
+	else if (now_s - w->alive_s > HANG_PATIENCE * h->config->patience_s && is_stopped(h))
+		host_stop(h, "it stopped itself, and nobody is there to continue it");
 	else if (now_s - w->alive_s > HANG_PATIENCE * h->config->patience_s)
 		host_refuse(h, "ended at t = %.3f s: it hangs in something that is not simulated",
 			    host_now_s(h));

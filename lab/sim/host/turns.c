@@ -293,7 +293,7 @@ static void on_message(struct host *h, struct process *p, struct control *m, int
 		host_refuse(h, "%s", m->text);
 		break;
 	default:
-		host_refuse(h, "it says what is no message");
+		host_stop(h, "it says what is no message to its clock");
 	}
 	if (fd >= 0)
 		close(fd);
