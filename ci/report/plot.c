@@ -220,7 +220,7 @@ int plot_trace(const char *path, const char *kind, FILE *out, char why[256])
 	} else {
 		put_script(script, &trace, !strcmp(kind, "cpu"));
 		fflush(script);
-		snprintf(command, sizeof(command), "gnuplot %s 2>/dev/null", script_path);
+		snprintf(command, sizeof(command), "gnuplot -d %s 2>/dev/null", script_path);
 		svg = popen(command, "re");
 		if (svg) {
 			status = copy_svg(svg, out);

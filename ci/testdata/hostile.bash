@@ -69,6 +69,11 @@ not_building() {
 	builds no-build-folder 0 'make made no vcpu_scheduler' <<<$'all:\n\tmkdir vcpu_scheduler'
 	builds no-build-fifo 0 'vcpu_scheduler is no regular file: fifo' <<<$'all:\n\tmkfifo vcpu_scheduler'
 	builds no-build-odd-bytes 0 'not built' <<<$'all:\n\t@printf "error \\033]0;owned\\007\\033[2J\\377\\000 error\\n"; exit 1'
+	builds no-build-odd-names 0 'not built' <<<'all:'
+	mkdir "$cases/no-build-odd-names/old"
+	mv "$cases/no-build-odd-names/cpu" "$cases/no-build-odd-names/old/"
+	touch "$cases/no-build-odd-names/"$'\e]0;owned\a\n\x9b2Jname'
+	mkdir -p "$cases/no-build-odd-names/"$'a\e[2J/cpu'
 	builds no-build-no-text 0 'make made vcpu_scheduler, which is neither a program nor a script' <<<$'all:\n\thead -c 4096 /dev/urandom >vcpu_scheduler; printf "\\0" | dd of=vcpu_scheduler conv=notrunc 2>&1; chmod +x vcpu_scheduler'
 	builds no-build-other-machine 0 'make made vcpu_scheduler for another kind of machine' <<<$'all:\n\tprintf "\\177ELF\\001\\001\\001" >vcpu_scheduler; head -c 60 /dev/zero >>vcpu_scheduler; chmod +x vcpu_scheduler'
 }
@@ -292,6 +297,25 @@ try:
     os.memfd_create("x")
 except OSError:
     os._exit(10)
+END
+	runs fills-host 0 'exited by itself with status 17' <<'END'
+#!/usr/bin/python3
+import os, socket, struct, time
+s = socket.socket(socket.AF_UNIX)
+s.connect("/run/libvirt/libvirt-sock")
+s.setblocking(False)
+calls = struct.pack(">7I", 28, 0x20008086, 1, 66, 0, 1, 0) * 1000
+sent = waited = 0
+while sent < 40 << 20:
+    try:
+        sent += s.send(calls)
+        waited = 0
+    except BlockingIOError:
+        time.sleep(0.1)
+        waited += 1
+    if waited > 20:
+        os._exit(17)
+os._exit(18)
 END
 	builds fills-disk-in-build 0 'No space left on device|File size limit|File too large' <<<$'all:\n\tfor i in 1 2 3 4; do cat /dev/zero >$$i; done; ls -s; false'
 }

@@ -52,6 +52,7 @@ int contain_filter(void)
 		REFUSE(add_key),
 		REFUSE(request_key),
 		REFUSE(keyctl),
+		REFUSE(syslog),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	const struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};

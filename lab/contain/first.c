@@ -19,6 +19,9 @@
 
 #define OPEN_FILES 1024
 
+/* A build that is told to end has so long. */
+#define STOP_S 2.0
+
 /* Copies in and out of the sandbox may take so long. */
 #define COPY_S 60.0
 
@@ -196,13 +199,23 @@ static void end_rest(void)
 
 /* --- while it runs --- */
 
+/* Whoever started a program sees to it that it ends; a build's caller waits. */
+static void stop(struct first *f, int signal)
+{
+	double end_s = now_s() + STOP_S;
+
+	kill(-f->pid, signal);
+	if (f->job.builds && (f->end_s <= 0 || f->end_s > end_s))
+		f->end_s = end_s;
+}
+
 static void on_control(struct first *f)
 {
 	int signal;
 	ssize_t n = recv(f->control, &signal, sizeof(signal), MSG_DONTWAIT);
 
 	if (n == sizeof(signal))
-		kill(-f->pid, signal);
+		stop(f, signal);
 	else if (n == 0)
 		_exit(1); /* nobody is outside any more */
 }

@@ -16,6 +16,9 @@
 
 static const char *const socket_names[] = {"libvirt-sock", "libvirt-sock-ro"};
 
+/* A client that does not read its replies gets no more of them: they are our memory. */
+#define KEPT_BYTES_MAX (1024 * 1024)
+
 /* Somebody has been sent something since daemon_serve() was last called. */
 static bool sent;
 
@@ -165,7 +168,8 @@ static void serve(struct host *h, struct connection *c)
 		return;
 	}
 	sent |= rpc_link_waiting(&c->link) < waiting;
-	while (c->link.fd >= 0 && (status = rpc_link_read(&c->link, &m, &error)) > 0)
+	while (c->link.fd >= 0 && rpc_link_waiting(&c->link) < KEPT_BYTES_MAX &&
+	       (status = rpc_link_read(&c->link, &m, &error)) > 0)
 		take_message(h, c, &m);
 	if (c->link.fd >= 0 && status < 0) {
 		if (error)
