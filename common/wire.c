@@ -205,7 +205,8 @@ static void close_connection(void *conn)
 
 static int open_connection(struct wire_call *c)
 {
-	c->out = virConnectOpen(c->text);
+	c->out = c->flags & VIR_CONNECT_RO ? virConnectOpenReadOnly(c->text)
+					   : virConnectOpen(c->text);
 	return c->out ? 0 : -1;
 }
 
@@ -215,6 +216,7 @@ virConnectPtr wire_open(struct wire *wire, const char *uri)
 
 	if (c) {
 		c->text = strdup(uri);
+		c->flags = wire->read_only ? VIR_CONNECT_RO : 0;
 		c->free_out = close_connection;
 	}
 	return out_of(wire, c, OPEN_S);

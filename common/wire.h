@@ -15,6 +15,7 @@
 
 struct wire {
 	bool guarded;
+	bool read_only; /* connections that wire_open() makes can change nothing */
 	struct calls calls;
 	double read_s;		 /* how long an answer about guests and host is waited for … */
 	double change_s;	 /* … and one to a change */
