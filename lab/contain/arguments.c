@@ -29,6 +29,8 @@ static const char *const scratch[] = {"/tmp", "/var/tmp", "/dev/shm", CONTAIN_HO
 
 static const char users[] = "root:x:0:0:root:/root:/usr/sbin/nologin\n"
 			    "student:x:65534:65534:student:" CONTAIN_HOME ":/bin/sh\n";
+/* ld, which compilers look for in CONTAIN_LINK first. */
+static const char linker[] = "#!/bin/sh\nexec /usr/bin/ld -L" CONTAIN_LINK " \"$@\"\n";
 static const char groups[] = "root:x:0:\nstudent:x:65534:\n";
 static const char names[] = "passwd: files\ngroup: files\nhosts: files\n";
 static const char hosts[] = "127.0.0.1 localhost sandbox\n";
@@ -73,14 +75,14 @@ static void add_file(struct words *w, const char *mode, int fd, const char *at)
 	add_all(w, "--perms", mode, "--ro-bind-data", number, at, NULL);
 }
 
-static void add_text(struct words *w, const char *text, const char *at)
+static void add_text(struct words *w, const char *mode, const char *text, const char *at)
 {
 	size_t len = strlen(text);
 	int fd = memfd_create("text", 0);
 
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET))
 		w->failed = true;
-	add_file(w, "0444", fd, at);
+	add_file(w, mode, fd, at);
 }
 
 /* --- folders --- */
@@ -127,10 +129,10 @@ static void add_system(struct words *w)
 	for (size_t i = 0; i < sizeof(machine) / sizeof(*machine); i++)
 		add_all(w, "--ro-bind-try", machine[i], machine[i], NULL);
 	add_all(w, "--symlink", "/run", "/var/run", NULL);
-	add_text(w, users, "/etc/passwd");
-	add_text(w, groups, "/etc/group");
-	add_text(w, names, "/etc/nsswitch.conf");
-	add_text(w, hosts, "/etc/hosts");
+	add_text(w, "0444", users, "/etc/passwd");
+	add_text(w, "0444", groups, "/etc/group");
+	add_text(w, "0444", names, "/etc/nsswitch.conf");
+	add_text(w, "0444", hosts, "/etc/hosts");
 }
 
 /* A tree that lies in what is shown is covered. */
@@ -157,6 +159,10 @@ char **contain_arguments(const struct contain_binds *b)
 	add_file(&w, "0555", b->own_fd, "/run/ballast/first");
 	if (b->preload_fd >= 0)
 		add_file(&w, "0444", b->preload_fd, CONTAIN_PRELOAD);
+	if (b->link_fd >= 0) {
+		add_file(&w, "0444", b->link_fd, CONTAIN_LINK "/libvirt.so");
+		add_text(&w, "0555", linker, CONTAIN_LINK "/ld");
+	}
 	if (b->libvirt)
 		add_all(&w, "--ro-bind", b->libvirt, CONTAIN_LIBVIRT, NULL);
 	if (b->builds)

@@ -21,6 +21,7 @@
 #define CONTAIN_HANDED_IN  "/run/ballast/handed-in"
 #define CONTAIN_LIBVIRT	   "/run/libvirt"
 #define CONTAIN_PRELOAD	   "/run/ballast/preload.so"
+#define CONTAIN_LINK	   "/run/ballast/link"
 #define CONTAIN_STATE	   "/run/ballast/state"
 #define CONTAIN_HOME	   "/home/student"
 
@@ -68,6 +69,7 @@ struct contain_binds {
 	const char *libvirt;	/* a folder of sockets; NULL: no way out */
 	const char *tree;	/* this tree, which must not be seen */
 	int own_fd, preload_fd; /* programs whose content goes in; −1: none */
+	int link_fd;		/* a library to link with in the place of libvirt.so; −1: none */
 	long disk_mib;
 };
 

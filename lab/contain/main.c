@@ -51,6 +51,7 @@ static const char usage[] =
 	"  --folder DIR       where in the submission the command begins\n"
 	"  --libvirt DIR      the folder of libvirt's sockets, the only way out\n"
 	"  --preload LIBRARY  a library that the program is started with\n"
+	"  --link LIBRARY     what a build links with in the place of libvirt.so\n"
 	"  --setenv NAME=VALUE\n"
 	"  --keep FD          a descriptor that the program inherits\n"
 	"  --report FD        gets a line if contain ended the command\n"
@@ -100,6 +101,7 @@ enum which {
 	FOLDER,
 	LIBVIRT,
 	PRELOAD,
+	LINK,
 	SETENV,
 	KEEP,
 	REPORT,
@@ -161,6 +163,12 @@ static void read_option(struct contain *c, int option, const char *name, const c
 			die(EXIT_LAB, "%s: %s", text, strerror(errno));
 		add_env(c, "LD_PRELOAD=" CONTAIN_PRELOAD);
 		break;
+	case LINK:
+		c->binds.link_fd = open(text, O_RDONLY);
+		if (c->binds.link_fd < 0)
+			die(EXIT_LAB, "%s: %s", text, strerror(errno));
+		add_env(c, "COMPILER_PATH=" CONTAIN_LINK);
+		break;
 	case SETENV:
 		add_env(c, text);
 		break;
@@ -191,6 +199,7 @@ static void read_options(struct contain *c, int argc, char **argv)
 		{"folder", required_argument, NULL, FOLDER},
 		{"libvirt", required_argument, NULL, LIBVIRT},
 		{"preload", required_argument, NULL, PRELOAD},
+		{"link", required_argument, NULL, LINK},
 		{"setenv", required_argument, NULL, SETENV},
 		{"keep", required_argument, NULL, KEEP},
 		{"report", required_argument, NULL, REPORT},
@@ -331,7 +340,7 @@ static int drop_root(void)
 static bool is_kept(const struct contain *c, int fd, int control)
 {
 	if (fd <= STDERR_FILENO || fd == control || fd == c->built_fd || fd == c->binds.own_fd ||
-	    fd == c->binds.preload_fd)
+	    fd == c->binds.preload_fd || fd == c->binds.link_fd)
 		return true;
 	for (int i = 0; i < c->nkeep; i++) {
 		if (c->keep[i] == fd)
@@ -548,7 +557,7 @@ static struct contain *new_contain(struct contain_limits limits)
 	if (!c)
 		die(EXIT_LAB, "out of memory");
 	c->job.limits = limits;
-	c->binds.preload_fd = c->binds.own_fd = -1;
+	c->binds.preload_fd = c->binds.own_fd = c->binds.link_fd = -1;
 	c->report = c->built_fd = -1;
 	strcpy(c->job.folder, CONTAIN_HOME);
 	return c;

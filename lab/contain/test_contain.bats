@@ -240,3 +240,21 @@ END
 	run "$contain" run -- x
 	[[ $output == *"which folder holds the submission?"* ]]
 }
+
+@test "a build links with what only names libvirt's functions, and the program is the same" {
+	printf '%s\n' '#include <libvirt/libvirt.h>' '#include <libvirt/virterror.h>' \
+		'int main(void) { virConnectPtr c = virConnectOpenAuth("test:///default", virConnectAuthPtrDefault, 0); return !c || virNodeGetCPUMap(c, 0, 0, 0) != 1; }' >"$sub/a.c"
+	command='for cc in "gcc" "g++ -x c++" "clang"; do command -v ${cc%% *} >/dev/null || continue; $cc a.c -o "${cc%% *}" -lvirt -Wl,-t; done'
+	build --link "$BATS_TEST_DIRNAME/build/link/libvirt.so"
+	[ "$status" -eq 0 ]
+	[[ $output == */run/ballast/link/libvirt.so* && $output != */libgnutls* ]]
+	gcc "$sub/a.c" -o "$sub/usual" -lvirt
+	of() { readelf -dW "$1" | grep -E 'NEEDED|FLAGS'; readelf --dyn-syms -W "$1" | sed 's/^ *[0-9]*://; s/ ([0-9]*)$//' | sort; }
+	diff <(of "$sub/usual") <(of "$built/gcc")
+	"$built/gcc" && "$built/g++"
+	# What libvirt has not is missed as ever.
+	echo 'extern void virNope(void); int main(void) { virNope(); }' >"$sub/a.c"
+	build --link "$BATS_TEST_DIRNAME/build/link/libvirt.so"
+	[ "$status" -ne 0 ]
+	[[ $output == *"undefined reference to"*virNope* ]]
+}
