@@ -47,7 +47,7 @@ key() { # FILE KEY: the first value of that key, at any depth
 
 @test "a failed expectation says when it was seen, and what to look at" {
 	submission nothing
-	grade --only cpu-all-on-one
+	grade --only cpu-all-on-one --as-written
 	echo "$output"
 	[[ $output == *"Seen from 15 s to 30 s: look at which vCPUs share the busiest pCPU"* ]]
 	[[ $output == *"It follows from "*": mend that first."* ]]
@@ -482,6 +482,27 @@ worth() {
 	worth 4.0
 }
 
+@test "credit with another expectation, of a kill by how far the load came, by shares of the limit" {
+	worth() {
+		printf '[memory]\n%s/mem-one.scenario = 10\n[credit]\n%s\n' "$ci/scenarios" \
+			$'reach = 3 0 50%\nunused = 2 with oom' >"$BATS_TEST_TMPDIR/c.suite"
+		"$ci/build/report/report" merge "$BATS_TEST_TMPDIR/c.suite" "$out" >"$BATS_TEST_TMPDIR/g.json"
+		cat "$BATS_TEST_TMPDIR/g.json"
+		[ "$(sed -n 's/^  "points": \(.*\),$/\1/p' "$BATS_TEST_TMPDIR/g.json")" = "$1" ]
+	}
+	verdict mem-one.control fail oom:fail:1:0:most unused:fail:90:95:least reach:fail:300:1000:least:oom floor:pass
+	# The guest was killed at three quarters of its load: half of the reach that weighs 3, nothing for what the dead
+	# no longer want; of 3 + 2 there was nothing without a program.
+	verdict mem-one fail oom:fail:1:0:most unused:pass reach:fail:750:1000:least:oom floor:pass
+	worth 3.0
+	# As early as without a program.
+	verdict mem-one fail oom:fail:1:0:most unused:pass reach:fail:300:1000:least:oom floor:pass
+	worth 0.0
+	# It lived, and came as far: oom 1, reach half of 3, unused 2, of 6.
+	verdict mem-one fail oom:pass unused:pass reach:fail:750:1000:least floor:pass
+	worth 7.5
+}
+
 @test "of several runs the worst counts, or the median or the mean" {
 	verdict cpu-all-on-one.control fail spread:fail:80:10:most moves:pass
 	for stem in cpu-all-on-one cpu-all-on-one.2 cpu-all-on-one.3; do
@@ -610,6 +631,8 @@ worth() {
 	refused "no blanks" '[cpu]' 'cpu balanced.scenario = 1'
 	refused "where NONE is more than FULL" '[credit]' 'spread = 1 20 10'
 	refused "WEIGHT or WEIGHT FULL NONE" '[credit]' 'spread = 1 20'
+	refused "with EXPECTATION" '[credit]' 'spread = 1 with'
+	refused "a share such as 60%" '[credit]' 'reach = 3 0% 60%'
 	refused "points are a number" '[cpu]' 'cpu-balanced = many'
 	refused "neither [section] nor key = value" '[cpu]' 'cpu-balanced'
 }

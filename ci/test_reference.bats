@@ -67,7 +67,7 @@ setup_file() {
 	run "$ci/grade" --check "$BATS_TEST_TMPDIR/hard.suite" --out "$BATS_TEST_TMPDIR/out"
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[[ $output == *"hard "*"OUT OF REACH"*"moves: 6; the fewest that could do it: 6; asked: at most 2"*"ask for less in its [expect]"* ]]
+	[[ $output == *"hard "*"OUT OF REACH"*"moves: "*"; the fewest that could do it: 6; asked: at most 2"*"ask for less in its [expect]"* ]]
 	[[ $output == *"1 of 1 scenarios are to be mended." ]]
 }
 

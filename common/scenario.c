@@ -239,6 +239,30 @@ static int read_host_key(struct scenario_parse *p, const char *key, const char *
 			   "load, cgroup, inflate, deflate");
 }
 
+static int read_vary_key(struct scenario_parse *p, const char *key, const char *value)
+{
+	struct scenario_vary *v = &p->scenario->vary;
+
+	if (!strcmp(key, "places")) {
+		v->places = !strcmp(value, "yes");
+		return v->places || !strcmp(value, "no") ? 0
+							 : bad_value(p, key, value, "yes or no");
+	}
+	if (!strcmp(key, "delay"))
+		return read_duration(value, 0, 3600, &v->delay_s)
+			       ? bad_value(p, key, value, "a duration up to 1h")
+			       : 0;
+	if (!strcmp(key, "amount"))
+		return parse_percent(value, 90, &v->amount_pct)
+			       ? bad_value(p, key, value, "a percentage from 0 to 90")
+			       : 0;
+	if (!strcmp(key, "apart"))
+		return parse_percent(value, 100, &v->apart_pct)
+			       ? bad_value(p, key, value, "points of CPU load from 0 to 100")
+			       : 0;
+	return unknown_key(p, "vary", key, "places, delay, amount, apart");
+}
+
 static int add_setting(struct scenario_setting **list, size_t *count, const char *key,
 		       const char *value, unsigned int line)
 {
@@ -326,13 +350,15 @@ static int on_key(void *user, const char *section, const char *key, const char *
 		status = read_expect_key(p, key, value);
 	else if (!strcmp(section, "host"))
 		status = read_host_key(p, key, value);
+	else if (!strcmp(section, "vary"))
+		status = read_vary_key(p, key, value);
 	else if (!strcmp(section, "faults"))
 		status = add_setting(&p->scenario->faults, &p->scenario->nfaults, key, value,
 				     p->ini.line);
 	else
 		status = scenario_fail(p, p->ini.line,
 				       "unknown section [%.40s]; there are scenario, guests, "
-				       "timeline, expect, host, faults",
+				       "timeline, expect, host, vary, faults",
 				       section);
 	return status == 0;
 }
@@ -428,6 +454,7 @@ static int begin(struct scenario *s, const char *path, char error[SCENARIO_ERROR
 	}
 	s->interval_s = 2;
 	s->host = host;
+	s->vary = (struct scenario_vary){.places = true, .delay_s = 6, .amount_pct = 10};
 	p->scenario = s;
 	p->error = error;
 	p->vcpus.value = 1;

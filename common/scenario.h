@@ -76,6 +76,14 @@ struct scenario_host {
 	uint64_t deflate_kib_s;	       /* default 2.1 GiB/s */
 };
 
+/* What a grade's seed may change of it, see scenario(5); a world plays what is written. */
+struct scenario_vary {
+	bool places;	   /* guests change places; default yes */
+	double delay_s;	   /* each moment of the timeline is so much later at most; default 6 */
+	double amount_pct; /* loads are so much smaller at most; default 10 */
+	double apart_pct;  /* CPU loads that are equal differ by so many points either way; 0 */
+};
+
 /* One `key = value` of a section that its user interprets ([expect], [faults]). */
 struct scenario_setting {
 	char *key;
@@ -94,6 +102,7 @@ struct scenario {
 	double sample_s;   /* default 1 (cpu), 2 (memory); 0.5…5 */
 	double interval_s; /* the program's argument, default 2 */
 	struct scenario_host host;
+	struct scenario_vary vary;
 	struct scenario_setting *expect;
 	size_t nexpect;
 	struct scenario_setting *faults;

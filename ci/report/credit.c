@@ -77,7 +77,24 @@ static double degree_of(const struct suite *suite, const json_t *finding)
 	beyond = json_number_value(value) - json_number_value(limit);
 	if (!strcmp(doc_text(finding, "bound"), "least"))
 		beyond = -beyond;
+	if (credit->relative && json_number_value(limit) != 0)
+		beyond *= 100 / json_number_value(limit);
 	return fmin(1, fmax(0, (credit->none - beyond) / (credit->none - credit->full)));
+}
+
+/* True if the suite gives credit for a fault's findings only with another expectation, and that
+ * failed. */
+static bool lacks_other(const struct suite *suite, const json_t *verdict, const char *fault)
+{
+	const struct suite_credit *credit = suite_find_credit(suite, fault);
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	if (credit && credit->with[0] && !strcmp(doc_text(finding, "name"), credit->with) &&
+	    has_result(finding, "fail"))
+		return true;
+	return false;
 }
 
 /* The least degree of a fault's findings of a verdict; NAN where there are none. */
@@ -90,10 +107,101 @@ static double fault_degree(const struct suite *suite, const json_t *verdict, con
 	EACH_FINDING(verdict, i, finding)
 	if (counts(finding) && !strcmp(fault_of(finding), fault))
 		least = fmin(least, degree_of(suite, finding));
-	return least;
+	return !isnan(least) && lacks_other(suite, verdict, fault) ? 0 : least;
 }
 
-static bool is_first_of_fault(const json_t *verdict, size_t index, const char *fault)
+/* The fault that another one follows from, by the first of its findings that says so; itself else.
+ */
+static const char *cause_of(const json_t *verdict, const char *fault)
+{
+	json_t *finding, *other;
+	size_t i, j;
+
+	EACH_FINDING(verdict, i, finding)
+	{
+		if (!is_consequence(finding) || strcmp(fault_of(finding), fault) != 0)
+			continue;
+		EACH_FINDING(verdict, j, other)
+		if (!strcmp(doc_text(other, "name"), doc_text(finding, "because")))
+			return fault_of(other);
+	}
+	return fault;
+}
+
+static const char *root_of(const json_t *verdict, const char *fault)
+{
+	/* No longer than there are findings: what follows from itself ends somewhere. */
+	for (size_t i = json_array_size(json_object_get(verdict, "expectations")); i-- > 0;)
+		fault = cause_of(verdict, fault);
+	return fault;
+}
+
+static double weight_of(const struct suite *suite, const char *fault)
+{
+	const struct suite_credit *credit = suite_find_credit(suite, fault);
+
+	return credit ? credit->weight : 1;
+}
+
+/* The weight of a fault: the heaviest of what follows from it, itself included. */
+static double whole_weight(const struct suite *suite, const json_t *verdict, const char *fault)
+{
+	double weight = weight_of(suite, fault);
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	if (!strcmp(root_of(verdict, fault_of(finding)), fault))
+		weight = fmax(weight, weight_of(suite, fault_of(finding)));
+	return weight;
+}
+
+/* Of what follows from a fault, the heaviest that the suite gives part credit for; NULL: nothing.
+ */
+static const struct suite_credit *part_of(const struct suite *suite, const json_t *verdict,
+					  const char *fault)
+{
+	const struct suite_credit *heaviest = NULL;
+	json_t *finding;
+	size_t i;
+
+	EACH_FINDING(verdict, i, finding)
+	{
+		const struct suite_credit *credit = suite_find_credit(suite, fault_of(finding));
+
+		if (is_consequence(finding) && credit && credit->none > credit->full &&
+		    (!heaviest || credit->weight > heaviest->weight) &&
+		    !strcmp(root_of(verdict, fault_of(finding)), fault))
+			heaviest = credit;
+	}
+	return heaviest;
+}
+
+/*
+ * How far a fault was kept small in a run; where the suite gives it no part credit, by what follows
+ * from it in the program's: a kill late in the load is not one at its beginning.
+ */
+static double whole_degree(const struct suite *suite, const json_t *verdict, const char *fault,
+			   const json_t *run)
+{
+	double own = fault_degree(suite, run, fault), part = NAN;
+	const struct suite_credit *credit = suite_find_credit(suite, fault);
+	json_t *finding;
+	size_t i;
+
+	if (isnan(own) || own >= 1 || (credit && credit->none > credit->full))
+		return own;
+	credit = part_of(suite, verdict, fault);
+	if (!credit)
+		return own;
+	EACH_FINDING(run, i, finding)
+	if (!strcmp(fault_of(finding), credit->name))
+		part = fmin(part, degree_of(suite, finding));
+	return isnan(part) ? own : fmax(own, part);
+}
+
+/* True for the first finding of a fault that follows from no other. */
+static bool stands_for_fault(const json_t *verdict, size_t index, const char *fault)
 {
 	json_t *finding;
 	size_t i;
@@ -101,7 +209,7 @@ static bool is_first_of_fault(const json_t *verdict, size_t index, const char *f
 	EACH_FINDING(verdict, i, finding)
 	if (i < index && counts(finding) && !strcmp(fault_of(finding), fault))
 		return false;
-	return true;
+	return !strcmp(root_of(verdict, fault), fault);
 }
 
 static bool failed_condition(const json_t *verdict)
@@ -139,14 +247,15 @@ double credit_of(const struct suite *suite, const json_t *verdict, const json_t 
 	EACH_FINDING(verdict, i, finding)
 	{
 		const char *fault = fault_of(finding);
-		const struct suite_credit *credit = suite_find_credit(suite, fault);
-		double weight = credit ? credit->weight : 1, degree, other;
+		double weight, degree, other;
 		const json_t *same = credit_same_finding(control, finding);
 
-		if (!counts(finding) || !is_first_of_fault(verdict, i, fault))
+		if (!counts(finding) || !stands_for_fault(verdict, i, fault))
 			continue;
-		degree = fault_degree(suite, verdict, fault);
-		other = same && is_consequence(same) ? 0 : fault_degree(suite, control, fault);
+		weight = whole_weight(suite, verdict, fault);
+		degree = whole_degree(suite, verdict, fault, verdict);
+		other = same && is_consequence(same) ? 0
+						     : whole_degree(suite, verdict, fault, control);
 		if (isnan(other))
 			continue;
 		program += weight * degree;

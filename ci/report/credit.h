@@ -13,10 +13,11 @@
  * its other scenarios. verdict and control are documents of verdict(5), of the same scenario with
  * the program and without any; without a control (NULL), it is all for a pass and nothing else.
  *
- * Each fault counts once: what fails because of something else is left out, and moves and pins are
- * one. With P, C and W the weights of what the program met, no program met, and all, the share is
- * (P − C) / (W − C). Where no program meets everything there is nothing to be gained, and the share
- * is the least degree of any expectation.
+ * Each fault counts once: what fails because of something else is no fault of its own, but the
+ * fault weighs as much as the heaviest of what follows from it; moves and pins are one. With P, C
+ * and W the weights of what the program met, no program met, and all, the share is (P − C) / (W −
+ * C). Where no program meets everything there is nothing to be gained, and the share is the least
+ * degree of any expectation.
  */
 double credit_of(const struct suite *suite, const json_t *verdict, const json_t *control);
 

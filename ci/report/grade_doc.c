@@ -256,9 +256,13 @@ out:
 	return doc;
 }
 
+/* So much of another scenario's points shows that a program can act; less may be luck. */
+#define SHOWN_SHARE 0.1
+
 /*
- * Staying still earns only where the program has shown that it can act: where it got nothing in any
- * scenario that asks for more than no program does, it gets nothing for those that do not.
+ * Staying still earns only where the program has shown that it can act: where it got next to
+ * nothing in any scenario that asks for more than no program does, it gets nothing for those that
+ * do not.
  */
 static void take_back_free(json_t *scenarios, const char *kind)
 {
@@ -272,7 +276,9 @@ static void take_back_free(json_t *scenarios, const char *kind)
 		    strcmp(doc_text(scenario, "control"), "fail") != 0)
 			continue;
 		asked |= doc_judged(scenario);
-		shown |= !doc_judged(scenario) || doc_number(scenario, "points") > 0;
+		shown |= !doc_judged(scenario) ||
+			 doc_number(scenario, "points") >=
+				 SHOWN_SHARE * doc_number(scenario, "max_points");
 	}
 	if (!asked || shown)
 		return;

@@ -95,7 +95,15 @@ static int set_text(char **out, const char *value)
 	return *out != NULL;
 }
 
-/* EXPECTATION = WEIGHT [FULL NONE] */
+/* WEIGHT, FULL or NONE, of which the last may be a share of the limit, "60%". */
+static int read_credit_number(struct suite_credit *credit, const char *word, size_t n, double *out)
+{
+	credit->relative = n == 2 && word[strlen(word) - 1] == '%';
+	return credit->relative ? parse_percent(word, 100, out)
+				: parse_number(word, 0, POINTS_MAX, out);
+}
+
+/* EXPECTATION = WEIGHT [FULL NONE] [with EXPECTATION] */
 static int add_credit(struct reader *r, const char *name, const char *value)
 {
 	struct suite *suite = r->suite;
@@ -103,16 +111,28 @@ static int add_credit(struct reader *r, const char *name, const char *value)
 	double *const numbers[] = {&credit.weight, &credit.full, &credit.none};
 	char words[128], *rest = words, *word;
 	size_t n = 0;
+	bool with = false, bad = false;
 
 	snprintf(words, sizeof(words), "%s", value);
-	while ((word = strsep(&rest, " \t")))
-		if (word[0] && (n == 3 || parse_number(word, 0, POINTS_MAX, numbers[n++])))
-			n = 4;
-	if ((n != 1 && n != 3) || (n == 3 && credit.none <= credit.full))
+	while ((word = strsep(&rest, " \t"))) {
+		if (!word[0])
+			continue;
+		if (with && !credit.with[0])
+			snprintf(credit.with, sizeof(credit.with), "%s", word);
+		else if (!with && !strcmp(word, "with"))
+			with = true;
+		else if (with || n == 3 || read_credit_number(&credit, word, n, numbers[n]))
+			bad = true;
+		else
+			n++;
+	}
+	if (bad || (n != 1 && n != 3) || (n == 3 && credit.none <= credit.full) ||
+	    (with && !credit.with[0]))
 		return fail(
 			r,
 			"%.60s = %.60s: it is WEIGHT or WEIGHT FULL NONE, numbers from 0 to %d, "
-			"where NONE is more than FULL",
+			"where NONE is more than FULL or a share such as 60%%, and perhaps \"with "
+			"EXPECTATION\"",
 			name, value, POINTS_MAX);
 	if (suite_find_credit(suite, name))
 		return fail(r, "%.60s stands twice", name);

@@ -2,9 +2,8 @@
 /* Suites: which scenarios a grade is made of, and their points. An INI file:
  *
  *	[suite]			[cpu], [memory]		[credit]
- *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE]
- *	world = real | sim
- *	counts = worst | median | mean (of several runs)
+ *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE] [with
+ *EXPECTATION] world = real | sim counts = worst | median | mean (of several runs)
  *
  * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
  * key, it has no ':' or '='. */
@@ -14,6 +13,7 @@
 #include "scenario.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SUITE_ERROR_MAX (PATH_MAX + SCENARIO_ERROR_MAX)
@@ -32,8 +32,10 @@ struct suite_entry {
 struct suite_credit {
 	char name[SCENARIO_NAME_MAX];
 	double weight;
-	double full; /* beyond the limit by no more than this: all of it */
-	double none; /* by this or more: nothing; between the two linear. 0 with full: no part */
+	double full;   /* beyond the limit by no more than this: all of it */
+	double none;   /* by this or more: nothing; between the two linear. 0 with full: no part */
+	bool relative; /* none is a percentage of the limit, and so is what is beyond it */
+	char with[SCENARIO_NAME_MAX]; /* worth nothing unless this is met, too; "": by itself */
 };
 
 /* Which of several runs of a scenario counts. */
