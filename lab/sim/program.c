@@ -61,15 +61,40 @@ static bool is_privileged(const char *path, const struct stat *st)
 	       getxattr(path, "security.capability", NULL, 0) > 0;
 }
 
+/* The i-th segment; false: there is none. */
+static bool read_segment(int fd, const Elf64_Ehdr *header, unsigned int i, Elf64_Phdr *segment)
+{
+	off_t at = (off_t)(header->e_phoff + (uint64_t)i * header->e_phentsize);
+
+	return i < header->e_phnum &&
+	       pread(fd, segment, sizeof(*segment), at) == (ssize_t)sizeof(*segment);
+}
+
 static bool has_interpreter(int fd, const Elf64_Ehdr *header)
 {
-	for (unsigned int i = 0; i < header->e_phnum; i++) {
-		Elf64_Phdr segment;
-		off_t at = (off_t)(header->e_phoff + (uint64_t)i * header->e_phentsize);
+	Elf64_Phdr segment;
 
-		if (pread(fd, &segment, sizeof(segment), at) != (ssize_t)sizeof(segment))
-			return false;
+	for (unsigned int i = 0; read_segment(fd, header, i, &segment); i++) {
 		if (segment.p_type == PT_INTERP)
+			return true;
+	}
+	return false;
+}
+
+/* Its linker leaves a note with a build identifier, the first of its segment. */
+static bool is_go(int fd, const Elf64_Ehdr *header)
+{
+	struct {
+		Elf64_Nhdr header;
+		char name[4];
+	} note;
+	Elf64_Phdr segment;
+
+	for (unsigned int i = 0; read_segment(fd, header, i, &segment); i++) {
+		if (segment.p_type == PT_NOTE &&
+		    pread(fd, &note, sizeof(note), (off_t)segment.p_offset) ==
+			    (ssize_t)sizeof(note) &&
+		    note.header.n_namesz == sizeof(note.name) && !memcmp(note.name, "Go\0", 4))
 			return true;
 	}
 	return false;
@@ -96,6 +121,8 @@ static enum program check_elf(const char *path, int fd, const Elf64_Ehdr *header
 			error, path,
 			"is statically linked: link it dynamically, or libvirt and the clock "
 			"cannot be replaced in it");
+	if (is_go(fd, header))
+		return fail_closed(error, path, "is a Go program, which waits past libc");
 	return PROGRAM_FINE;
 }
 

@@ -30,6 +30,8 @@ static const char usage[] =
 	"  --patience S     CPU seconds a program may compute without waiting once (default 10)\n"
 	"  --contain DIR    the program runs in a sandbox that shows the system and DIR alone\n"
 	"  --limit S        and is ended there after S seconds of the machine's clock\n"
+	"  --pace P         time goes as fast as can be computed (virtual) or as the machine's "
+	"(1)\n"
 	"  -v, --verbose    pass on what the program prints\n"
 	"  --help, --version\n";
 
@@ -44,9 +46,18 @@ static uint64_t read_seed(const char *text)
 	return (uint64_t)seed;
 }
 
+static enum pace read_pace(const char *text)
+{
+	if (!strcmp(text, "virtual"))
+		return PACE_VIRTUAL;
+	if (!strcmp(text, "1"))
+		return PACE_REAL;
+	die(EXIT_USAGE, "--pace %s: should be virtual, or 1 for the machine's time", text);
+}
+
 static void read_options(struct host_config *c, int argc, char **argv)
 {
-	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, CONTAIN, LIMIT, HELP, VERSION };
+	enum { SEED = 256, TRACE, PREFIX, CHARGE, PATIENCE, CONTAIN, LIMIT, PACE, HELP, VERSION };
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, SEED},
 		{"trace", required_argument, NULL, TRACE},
@@ -55,6 +66,7 @@ static void read_options(struct host_config *c, int argc, char **argv)
 		{"patience", required_argument, NULL, PATIENCE},
 		{"contain", required_argument, NULL, CONTAIN},
 		{"limit", required_argument, NULL, LIMIT},
+		{"pace", required_argument, NULL, PACE},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
@@ -90,6 +102,9 @@ static void read_options(struct host_config *c, int argc, char **argv)
 			if (parse_integer(optarg, 1, 1000000, &c->limit_s))
 				die(EXIT_USAGE, "--limit %s: should be whole seconds, at least 1",
 				    optarg);
+			break;
+		case PACE:
+			c->pace = read_pace(optarg);
 			break;
 		case 'v':
 			c->verbose = true;
@@ -147,12 +162,14 @@ static char *program_json(char **program)
 static int run_program(struct host_config *config)
 {
 	char error[PROGRAM_ERROR_MAX], path[PATH_MAX];
-	char *json = program_json(config->program);
-	int status;
+	char *json;
+	int status = program_check(config->program[0], path, error);
 
-	if (program_check(config->program[0], path, error))
+	if (status == PROGRAM_BAD || (status == PROGRAM_CLOSED && config->pace == PACE_VIRTUAL))
 		die(EXIT_USAGE, "%s", error);
+	json = program_json(config->program);
 	config->path = path;
+	config->closed = status == PROGRAM_CLOSED ? error : NULL;
 	config->play.program = json;
 	status = host_run(config);
 	free(json);

@@ -442,7 +442,7 @@ while True: time.sleep(1)'
 # --- what cannot be run at all ---
 
 refused() {
-	run "$RUN" --trace "$TRACE" "$CPU" -- "$1"
+	run "$RUN" --pace virtual --trace "$TRACE" "$CPU" -- "$1"
 	echo "$output"
 	[ "$status" -eq 2 ]
 	[ "${#lines[@]}" -eq 1 ]

@@ -254,14 +254,94 @@ for ask in (lambda: d.blockInfo("vda"), lambda: c.listNetworks(), lambda: d.hasC
 	[[ $output == *"connects to a libvirtd over the network"* ]]
 }
 
-@test "what nothing can be preloaded into ends the run, when it is started" {
-	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/p.c"
-	"${CC:-cc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/p.c"
-	socket sh -c "sleep 2; $BATS_TEST_TMPDIR/static; echo not reached"
+@test "past libc: a raw connect, another name, exec without anything lead to the simulated host" {
+	cat >"$BATS_TEST_TMPDIR/p.c" <<-'EOF'
+		#define _GNU_SOURCE
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <sys/syscall.h>
+		#include <sys/un.h>
+		#include <unistd.h>
+		/* Says whose the socket is that a path leads to. */
+		int main(int argc, char **argv)
+		{
+			char *virsh[] = {"virsh", "list", "--name", NULL}, *empty[] = {NULL};
+			for (int i = 1; i < argc; i++) {
+				struct sockaddr_un un = {.sun_family = AF_UNIX};
+				struct ucred peer = {0};
+				socklen_t len = sizeof(peer);
+				int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+				snprintf(un.sun_path, sizeof(un.sun_path), "%s", argv[i]);
+				long status = syscall(SYS_connect, fd, &un, sizeof(un));
+				syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+				printf("%ld %s\n", status, status ? "nobody" : peer.pid == getppid() ? "ours" : "another");
+			}
+			fflush(stdout);
+			syscall(SYS_execve, "/usr/bin/virsh", virsh, empty);
+			return 1;
+		}
+	EOF
+	"${CC:-cc}" -w -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c"
+	ln -s /run/libvirt/libvirt-sock "$BATS_TEST_TMPDIR/link"
+	# Where libvirtd runs, its socket has another name, too.
+	ln /run/libvirt/libvirt-sock "/run/libvirt/ballast-test-$$" 2>/dev/null || ln -s /run/libvirt/libvirt-sock "$BATS_TEST_TMPDIR/hard"
+	[ -e "$BATS_TEST_TMPDIR/hard" ] || [ -L "$BATS_TEST_TMPDIR/hard" ] ||
+		mv "/run/libvirt/ballast-test-$$" "/run/ballast-test-$$" && ln -sfn "/run/ballast-test-$$" "$BATS_TEST_TMPDIR/hard"
+	socket "$BATS_TEST_TMPDIR/p" /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock-ro "$BATS_TEST_TMPDIR/link" \
+		"$BATS_TEST_TMPDIR/hard" /run/libvirt/virtlogd-sock
+	rm -f "/run/ballast-test-$$"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^0 ours$' <<<"$output")" -eq 4 ]
+	[[ $output == *"-1 nobody"* && $output != *another* ]]
+	[ "$(grep -c '^aos_vm[1-4]$' <<<"$output")" -eq 4 ]
+	[[ $output == *"a process without the simulated clock connects to libvirt: time goes as the machine's from t = 0.000 s on"* ]]
+	# In virtual time it is refused.
+	run "$RUN" --pace virtual "$SCENARIO" -- "$BATS_TEST_TMPDIR/p"
 	[ "$status" -eq 2 ]
-	[[ $output == *"at t = 2.000 s it starts $BATS_TEST_TMPDIR/static: is statically linked"* ]]
-	[[ $output != *"not reached"* ]]
+	[[ $output == *"a process without the simulated clock connects to libvirt, at t = 0.000 s"* ]]
+	# What is neither libvirtd's nor anybody else's.
+	socket "$BATS_TEST_TMPDIR/p" /var/lib/libvirt/qemu/domain-1-x/monitor.sock
+	[ "$status" -eq 2 ]
+	[[ $output == *"it connects to /var/lib/libvirt/qemu/domain-1-x/monitor.sock at t = 0.000 s: that is the machine's own libvirt"* ]]
+}
+
+@test "a name space of libraries of its own ends the run" {
+	printf '%s\n' '#define _GNU_SOURCE' '#include <dlfcn.h>' '#include <stdio.h>' \
+		'int main(void) { printf("%p\n", dlmopen(LM_ID_NEWLM, "libvirt.so.0", RTLD_NOW)); return 0; }' >"$BATS_TEST_TMPDIR/p.c"
+	"${CC:-cc}" -w -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c"
+	socket "$BATS_TEST_TMPDIR/p"
+	[ "$status" -eq 2 ]
+	[[ $output == *"it loads libvirt.so.0 into a name space of its own (dlmopen) at t = 0.000 s"* ]]
+}
+
+@test "what nothing can be preloaded into is played in real time, or refused in virtual time" {
+	local begin
+	printf '%s\n' '#include <stdio.h>' '#include <unistd.h>' \
+		'int main(void) { sleep(1); puts("slept"); return 0; }' >"$BATS_TEST_TMPDIR/p.c"
+	"${CC:-cc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/p.c"
+	begin=${EPOCHREALTIME/./}
+	socket sh -c "sleep 2; $BATS_TEST_TMPDIR/static; cut -d. -f1 /proc/uptime; exec $BATS_TEST_TMPDIR/static"
+	((${EPOCHREALTIME/./} - begin >= 2000000))
+	[ "$status" -eq 0 ]
+	[[ $output == *"at t = 2.000 s it starts $BATS_TEST_TMPDIR/static: is statically linked"*"time goes as the machine's from t = 2.000 s on"* ]]
+	[ "$(grep -c '^slept$' <<<"$output")" -eq 2 ]
+	[[ $output == *$'\n'8640[2-9]* ]]
+	socket "$BATS_TEST_TMPDIR/static"
+	[ "$status" -eq 0 ]
+	[[ $output == *"$BATS_TEST_TMPDIR/static: is statically linked"*slept* ]]
+	grep '"event":"program_exit","status":0' "$TRACE" | grep -q '"t_s":[1-9]'
+	for how in "$BATS_TEST_TMPDIR/static" "sh -c $BATS_TEST_TMPDIR/static;echo"; do
+		IFS=' ' read -r -a program <<<"$how"
+		run "$RUN" --pace virtual --trace "$TRACE" -v "$SCENARIO" -- "${program[@]}"
+		[ "$status" -eq 2 ]
+		[[ $output == *"$BATS_TEST_TMPDIR/static: is statically linked"* && $output != *slept* ]]
+	done
 	grep -q '"event":"unsimulated"' "$TRACE"
+	# All of them, if that is asked for.
+	begin=${EPOCHREALTIME/./}
+	"$RUN" --pace 1 "$SCENARIO" -- sleep 1
+	((${EPOCHREALTIME/./} - begin >= 1000000))
 }
 
 # --- how programs end ---

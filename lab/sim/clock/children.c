@@ -45,9 +45,9 @@ static bool names(const char *entry, const char *name)
 	return !strncmp(entry, name, len) && entry[len] == '=';
 }
 
-/* A copy of an environment with the library and the connection in it, in one block to free; NULL:
- * out of memory. */
-static char **environment_with(char *const *from, int fd)
+/* A copy of an environment with the library and the connection in it, in one block to free; without
+ * them for a program that is closed. NULL: out of memory. */
+static char **environment_with(char *const *from, int fd, bool closed)
 {
 	size_t n = 0, size = sizeof(PRELOAD) + strlen(preload) + 1;
 	char **to, *library, *connection;
@@ -68,19 +68,21 @@ static char **environment_with(char *const *from, int fd)
 		else if (!names(*from, PRELOAD) && !names(*from, CONTROL_ENV))
 			to[n++] = *from;
 	}
-	to[n++] = library;
-	to[n++] = connection;
+	if (!closed) {
+		to[n++] = library;
+		to[n++] = connection;
+	}
 	to[n] = NULL;
 	return to;
 }
 
-/* Programs that cannot be preloaded end the run; what cannot be run at all is libc's to refuse. */
-static void check_program(const char *name)
+/* Whether nothing can be preloaded into a program, and why; what cannot be run at all is libc's to
+ * refuse. */
+static bool is_closed(const char *name, char why[PROGRAM_ERROR_MAX])
 {
-	char path[PATH_MAX], error[PROGRAM_ERROR_MAX];
+	char path[PATH_MAX];
 
-	if (program_check(name, path, error) == PROGRAM_CLOSED)
-		sim_refuse("at t = %.3f s it starts %s", (double)sim_now() / 1e9, error);
+	return program_check(name, path, why) == PROGRAM_CLOSED;
 }
 
 /* --- exec --- */
@@ -88,14 +90,17 @@ static void check_program(const char *name)
 static int exec_with(const char *path, char *const arguments[], char *const environment[],
 		     int (*exec)(const char *, char *const *, char *const *))
 {
-	char **with = environment_with(environment, remote_fd());
+	char why[PROGRAM_ERROR_MAX];
+	bool closed = is_closed(path, why);
+	char **with = environment_with(environment, remote_fd(), closed);
 	int error;
 
 	if (!with) {
 		errno = ENOMEM;
 		return -1;
 	}
-	check_program(path);
+	if (closed)
+		remote_goes_outside(why);
 	fcntl(remote_fd(), F_SETFD, 0);
 	exec(path, arguments, with);
 	error = errno;
@@ -193,7 +198,7 @@ EXPORT pid_t fork(void)
 
 	if (!sched_started())
 		return real(fork)();
-	fd = remote_announce_child();
+	fd = remote_announce_child(NULL);
 	if (fd < 0)
 		return -1;
 	sigfillset(&all);
@@ -282,13 +287,13 @@ static int spawn_with(spawn_fn spawn, pid_t *pid, const char *path,
 		      const posix_spawnattr_t *attributes, char *const arguments[],
 		      char *const environment[])
 {
-	int fd = remote_announce_child(), status = ENOMEM;
-	char **with;
+	char why[PROGRAM_ERROR_MAX], **with;
+	bool closed = is_closed(path, why);
+	int fd = remote_announce_child(closed ? why : NULL), status = ENOMEM;
 
 	if (fd < 0)
 		return errno;
-	check_program(path);
-	with = environment_with(environment, fd);
+	with = environment_with(environment, fd, closed);
 	if (with)
 		status = spawn(pid, path, actions, attributes, arguments, with);
 	free(with);

@@ -30,15 +30,17 @@ enum control_kind {
 	CONTROL_HELLO, /* a new one, or a new program in one; answered with the page's descriptor */
 	CONTROL_IDLE,  /* all its threads wait, until ns at most; number: whether any ran since it
 			  was  asked. Answered when it may go on. */
-	CONTROL_CHILD, /* it is going to have a child, whose connection comes with this */
-	CONTROL_SPEND, /* it computed for ns of CPU time, which is charged */
-	CONTROL_FILE,  /* text: a path of the host's; answered with a descriptor where number is
-			  HOST_FILE_MADE */
-	CONTROL_FOLDER, /* text: a path; answered with a descriptor of lines "d NAME" and "f NAME"
-			 */
-	CONTROL_VIEW,	/* answered with a struct host_view in text */
-	CONTROL_STOP,	/* it is to be ended by a fault of its own: text says which */
-	CONTROL_REFUSE, /* it cannot be simulated: text says why */
+	CONTROL_CHILD, /* it is going to have a child, whose connection comes with this; number:
+			  that has no simulated clock, and text says why */
+	CONTROL_OUTSIDE, /* it becomes a program that has none: text */
+	CONTROL_SPEND,	 /* it computed for ns of CPU time, which is charged */
+	CONTROL_FILE,	 /* text: a path of the host's; answered with a descriptor where number is
+			    HOST_FILE_MADE */
+	CONTROL_FOLDER,	 /* text: a path; answered with a descriptor of lines "d NAME" and "f NAME"
+			  */
+	CONTROL_VIEW,	 /* answered with a struct host_view in text */
+	CONTROL_STOP,	 /* it is to be ended by a fault of its own: text says which */
+	CONTROL_REFUSE,	 /* it cannot be simulated: text says why */
 	/* from the host */
 	CONTROL_WELCOME, /* number: of the process, in order of creation */
 	CONTROL_GO,

@@ -122,9 +122,26 @@ static void hello(void)
 	calls = 0;
 }
 
-int remote_announce_child(void)
+static struct control about_outsider(enum control_kind kind, const char *closed)
 {
-	const struct control m = {.kind = CONTROL_CHILD};
+	struct control m = {.kind = kind, .number = closed != NULL};
+
+	if (closed)
+		snprintf(m.text, sizeof(m.text), "at t = %.3f s it starts %s",
+			 (double)sim_now() / 1e9, closed);
+	return m;
+}
+
+void remote_goes_outside(const char *closed)
+{
+	const struct control m = about_outsider(CONTROL_OUTSIDE, closed);
+
+	send_message(&m, -1);
+}
+
+int remote_announce_child(const char *closed)
+{
+	const struct control m = about_outsider(CONTROL_CHILD, closed);
 	int ends[2], moved;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))

@@ -12,10 +12,14 @@ int remote_fd(void);
 
 /*
  * Tells the host of a child that will be there in a moment, and returns the descriptor it has to
- * inherit, without FD_CLOEXEC; −1 with errno. The child is there once it speaks, and gone when all
+ * inherit, without FD_CLOEXEC; −1 with errno. closed: why it will have no simulated clock; NULL: it
+ * will. The child is there once it speaks, and gone when all
  * copies of the descriptor are closed.
  */
-int remote_announce_child(void);
+int remote_announce_child(const char *closed);
+
+/* This process becomes a program without the simulated clock. */
+void remote_goes_outside(const char *closed);
 
 /* In a forked child: takes the descriptor in the parent's one's place and waits for its turn. */
 void remote_become_child(int fd);

@@ -6,6 +6,7 @@
 #include "launch.h"
 #include "log.h"
 #include "output.h"
+#include "reach.h"
 #include "seam.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,6 +43,14 @@
 #define PROGRAM_PID 1
 
 struct host *the_host;
+
+static double clock_s(clockid_t clock)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(clock, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
 
 double host_now_s(const struct host *h)
 {
@@ -213,6 +223,17 @@ void host_advance(struct host *h, uint64_t until_ns)
 	}
 }
 
+void host_pace(struct host *h, const char *why)
+{
+	if (h->paced)
+		return;
+	h->paced = h->loaded = true;
+	h->paced_s = clock_s(CLOCK_MONOTONIC);
+	h->paced_ns = host_now(h);
+	if (why)
+		log_warn("%s: time goes as the machine's from t = %.3f s on", why, host_now_s(h));
+}
+
 /* --- the program's end --- */
 
 /* Signals by which a program ends itself or is ended; others are crashes. */
@@ -291,20 +312,15 @@ static void reap(struct host *h)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == h->pid && !h->over)
-			on_program_end(h, status);
+		if (pid != h->pid || h->over)
+			continue;
+		if (h->paced) /* up to now */
+			turns_follow_clock(h, UINT64_MAX);
+		on_program_end(h, status);
 	}
 }
 
 /* --- the watch --- */
-
-static double clock_s(clockid_t clock)
-{
-	struct timespec ts = {0};
-
-	clock_gettime(clock, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* Signs of life of whoever has the turn, and when the last one of each kind was seen. */
 struct watch {
@@ -349,6 +365,8 @@ static void look(struct host *h, struct watch *w)
 		w->cpu_s = used_s;
 		w->alive_s = now_s;
 	}
+	if (h->paced) /* it may wait for what it likes */
+		w->alive_s = now_s;
 	if (prints_without_end(h))
 		host_stop(h, "it prints without end");
 	else if (used_s - w->cpu_at_event_s > h->config->patience_s)
@@ -384,7 +402,7 @@ static void play_program(struct host *h)
 		turns_settle(h);
 		if (h->over)
 			break;
-		if (turns_listen(h, WATCH_MS)) {
+		if (turns_listen(h, turns_patience_ms(h, WATCH_MS))) {
 			if (h->turn)
 				continue;
 		} else {
@@ -487,9 +505,11 @@ static int set_environment(struct host *h, int fd)
 	char number[16], asan[1024];
 	const char *options = getenv("ASAN_OPTIONS");
 
+	launch_environment(h->folder);
+	if (h->config->closed) /* nor into what it starts */
+		return 0;
 	snprintf(number, sizeof(number), "%d", fd);
 	setenv(CONTROL_ENV, number, 1);
-	launch_environment(h->folder);
 	/* Its runtime need not come before ours. */
 	snprintf(asan, sizeof(asan), "%s%sverify_asan_link_order=0", options ? options : "",
 		 options && *options ? ":" : "");
@@ -536,7 +556,7 @@ static int start_program(struct host *h)
 	const char *path = h->config->path;
 	char **arguments = h->config->program;
 	sigset_t set;
-	int fd = turns_begin(h), moved;
+	int fd = turns_begin(h), moved, guard[2];
 
 	moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD, control_fd_first());
 	if (moved < 0) {
@@ -554,8 +574,16 @@ static int start_program(struct host *h)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (h->config->copy ? set_sandbox(h, moved, &path, &arguments) : set_environment(h, moved))
 		return -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, guard)) {
+		host_fail(h, "socket pair: %s", strerror(errno));
+		return -1;
+	}
 	h->pid = fork();
 	if (h->pid == 0) {
+		close(guard[0]);
+		/* In the sandbox there is nothing to reach. */
+		if (!h->config->copy)
+			reach_hand_over(guard[1]);
 		launch_program(path, arguments, h->output[0], h->output[1]);
 		dprintf(STDERR_FILENO, "cannot be run: %s\n", strerror(errno));
 		_exit(EXIT_USAGE);
@@ -566,7 +594,16 @@ static int start_program(struct host *h)
 		return -1;
 	}
 	setpgid(h->pid, h->pid);
-	return 0;
+	close(guard[1]);
+	if (!h->config->copy && (h->reach = reach_take_over(guard[0])) < 0)
+		host_fail(h, "the program's connections cannot be guarded: seccomp(2) is not "
+			     "allowed here");
+	close(guard[0]);
+	if (h->config->closed)
+		host_pace(h, h->config->closed);
+	else if (h->config->pace == PACE_REAL)
+		host_pace(h, NULL);
+	return h->over ? -1 : 0;
 }
 
 static int make_folder(struct host *h)
@@ -641,6 +678,7 @@ int host_run(const struct host_config *config)
 
 	host = (struct host){.config = config,
 			     .page_fd = -1,
+			     .reach = -1,
 			     .signals = -1,
 			     .report = -1,
 			     .output = {-1, -1},

@@ -203,44 +203,39 @@ static void stop_listening(struct host *h)
 	}
 }
 
-/* Whoever has a clock of its own would see the host in jumps. */
-static bool is_of_the_run(struct host *h, int fd)
+void daemon_take(struct host *h, int fd, pid_t pid, bool readonly)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	struct connection *c, **last;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || turns_knows(h, peer.pid))
-		return true;
-	host_refuse(
-		h,
-		"a process without the simulated clock connects to libvirt at t = %.3f s: nothing "
-		"can be preloaded into it",
-		host_now_s(h));
-	return false;
+	/* Whoever has a clock of its own would see the host in jumps. */
+	if (!turns_knows(h, pid))
+		turns_leave(h, pid, "a process without the simulated clock connects to libvirt");
+	c = h->over ? NULL : calloc(1, sizeof(*c));
+	if (!c) {
+		close(fd);
+		if (!h->over)
+			host_fail(h, "out of memory");
+		return;
+	}
+	rpc_link_open(&c->link, fd, 0);
+	c->readonly = readonly;
+	for (last = &h->connections; *last; last = &(*last)->next)
+		;
+	*last = c;
 }
 
 static void accept_all(struct host *h, int i)
 {
-	struct connection *c, **last;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
 	int fd;
 
-	while (h->listening[i] >= 0 &&
+	while (!h->over && h->listening[i] >= 0 &&
 	       (fd = accept4(h->listening[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (!is_of_the_run(h, fd)) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
 			close(fd);
-			return;
-		}
-		c = calloc(1, sizeof(*c));
-		if (!c) {
-			close(fd);
-			host_fail(h, "out of memory");
-			return;
-		}
-		rpc_link_open(&c->link, fd, 0);
-		c->readonly = i;
-		for (last = &h->connections; *last; last = &(*last)->next)
-			;
-		*last = c;
+		else
+			daemon_take(h, fd, peer.pid, i);
 	}
 }
 

@@ -26,6 +26,9 @@ struct call_in {
 /* Sends what has been put. */
 void daemon_send(struct connection *c, struct rpc_out *out);
 
+/* A new connection of that process; fd is non-blocking. */
+void daemon_take(struct host *h, int fd, pid_t pid, bool readonly);
+
 /* Answers a call. False: it failed, with driver_error(). */
 bool answer_call(struct call_in *c);
 

@@ -16,15 +16,24 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* How fast the run's time goes. */
+enum pace {
+	PACE_AUTO,    /* virtual, as long as every process that talks to libvirt can have that */
+	PACE_VIRTUAL, /* as fast as the model can be computed; others are refused */
+	PACE_REAL,    /* as the machine's clock */
+};
+
 struct host_config {
+	enum pace pace;
 	struct play_config play;
 	double charge;	   /* virtual seconds per CPU second of the program */
 	double patience_s; /* CPU seconds without waiting once, or three times that of wall time */
 	bool verbose;
 	char **program; /* NULL-terminated */
 	const char *path;
-	const char *copy; /* the submission, where the program is to see nothing else; or NULL */
-	long limit_s;	  /* by the machine's clock, of a program in a sandbox; 0: none */
+	const char *closed; /* why nothing can be preloaded into it; NULL: it can */
+	const char *copy;   /* the submission, where the program is to see nothing else; or NULL */
+	long limit_s;	    /* by the machine's clock, of a program in a sandbox; 0: none */
 };
 
 /* Plays the scenario with the program. The exit status of the run, after one line where it is not
@@ -38,7 +47,8 @@ enum process_state {
 	PROCESS_READY,	   /* its turn comes */
 	PROCESS_RUNNING,
 	PROCESS_IDLE,
-	PROCESS_ENDING, /* its connection is closed; it is not gone yet */
+	PROCESS_ENDING,	 /* its connection is closed; it is not gone yet */
+	PROCESS_OUTSIDE, /* nothing can be preloaded into it: it has the machine's clock */
 };
 
 struct process {
@@ -70,12 +80,18 @@ struct host {
 	pid_t pid;	       /* the program's first process, or its sandbox's */
 	pid_t group;	       /* of the program, as soon as it has spoken */
 	int report;	       /* where a sandbox says why it ended the program; −1: none */
+	int reach;	       /* its guard, reach.h; −1: none */
 	int signals;
 	bool asked;  /* it was told to stop */
 	bool over;   /* the run is */
 	int status;  /* of the run */
 	bool loaded; /* the program has spoken */
 	bool program_ended;
+	/* The machine's clock and the run's, since when the one follows the other. */
+	bool paced;
+	double paced_s;
+	uint64_t paced_ns;
+	double looked_s; /* when its processes last looked what others without a clock do */
 	/* turns.c */
 	struct process *processes;
 	struct process *turn; /* who runs; NULL: nobody */
@@ -97,6 +113,8 @@ void host_fail(struct host *h, const char *format, ...) __attribute__((format(pr
 
 /* Moves time on to until_ns or to what comes before: news, a whole second, the scenario's end. */
 void host_advance(struct host *h, uint64_t until_ns);
+/* From now on time goes as the machine's, for a process that has no other; why: one line. */
+void host_pace(struct host *h, const char *why);
 uint64_t host_now(const struct host *h);
 double host_now_s(const struct host *h);
 void host_take_output(struct host *h, bool last);
@@ -113,9 +131,17 @@ int turns_begin(struct host *h);
 void turns_settle(struct host *h);
 /* Whether the program's first process is gone, for which its parent waits. */
 bool turns_first_gone(const struct host *h);
+/* Where time goes as the machine's: on to next at most. False: it is not there yet. */
+bool turns_follow_clock(struct host *h, uint64_t next);
+/* How long to listen until something is due, ms. */
+int turns_patience_ms(const struct host *h, int most_ms);
 /* Looks for messages for at most so long; false: there were none. */
 bool turns_listen(struct host *h, int wait_ms);
+/* Whether it is of the run and has the simulated clock. */
 bool turns_knows(const struct host *h, pid_t pid);
+/* It is of the run and has not: time goes as the machine's, or the run ends; why: without a full
+ * stop. */
+void turns_leave(struct host *h, pid_t pid, const char *why);
 void turns_end(struct host *h);
 
 /* --- daemon.c --- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The processes of a run: who runs, who waits for what, and when time moves. */
-#include "host.h"
+#include "daemon.h"
+#include "reach.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,11 @@
 /* A process that has closed its connection and lives on has left the simulation. */
 #define ENDING_MOST_S 2.0
 #define PROCESSES_MAX 256
+#define CLIENTS_MAX   64 /* listened to, of those with the machine's clock */
+
+/* Whether one without the simulated clock is gone, or has written something, is looked at so often.
+ */
+#define LOOK_S 0.02
 
 /* A process that looks again and again without waiting, as with a time-out of 0, makes time go by.
  */
@@ -78,11 +84,14 @@ static void remove_process(struct host *h, struct process *p)
 
 int turns_begin(struct host *h)
 {
+	struct process *p;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -1;
-	add_process(h, ends[0]);
+	p = add_process(h, ends[0]);
+	if (p && h->config->closed)
+		set_state(h, p, PROCESS_OUTSIDE);
 	return ends[1];
 }
 
@@ -95,7 +104,7 @@ bool turns_first_gone(const struct host *h)
 bool turns_knows(const struct host *h, pid_t pid)
 {
 	for (const struct process *p = h->processes; p; p = p->next) {
-		if (p->pid == pid)
+		if (p->pid == pid && p->state != PROCESS_ENDING && p->state != PROCESS_OUTSIDE)
 			return true;
 	}
 	return false;
@@ -259,8 +268,24 @@ static void on_view(struct host *h, struct process *p)
 	answer(p, &reply, -1);
 }
 
+/* A program that has the machine's clock takes no turns. */
+static void go_outside(struct host *h, struct process *p, struct control *m)
+{
+	m->text[sizeof(m->text) - 1] = '\0';
+	if (h->config->pace == PACE_VIRTUAL) {
+		host_refuse(h, "%s", m->text);
+		return;
+	}
+	host_pace(h, m->text);
+	set_state(h, p, PROCESS_OUTSIDE);
+	if (h->turn == p)
+		h->turn = NULL;
+}
+
 static void on_message(struct host *h, struct process *p, struct control *m, int fd, pid_t pid)
 {
+	struct process *child;
+
 	switch (m->kind) {
 	case CONTROL_HELLO:
 		on_hello(h, p, pid);
@@ -270,9 +295,14 @@ static void on_message(struct host *h, struct process *p, struct control *m, int
 		break;
 	case CONTROL_CHILD:
 		if (fd >= 0) {
-			add_process(h, fd);
+			child = add_process(h, fd);
 			fd = -1;
+			if (m->number && child)
+				go_outside(h, child, m);
 		}
+		break;
+	case CONTROL_OUTSIDE:
+		go_outside(h, p, m);
 		break;
 	case CONTROL_SPEND:
 		on_spend(h, p, m);
@@ -357,16 +387,41 @@ static bool look_at_ending(struct host *h, struct process *p)
 		remove_process(h, p);
 		return true;
 	}
-	if (wall_s() - p->ending_s > ENDING_MOST_S)
-		host_refuse(h,
-			    "it closed the descriptor by which it is told the time, at t = %.3f s",
-			    host_now_s(h));
-	return false;
+	if (p->state == PROCESS_OUTSIDE || wall_s() - p->ending_s < ENDING_MOST_S)
+		return false;
+	/* Another program without the descriptor, past libc's exec. */
+	turns_leave(h, p->pid, "a process closed the descriptor by which it is told the time");
+	return true;
+}
+
+void turns_leave(struct host *h, pid_t pid, const char *why)
+{
+	if (h->config->pace == PACE_VIRTUAL) {
+		host_refuse(h, "%s, at t = %.3f s", why, host_now_s(h));
+		return;
+	}
+	host_pace(h, why);
+	for (struct process *p = h->processes; p; p = p->next) {
+		if (p->pid == pid && p->state == PROCESS_ENDING)
+			set_state(h, p, PROCESS_OUTSIDE);
+	}
+}
+
+/* Clients with the machine's clock come when they like. */
+static nfds_t add_daemon(const struct host *h, struct pollfd *fds, nfds_t most)
+{
+	nfds_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		fds[n++] = (struct pollfd){.fd = h->listening[i], .events = POLLIN};
+	for (const struct connection *c = h->connections; c && n < most; c = c->next)
+		fds[n++] = (struct pollfd){.fd = c->link.fd, .events = POLLIN};
+	return n;
 }
 
 bool turns_listen(struct host *h, int wait_ms)
 {
-	struct pollfd fds[PROCESSES_MAX + 1];
+	struct pollfd fds[PROCESSES_MAX + 2 + CLIENTS_MAX];
 	struct process *of[PROCESSES_MAX], *p = h->processes;
 	bool any = false;
 	nfds_t n = 0;
@@ -380,12 +435,19 @@ bool turns_listen(struct host *h, int wait_ms)
 		return true;
 	}
 	fds[n] = (struct pollfd){.fd = h->signals, .events = POLLIN};
-	if (poll(fds, n + 1, wait_ms) <= 0)
+	fds[n + 1] = (struct pollfd){.fd = h->reach, .events = POLLIN};
+	if (poll(fds, n + 2 + (h->paced ? add_daemon(h, &fds[n + 2], CLIENTS_MAX) : 0), wait_ms) <
+	    0)
 		return false;
+	if (fds[n + 1].revents & POLLIN) {
+		reach_serve(h);
+		any = true;
+	}
 	for (nfds_t i = 0; i < n && !h->over; i++) {
-		if (fds[i].revents)
-			any |= of[i]->state == PROCESS_ENDING ? look_at_ending(h, of[i])
-							      : receive(h, of[i]);
+		if (of[i]->fd < 0)
+			any |= look_at_ending(h, of[i]);
+		else if (fds[i].revents)
+			any |= receive(h, of[i]);
 	}
 	return any;
 }
@@ -450,12 +512,27 @@ static uint64_t next_deadline(const struct host *h)
 	return next;
 }
 
+bool turns_follow_clock(struct host *h, uint64_t next)
+{
+	uint64_t most = h->paced_ns + (uint64_t)((wall_s() - h->paced_s) * 1e9);
+	bool there = next > most;
+
+	next = there ? most : next;
+	if (next > host_now(h))
+		host_advance(h, next);
+	return !there;
+}
+
 void turns_settle(struct host *h)
 {
 	struct process *p;
 
+	if (h->paced && wall_s() > h->looked_s + LOOK_S) {
+		h->looked_s = wall_s();
+		h->changes++;
+	}
 	while (!h->over && !h->turn && !somebody_is(h, PROCESS_ANNOUNCED) &&
-	       !somebody_is(h, PROCESS_ENDING) && !turns_first_gone(h)) {
+	       !somebody_is(h, PROCESS_ENDING) && (h->processes || h->paced)) {
 		if (daemon_serve(h))
 			h->changes++;
 		if (h->over)
@@ -467,7 +544,19 @@ void turns_settle(struct host *h)
 			p = first_due(h, host_now(h));
 		if (p)
 			give_turn(h, p);
-		else
+		else if (!h->paced)
 			host_advance(h, next_deadline(h));
+		else if (!turns_follow_clock(h, next_deadline(h)))
+			break;
 	}
+}
+
+int turns_patience_ms(const struct host *h, int most_ms)
+{
+	double left_s =
+		((double)next_deadline(h) - (double)h->paced_ns) / 1e9 + h->paced_s - wall_s();
+
+	if (!h->paced || h->turn || left_s * 1000 > most_ms)
+		return most_ms;
+	return left_s > 0 ? (int)(left_s * 1000) + 1 : 0;
 }
