@@ -444,9 +444,8 @@ static int get_affinity(struct wire_call *c)
 				       VIR_DOMAIN_AFFECT_LIVE);
 }
 
-int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen)
+static int ask_maps(struct wire *wire, struct wire_call *c, int n, unsigned char *maps, int maplen)
 {
-	struct wire_call *c = prepare(wire, get_affinity, NULL, dom);
 	int result = -1;
 
 	if (!c)
@@ -466,6 +465,34 @@ int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *map
 		call_free(&c->call);
 	}
 	return result;
+}
+
+static int get_vcpus(struct wire_call *c)
+{
+	int n = (int)c->number, maplen = (int)c->flags;
+	virVcpuInfoPtr info = calloc(c->number, sizeof(*info));
+	unsigned char *maps = calloc(c->number, c->flags);
+	int got = info && maps ? virDomainGetVcpus(c->dom, info, n, maps, maplen) : -1;
+
+	/* Those that are offline are left out, so they are told by their numbers. */
+	for (int i = 0; i < got; i++) {
+		if (info[i].number < c->number)
+			memcpy((unsigned char *)c->bytes + info[i].number * c->flags,
+			       maps + (size_t)i * c->flags, c->flags);
+	}
+	free(info);
+	free(maps);
+	return got;
+}
+
+int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen)
+{
+	return ask_maps(wire, prepare(wire, get_affinity, NULL, dom), n, maps, maplen);
+}
+
+int wire_places(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen)
+{
+	return ask_maps(wire, prepare(wire, get_vcpus, NULL, dom), n, maps, maplen);
 }
 
 static int get_shares(struct wire_call *c)

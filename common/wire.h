@@ -71,6 +71,12 @@ int wire_cpu_map(struct wire *wire, virConnectPtr conn, unsigned char **map);
  * −1 with the error in wire. */
 int wire_affinity(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen);
 
+/*
+ * The same as the kernel has them, which a cpuset of the guest's slice or partition narrows. Maps
+ * of vCPUs that are offline stay empty. Returns how many are not, −1 with the error in wire.
+ */
+int wire_places(struct wire *wire, virDomainPtr dom, int n, unsigned char *maps, int maplen);
+
 /* The guest's shares as they are in force; 0: not known. */
 unsigned long long wire_shares(struct wire *wire, virDomainPtr dom);
 

@@ -11,6 +11,7 @@
 #include "replay.h"
 #include "session.h"
 #include "tick.h"
+#include "units.h"
 
 #include <ctype.h>
 #include <libvirt/virterror.h>
@@ -28,7 +29,8 @@ struct host {
 	struct session *session;
 	struct wire *wire; /* the session's calls */
 	int tunable_event, metadata_event;
-	bool told; /* libvirt told of an affinity that others set */
+	bool told;     /* libvirt told of an affinity that others set */
+	bool confined; /* the kernel lets some guest run elsewhere than before */
 
 	double usual_call_s; /* how long bulk statistics take, at their quickest of late */
 	virDomainStatsRecordPtr *records; /* of the last sample: their domains are used for pins */
@@ -207,8 +209,23 @@ static void read_again(struct host *host, virDomainPtr dom, struct guest *guest)
 	     is_due(host, guest, host->metadata_event)) &&
 	    guest_read_policy(&host->env, dom, guest))
 		log_verbose("guest %s: %s", guest->name, host->wire->error);
+	host->confined |=
+		guest_look_at_cpuset(&host->env, dom, guest,
+				     (size_t)(guest - host->guests) == host->tick % host->nguests);
 	if (guest->stale || is_due(host, guest, host->tunable_event))
 		guest_read_affinity(&host->env, dom, guest);
+}
+
+/* A cpuset is a slice's or a partition's, mostly: what one guest shows is likely of others. */
+static void read_others(struct host *host)
+{
+	for (int r = 0; host->confined && r < host->nrecords; r++) {
+		struct guest *guest = guest_of(host, host->records[r]->dom);
+
+		if (guest && guest->seen && !guest->process)
+			guest_read_affinity(&host->env, host->records[r]->dom, guest);
+	}
+	host->confined = false;
 }
 
 void host_notice(struct host *host)
@@ -272,6 +289,7 @@ static int know_guests(struct host *host)
 	host->nguests = kept;
 	if (added)
 		qsort(host->guests, host->nguests, sizeof(*host->guests), compare_uuid);
+	read_others(host);
 	return 0;
 }
 
@@ -290,6 +308,20 @@ static const char *parse_vcpu_field(const char *field, unsigned int *number)
 		return NULL;
 	*number = (unsigned int)value;
 	return end + 1;
+}
+
+/* Where a vCPU may be put: nowhere else while it backs off. */
+static void allow(const struct host *host, const struct guest *guest, struct cpu_vcpu *vcpu)
+{
+	static const unsigned char nowhere[1];
+
+	if (backoff_waits(&guest->pins[vcpu->number], host->tick)) {
+		vcpu->allowed = nowhere;
+		vcpu->allowed_len = sizeof(nowhere);
+	} else if (guest->may) {
+		vcpu->allowed = guest->may + vcpu->number * guest->maplen;
+		vcpu->allowed_len = guest->maplen;
+	}
 }
 
 /* The guest's vCPUs that are online: those that have a time. */
@@ -315,10 +347,10 @@ static int add_vcpus(struct host *host, const virDomainStatsRecord *record, size
 				.run_ns = param->value.ul,
 				.delay_ns = CPU_NOT_KNOWN,
 				.pcpu = guest->pinned[number],
-				.allowed = guest->allowed ? guest->allowed + number * guest->maplen
-							  : NULL,
-				.allowed_len = guest->maplen,
+				.realtime = cpumap_has(guest->policy.realtime,
+						       sizeof(guest->policy.realtime), number),
 			};
+			allow(host, guest, &host->vcpus[host->nvcpus - 1]);
 		} else if (strcmp(what, "delay") == 0 && host->nvcpus > first &&
 			   host->vcpus[host->nvcpus - 1].number == number) {
 			host->vcpus[host->nvcpus - 1].delay_ns = param->value.ul;

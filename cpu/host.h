@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The scheduler's only contact with libvirt: reads the host and its guests into a sample, and makes
- * pins. A quiet tick costs one call of libvirt, whatever the number of guests.
+ * pins. A quiet tick costs one call of libvirt, whatever the number of guests; and another about
+ * one of them, in turn, where their processes are not on this machine and cannot be asked.
  */
 #ifndef BALLAST_CPU_HOST_H
 #define BALLAST_CPU_HOST_H

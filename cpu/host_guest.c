@@ -2,8 +2,10 @@
 /* A guest as libvirt has it: what is set for it, where it may run, and pins. */
 #include "host_guest.h"
 
+#include "cpuset.h"
 #include "log.h"
 #include "units.h"
+#include "uuid.h"
 
 #include <fnmatch.h>
 #include <libvirt/virterror.h>
@@ -23,6 +25,10 @@ void guest_clear(const struct guest_env *env, struct guest *guest)
 	free(guest->original);
 	free(guest->announced);
 	free(guest->allowed);
+	free(guest->cpuset);
+	free(guest->told);
+	free(guest->places);
+	free(guest->may);
 	free(guest->pins);
 }
 
@@ -112,20 +118,137 @@ static bool take_affinity(const struct host_pcpus *pcpus, struct guest *guest, u
 	return true;
 }
 
-/* Reads a guest's affinity. Returns how many vCPUs have another than was known, −1 on failure. */
+static void fill_online(const struct guest_env *env, unsigned char *map, size_t maplen)
+{
+	memset(map, 0, maplen);
+	for (size_t p = 0; p < env->pcpus->n; p++) {
+		if ((size_t)env->pcpus->list[p].id < maplen * 8)
+			cpumap_add(map, (unsigned int)env->pcpus->list[p].id);
+	}
+}
+
+/*
+ * Where each vCPU may be put: within the cpuset, and within what was found with respect_pins. Says
+ * so when a cpuset changes that leaves out pCPUs of the host, or does no more.
+ */
+static void find_may(const struct guest_env *env, struct guest *guest)
+{
+	size_t maplen = guest->maplen;
+	unsigned char *online = calloc(2, maplen), *inside = online + maplen;
+	bool was_confined = guest->confined;
+	char list[CPULIST_MAX];
+
+	free(guest->may);
+	guest->may = NULL;
+	if (!online)
+		return;
+	fill_online(env, online, maplen);
+	for (size_t i = 0; i < maplen; i++)
+		inside[i] = online[i] & guest->cpuset[i];
+	guest->confined = memcmp(inside, online, maplen) != 0;
+	if (memcmp(inside, guest->told, maplen) != 0 && (guest->confined || was_confined))
+		log_warn("guest %s: the kernel lets it run on pCPUs %s", guest->name,
+			 cpumap_format(inside, maplen, list, sizeof(list)));
+	memcpy(guest->told, inside, maplen);
+	if (guest->confined || guest->allowed)
+		guest->may = calloc(guest->nvcpus + 1, maplen);
+	for (size_t i = 0; guest->may && i < guest->nvcpus * maplen; i++)
+		guest->may[i] =
+			guest->cpuset[i % maplen] & (guest->allowed ? guest->allowed[i] : 0xff);
+	free(online);
+}
+
+/* By the emulator's threads, which nobody pins. */
+static bool look_at_process(struct guest *guest)
+{
+	unsigned char *map;
+	bool changed = false;
+
+	if (!guest->process || guest->policy.emulator_pinned)
+		return false;
+	map = calloc(1, guest->maplen);
+	if (map && cpuset_read_process(guest->process, map, guest->maplen) == 0 &&
+	    cpumap_count(map, guest->maplen) > 0) {
+		changed = memcmp(map, guest->cpuset, guest->maplen) != 0;
+		memcpy(guest->cpuset, map, guest->maplen);
+	}
+	free(map);
+	return changed;
+}
+
+/*
+ * Takes in what the kernel made of the affinities that were asked for; places has its maps. What is
+ * not where it was asked to be is not where we pinned it, but nobody else did it either.
+ */
+static void take_places(const struct guest_env *env, struct guest *guest,
+			const unsigned char *asked, const unsigned char *places)
+{
+	unsigned char *online = calloc(1, guest->maplen);
+
+	if (!online)
+		return;
+	fill_online(env, online, guest->maplen);
+	memcpy(guest->places, places, guest->nvcpus * guest->maplen);
+	for (unsigned int v = 0; v < guest->nvcpus; v++) {
+		const unsigned char *place = places + v * guest->maplen;
+
+		if (cpumap_count(place, guest->maplen) > 0)
+			guest->pinned[v] = find_pcpu(env->pcpus, place, guest->maplen);
+	}
+	cpuset_learn(guest->cpuset, asked, places, guest->nvcpus, online, guest->maplen);
+	look_at_process(guest);
+	free(online);
+}
+
+/*
+ * Reads a guest's affinity: what was asked for, and what the kernel made of it, where it can be
+ * asked. Returns how many vCPUs have another than was known, −1 on failure.
+ */
 static int read_affinity(const struct guest_env *env, virDomainPtr dom, struct guest *guest)
 {
-	unsigned char *maps = calloc(guest->nvcpus + 1, guest->maplen);
+	size_t size = (guest->nvcpus + 1) * guest->maplen;
+	unsigned char *maps = calloc(3, size), *places = maps + size, *again = places + size;
 	int n = -1, changed = 0;
+	bool placed;
 
 	if (maps)
 		n = wire_affinity(env->wire, dom, (int)guest->nvcpus, maps, (int)guest->maplen);
 	for (int v = 0; v < n; v++)
 		changed += take_affinity(env->pcpus, guest, (unsigned int)v,
 					 maps + (size_t)v * guest->maplen);
-	free(maps);
 	guest->stale = n < 0;
+	/* Both are of one time if nobody pinned it meanwhile; else it is read at the next tick. */
+	placed = n >= 0 &&
+		 wire_places(env->wire, dom, (int)guest->nvcpus, places, (int)guest->maplen) >= 0;
+	if (placed && memcmp(maps, places, size) != 0) {
+		placed = wire_affinity(env->wire, dom, (int)guest->nvcpus, again,
+				       (int)guest->maplen) == n &&
+			 memcmp(maps, again, size) == 0;
+		guest->stale = !placed;
+	}
+	if (placed)
+		take_places(env, guest, maps, places);
+	find_may(env, guest);
+	free(maps);
 	return n < 0 ? -1 : changed;
+}
+
+bool guest_look_at_cpuset(const struct guest_env *env, virDomainPtr dom, struct guest *guest,
+			  bool ask)
+{
+	unsigned char *places;
+	bool changed = false;
+
+	if (guest->process && !guest->policy.emulator_pinned) {
+		changed = look_at_process(guest);
+	} else if (ask && (places = calloc(guest->nvcpus + 1, guest->maplen))) {
+		changed = wire_places(env->wire, dom, (int)guest->nvcpus, places,
+				      (int)guest->maplen) >= 0 &&
+			  memcmp(places, guest->places, guest->nvcpus * guest->maplen) != 0;
+		free(places);
+	}
+	guest->stale |= changed;
+	return changed;
 }
 
 void guest_read_affinity(const struct guest_env *env, virDomainPtr dom, struct guest *guest)
@@ -200,6 +323,7 @@ static unsigned int read_unsigned(const virDomainStatsRecord *record, const char
 int guest_read(const struct guest_env *env, const virDomainStatsRecord *record, struct guest *guest)
 {
 	const char *name = virDomainGetName(record->dom);
+	char uuid[VIR_UUID_STRING_BUFLEN];
 
 	*guest = (struct guest){.id = virDomainGetID(record->dom), .maplen = env->pcpus->maplen};
 	virDomainGetUUID(record->dom, guest->uuid);
@@ -213,17 +337,25 @@ int guest_read(const struct guest_env *env, const virDomainStatsRecord *record, 
 	guest->original = calloc(guest->nvcpus + 1, sizeof(*guest->original));
 	guest->announced = calloc(guest->nvcpus + 1, sizeof(*guest->announced));
 	guest->pins = calloc(guest->nvcpus + 1, sizeof(*guest->pins));
+	guest->cpuset = calloc(1, guest->maplen);
+	guest->told = calloc(1, guest->maplen);
+	guest->places = calloc(guest->nvcpus + 1, guest->maplen);
 	for (unsigned int v = 0; guest->ours && v < guest->nvcpus; v++)
 		guest->ours[v] = CPU_FLOATING;
-	if (!guest->name || !guest->affinity || !guest->pinned || !guest->ours ||
-	    !guest->original || !guest->announced || !guest->pins ||
-	    guest_read_policy(env, record->dom, guest) ||
+	if (guest->cpuset)
+		fill_online(env, guest->cpuset, guest->maplen);
+	if (guest->name && env->pcpus->local && uuid_format(guest->uuid, uuid))
+		guest->process = cpuset_find_process(guest->name, uuid);
+	if (!guest->name || !guest->cpuset || !guest->told || !guest->places || !guest->affinity ||
+	    !guest->pinned || !guest->ours || !guest->original || !guest->announced ||
+	    !guest->pins || guest_read_policy(env, record->dom, guest) ||
 	    read_affinity(env, record->dom, guest) < 0 || recall_affinity(env, guest)) {
 		log_verbose("guest %s: %s; asking again next time", name ? name : "?",
 			    env->wire->error);
 		guest_clear(env, guest);
 		return -1;
 	}
+	find_may(env, guest);
 	return 0;
 }
 
@@ -235,7 +367,8 @@ static void note_failure(const struct guest_env *env, struct guest *guest, unsig
 	bool timed_out = env->wire->code == VIR_ERR_OPERATION_TIMEOUT;
 
 	if (env->wire->code == VIR_ERR_NO_DOMAIN || env->wire->code == VIR_ERR_OPERATION_INVALID) {
-		log_verbose("guest %s is gone", guest->name);
+		log_verbose("guest %s, or its vCPU %u, is gone", guest->name, number);
+		backoff_fail(&guest->pins[number], tick, false);
 		return;
 	}
 	if (!guest->pins[number].failures)
@@ -266,6 +399,8 @@ int guest_pin(const struct guest_env *env, struct guest *guest, virDomainPtr dom
 	if (result == 0) {
 		backoff_end(&guest->pins[number]);
 		memcpy(guest->affinity + number * guest->maplen, map,
+		       guest->maplen < maplen ? guest->maplen : maplen);
+		memcpy(guest->places + number * guest->maplen, map,
 		       guest->maplen < maplen ? guest->maplen : maplen);
 	} else {
 		guest->pinned[number] = before;

@@ -21,6 +21,12 @@ struct guest {
 	char **original; /* [nvcpus] the affinity without us, as others set it last */
 	bool *announced; /* [nvcpus] we pin it, or did */
 	unsigned char *allowed;	   /* [nvcpus] maps of maplen bytes, with respect_pins; else NULL */
+	unsigned char *cpuset;	   /* pCPUs that the kernel lets it run on, as far as is known */
+	bool confined;		   /* that is not all there are */
+	unsigned char *told;	   /* what was said of it last */
+	unsigned char *places;	   /* [nvcpus] maps: affinities as the kernel had them last */
+	unsigned char *may;	   /* [nvcpus] maps of where they may be put; NULL: anywhere */
+	int process;		   /* its QEMU's on this machine; 0: not known */
 	bool left_alone;	   /* others pin it, which is to be respected */
 	bool stale;		   /* its affinity must be read again … */
 	bool outdated;		   /* … and its policy */
@@ -40,7 +46,7 @@ struct guest_env {
 };
 
 /*
- * All that is asked about a guest once: three calls at its appearance. 0; −1 after saying why with
+ * All that is asked about a guest once: four calls at its appearance. 0; −1 after saying why with
  * -v, and nothing in *guest.
  */
 int guest_read(const struct guest_env *env, const virDomainStatsRecord *record,
@@ -52,6 +58,13 @@ int guest_read_policy(const struct guest_env *env, virDomainPtr dom, struct gues
 
 /* Takes over what somebody else made of its affinity, and says so once. */
 void guest_read_affinity(const struct guest_env *env, virDomainPtr dom, struct guest *guest);
+
+/*
+ * Looks whether the kernel lets it run elsewhere than before; ask: by a call of libvirt, where
+ * nothing quicker tells. True if so; its affinity is stale then.
+ */
+bool guest_look_at_cpuset(const struct guest_env *env, virDomainPtr dom, struct guest *guest,
+			  bool ask);
 
 /*
  * Does that part of an event say that an affinity was set that is not the one we know of? Our own

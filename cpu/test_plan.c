@@ -682,6 +682,23 @@ static void test_restrictions_are_kept(void **state)
 	assert_int_equal(made_up_run(m, 10), 0);
 }
 
+/* As while its pins fail: it stays, and the others are balanced around it. */
+static void test_who_may_go_nowhere_stays_and_counts(void **state)
+{
+	struct made_up *m = *state;
+	static const unsigned char nowhere[1];
+
+	m->sample.npcpus = 2;
+	for (int g = 0; g < 4; g++)
+		made_up_guest(m, 0, 24);
+	m->vcpus[0].allowed = m->vcpus[1].allowed = nowhere;
+	m->vcpus[0].allowed_len = m->vcpus[1].allowed_len = 1;
+	assert_int_equal(made_up_run(m, 10), 2);
+	assert_int_equal(m->vcpus[0].pcpu, 0);
+	assert_int_equal(m->vcpus[1].pcpu, 0);
+	assert_int_equal(lround(made_up_load(m, 1)), 48);
+}
+
 /* --- cost, nodes, threads, vCPUs of one guest --- */
 
 static void test_nothing_is_moved_for_less_than_it_costs(void **state)
@@ -903,6 +920,7 @@ int main(void)
 		TEST(test_unmanaged_guests_count_but_stay),
 		TEST(test_the_hosts_own_load_counts),
 		TEST(test_restrictions_are_kept),
+		TEST(test_who_may_go_nowhere_stays_and_counts),
 		TEST(test_nothing_is_moved_for_less_than_it_costs),
 		TEST(test_a_breath_over_the_threshold_waits),
 		TEST(test_what_may_be_chance_is_left),

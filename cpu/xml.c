@@ -165,16 +165,6 @@ int xml_read_topology(const char *capabilities, struct xml_pcpu **pcpus)
 	return n;
 }
 
-static bool opted_out(const struct document *d)
-{
-	xmlXPathObjectPtr found = xmlXPathEval(
-		(const xmlChar *)"/domain/metadata/policy:policy[@manage='no']", d->context);
-	bool out = found && found->nodesetval && found->nodesetval->nodeNr > 0;
-
-	xmlXPathFreeObject(found);
-	return out;
-}
-
 /* The one node of numatune's nodeset, or −1 where it is none or several. */
 static int read_node(const struct document *d)
 {
@@ -192,6 +182,34 @@ static int read_node(const struct document *d)
 	return node;
 }
 
+/* Is there any such node? */
+static bool has_node(const struct document *d, const char *path)
+{
+	xmlXPathObjectPtr found = xmlXPathEval((const xmlChar *)path, d->context);
+	bool has = found && found->nodesetval && found->nodesetval->nodeNr > 0;
+
+	xmlXPathFreeObject(found);
+	return has;
+}
+
+/* Real-time vCPUs: those for which the kernel's fifo or rr is asked, batch and idle are not. */
+static void read_realtime(const struct document *d, struct xml_guest *guest)
+{
+	xmlXPathObjectPtr found = xmlXPathEval(
+		(const xmlChar *)"/domain/cputune/vcpusched[@scheduler='fifo' or @scheduler='rr']",
+		d->context);
+	int total = found && found->nodesetval ? found->nodesetval->nodeNr : 0;
+
+	for (int i = 0; i < total; i++) {
+		unsigned char *map = read_list(found->nodesetval->nodeTab[i], "vcpus");
+
+		for (size_t byte = 0; map && byte < sizeof(guest->realtime); byte++)
+			guest->realtime[byte] |= map[byte];
+		free(map);
+	}
+	xmlXPathFreeObject(found);
+}
+
 int xml_read_guest(const char *domain, struct xml_guest *guest)
 {
 	struct document d;
@@ -202,7 +220,7 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 		return -1;
 	xmlXPathRegisterNs(d.context, (const xmlChar *)"policy",
 			   (const xmlChar *)XML_POLICY_NAMESPACE);
-	guest->managed = !opted_out(&d);
+	guest->managed = !has_node(&d, "/domain/metadata/policy:policy[@manage='no']");
 	weight = read_number(&d, "/domain/cputune/shares", XML_SHARES_DEFAULT) / XML_SHARES_DEFAULT;
 	if (weight > 0)
 		guest->weight = weight;
@@ -212,6 +230,9 @@ int xml_read_guest(const char *domain, struct xml_guest *guest)
 		guest->cap_pct =
 			round(quota / period * 1e8) / 1e6; /* no more digits than a log keeps */
 	guest->node = read_node(&d);
+	guest->emulator_pinned =
+		has_node(&d, "/domain/cputune/emulatorpin") || has_node(&d, "/domain/vcpu/@cpuset");
+	read_realtime(&d, guest);
 	document_close(&d);
 	return 0;
 }

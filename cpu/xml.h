@@ -26,12 +26,18 @@ struct xml_pcpu {
  */
 int xml_read_topology(const char *capabilities, struct xml_pcpu **pcpus);
 
+/* vCPUs a guest can have at most. */
+#define XML_VCPUS_MOST 4096
+
 /* What a guest's document (virDomainGetXMLDesc) says about how it is to be scheduled. */
 struct xml_guest {
-	bool managed;	/* <ballast:policy manage="no"> opts out */
-	double weight;	/* cputune shares, 1024 being 1, if they are given; else 1 */
-	double cap_pct; /* cputune quota of its period, per vCPU; 100: none */
-	int node;	/* numatune's, if it is one; else −1 */
+	bool managed;	      /* <ballast:policy manage="no"> opts out */
+	double weight;	      /* cputune shares, 1024 being 1, if they are given; else 1 */
+	double cap_pct;	      /* cputune quota of its period, per vCPU; 100: none */
+	int node;	      /* numatune's, if it is one; else −1 */
+	bool emulator_pinned; /* its emulator's threads are told where to run */
+	unsigned char
+		realtime[XML_VCPUS_MOST / 8]; /* a map of vCPUs whose vcpusched is fifo or rr */
 };
 
 /* 0, or −1 with *guest at its defaults if the document is not one. */
