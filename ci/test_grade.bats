@@ -52,6 +52,25 @@ key() { # FILE KEY: the first value of that key, at any depth
 	[[ $output == *"Seen from 15 s to 30 s: look at which vCPUs share the busiest pCPU"* ]]
 	[[ $output == *"It follows from "*": mend that first."* ]]
 	grep -q 'look at which vCPUs share' "$out/report.html"
+	# Each of them leads to its place in the plot, which begins and ends where it was seen.
+	if command -v gnuplot >/dev/null; then
+		python3 - "$out/report.html" "$out/cpu-all-on-one.json" <<-'EOF'
+			import json, re, sys
+			page, verdict = open(sys.argv[1]).read(), json.load(open(sys.argv[2]))
+			links = re.findall(r'<a href="#(cpu-all-on-one\.\d+)">Where in the plot', page)
+			bands = dict(re.findall(r'class="band" id="([^"]+)" style="([^"]+)"', page))
+			failed = [i for i, e in enumerate(verdict["expectations"], 1) if e["result"] == "fail"]
+			assert links == ["cpu-all-on-one.%d" % i for i in failed] and set(links) == set(bands), (links, bands)
+			axis = {}
+			for i in failed:
+			    e = verdict["expectations"][i - 1]
+			    left, width = map(float, re.fullmatch(r"left:([\d.]+)%;width:([\d.]+)%", bands["cpu-all-on-one.%d" % i]).groups())
+			    if "from_s" in e and "to_s" in e:
+			        axis[e["from_s"]], axis[e["to_s"]] = left, left + width
+			first, last = min(axis), max(axis)
+			assert 8 < axis[first] - 67.5 * first / 30 < 9 and abs(axis[last] - axis[first] - 67.5 * (last - first) / 30) < 0.1, axis
+		EOF
+	fi
 	grep -q 'look at which vCPUs share' "$out/results.json"
 	# For everything that can be asked there is something to look at.
 	while read -r name; do

@@ -6,6 +6,8 @@
 #include "grade_doc.h"
 #include "judge/verdict.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const char style[] =
@@ -18,7 +20,11 @@ static const char style[] =
 	"#eee}.points{float:right}pre{background:#f6f6f6;padding:1em;overflow:auto}"
 	".pass{color:#176b2c}.fail{color:#b00020;font-weight:600}.unjudged{color:#8a5a00;font-"
 	"weight:600}"
-	".skipped{color:#888}svg{max-width:100%;height:auto}.small{color:#666;font-size:90%}";
+	".skipped{color:#888}svg{max-width:100%;height:auto}.small{color:#666;font-size:90%}"
+	".plot{position:relative}.plot svg{display:block;width:100%}"
+	".band{position:absolute;top:0;bottom:0;display:none;background:#b0002020;border:solid "
+	"#b00020;border-width:0 1px}"
+	".band:target{display:block}";
 
 static void put(const char *before, const char *text, const char *after, FILE *out)
 {
@@ -62,7 +68,39 @@ static void put_summary(const json_t *grade, FILE *out)
 	}
 }
 
-static void put_findings(const json_t *scenario, FILE *out)
+/* The name of a finding's place in the plot. */
+static void put_place(const json_t *scenario, size_t index, FILE *out)
+{
+	render_escaped(doc_text(scenario, "scenario"), out);
+	fprintf(out, ".%zu", index + 1);
+}
+
+/* A band over the plot for each failed finding, seen when a link leads there: when it was measured,
+ * or the whole run. */
+static void put_bands(const json_t *scenario, double length_s, FILE *out)
+{
+	json_t *finding;
+	size_t index;
+
+	json_array_foreach(json_object_get(scenario, "expectations"), index, finding)
+	{
+		const json_t *from = json_object_get(finding, "from_s"),
+			     *to = json_object_get(finding, "to_s");
+		double from_s = from ? json_number_value(from) : 0;
+		double to_s = to ? json_number_value(to) : from ? from_s : length_s;
+		double scale = 100 * (PLOT_RIGHT - PLOT_LEFT) / length_s;
+
+		if (strcmp(doc_text(finding, "result"), result_name(RESULT_FAIL)) != 0)
+			continue;
+		fputs("<span class=\"band\" id=\"", out);
+		put_place(scenario, index, out);
+		fprintf(out, "\" style=\"left:%.2f%%;width:%.2f%%\"></span>\n",
+			100 * PLOT_LEFT + scale * fmin(from_s, length_s),
+			scale * fmax(0, fmin(to_s, length_s) - from_s));
+	}
+}
+
+static void put_findings(const json_t *scenario, bool plotted, FILE *out)
 {
 	char feedback[2 * FINDING_TEXT];
 	json_t *finding;
@@ -76,8 +114,15 @@ static void put_findings(const json_t *scenario, FILE *out)
 
 		put("<tr><td>", doc_text(finding, "name"), "", out);
 		put("<td>", doc_text(finding, "measured"), "", out);
-		if (feedback_of(finding, feedback, sizeof(feedback))[0])
-			put("<p class=\"small\">", feedback, "</p>", out);
+		if (feedback_of(finding, feedback, sizeof(feedback))[0]) {
+			put("<p class=\"small\">", feedback, "", out);
+			if (plotted) {
+				fputs(" <a href=\"#", out);
+				put_place(scenario, index, out);
+				fputs("\">Where in the plot?</a>", out);
+			}
+			fputs("</p>", out);
+		}
 		put("<td class=\"skipped\">", doc_text(finding, "control"), "", out);
 		put("<td>", doc_text(finding, "asked"), "", out);
 		fprintf(out, "<td class=\"%s\">%s</tr>\n", result, result);
@@ -89,6 +134,8 @@ static void put_scenario(const json_t *scenario, FILE *out)
 {
 	const char *result = doc_text(scenario, "result"), *trace = doc_text(scenario, "trace");
 	char why[256] = "", points[DOC_POINTS_MAX];
+	double length_s = 0;
+	bool plotted = false;
 
 	put("<h2 id=\"", doc_text(scenario, "scenario"), "\">", out);
 	put("", doc_text(scenario, "scenario"), "", out);
@@ -106,10 +153,17 @@ static void put_scenario(const json_t *scenario, FILE *out)
 	if (doc_text(scenario, "repeated")[0])
 		put("<p class=\"small\">The second run; the first could not be judged: ",
 		    doc_text(scenario, "repeated"), "</p>\n", out);
-	if (trace[0] && plot_trace(trace, doc_text(scenario, "kind"), out, why))
-		put("<p class=\"small\">No plot: ", why, "</p>\n", out);
+	if (trace[0]) {
+		fputs("<div class=\"plot\">", out);
+		plotted = !plot_trace(trace, doc_text(scenario, "kind"), out, &length_s, why);
+		if (plotted && length_s > 0)
+			put_bands(scenario, length_s, out);
+		fputs("</div>\n", out);
+		if (!plotted)
+			put("<p class=\"small\">No plot: ", why, "</p>\n", out);
+	}
 	if (json_array_size(json_object_get(scenario, "expectations")))
-		put_findings(scenario, out);
+		put_findings(scenario, plotted, out);
 }
 
 int render_html(const json_t *grade, FILE *out)

@@ -19,11 +19,11 @@ static void put_header(FILE *script, double length_s)
 		"set terminal svg size 900,520 dynamic font 'sans-serif,12' background rgb "
 		"'white'\n"
 		"set encoding utf8\nset grid lc rgb '#dddddd'\nset border lc rgb '#888888'\n"
-		"set key outside right top samplen 1.5 noenhanced\nset lmargin 9\nset rmargin "
-		"24\nset xrange "
+		"set key outside right top samplen 1.5 noenhanced\nset lmargin at screen %g\nset "
+		"rmargin at screen %g\nset xrange "
 		"[0:%g]\nset multiplot layout "
 		"2,1\n",
-		length_s);
+		PLOT_LEFT, PLOT_RIGHT, length_s);
 }
 
 /* Names go into gnuplot's double-quoted strings: what means something there is left out. */
@@ -200,7 +200,7 @@ static int copy_svg(FILE *svg, FILE *out)
 	return inside ? 0 : -1;
 }
 
-int plot_trace(const char *path, const char *kind, FILE *out, char why[256])
+int plot_trace(const char *path, const char *kind, FILE *out, double *length_s, char why[256])
 {
 	char script_path[] = "/tmp/ballast-plot-XXXXXX", command[64], error[TRACE_ERROR_MAX];
 	struct trace trace = {0};
@@ -219,6 +219,7 @@ int plot_trace(const char *path, const char *kind, FILE *out, char why[256])
 					: "the trace has no samples");
 	} else {
 		put_script(script, &trace, !strcmp(kind, "cpu"));
+		*length_s = trace.samples[trace.nsamples - 1].t_s;
 		fflush(script);
 		snprintf(command, sizeof(command), "gnuplot -d %s 2>/dev/null", script_path);
 		svg = popen(command, "re");

@@ -18,8 +18,12 @@ int render_html(const json_t *grade, FILE *out); /* one file, with plots of the 
 /* Text as XML or HTML character data; control characters are left out. */
 void render_escaped(const char *text, FILE *out);
 
-/* A plot of what the trace saw, as an SVG element to be set into HTML; nothing and −1 where that
- * cannot be made, with one line in why. */
-int plot_trace(const char *path, const char *kind, FILE *out, char why[256]);
+/* Where the plots' axes of time begin and end, as shares of the picture's width. */
+#define PLOT_LEFT  0.085
+#define PLOT_RIGHT 0.76
+
+/* A plot of what the trace saw, as an SVG element to be set into HTML, and how many seconds its
+ * axis of time has; nothing and −1 where that cannot be made, with one line in why. */
+int plot_trace(const char *path, const char *kind, FILE *out, double *length_s, char why[256]);
 
 #endif
