@@ -98,6 +98,14 @@ fidelity: setup
 submission:
 	@ci/submission "$(OUT)/submission.tar.gz"
 
+## gradescope  an autograder to upload to Gradescope: OUT=out SUITE=ci/course.suite
+gradescope: all
+	@ci/package/package gradescope "$(OUT)" $(if $(SUITE),"$(SUITE)")
+
+## autolab     autograde.tar and autograde-Makefile for Autolab: OUT=out SUITE=ci/course.suite
+autolab: all
+	@ci/package/package autolab "$(OUT)" $(if $(SUITE),"$(SUITE)")
+
 ## install     the two programs, their man pages and systemd units: DESTDIR= PREFIX=/usr/local
 install:
 	@set -e; for folder in cpu memory; do $(MAKE) --no-print-directory -C $$folder install; done
@@ -116,4 +124,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: coverage fuzz all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission install lint packages setup setup-tests clean
+.PHONY: coverage fuzz all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission gradescope autolab install lint packages setup setup-tests clean

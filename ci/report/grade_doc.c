@@ -186,6 +186,8 @@ static json_t *run_doc(const struct suite *suite, const struct suite_entry *entr
 	if (again[0] && !program->log)
 		set_text(doc, "repeated", again);
 	json_object_set_new(doc, "max_points", json_real(entry->points));
+	if (entry->visibility && strcmp(entry->visibility, "visible") != 0)
+		set_text(doc, "visibility", entry->visibility);
 	snprintf(path, sizeof(path), "%s/%s.control.json", dir, stem);
 	control = json_load_file(path, 0, NULL);
 	/* Not judged is no zero: there are no points then, neither got nor missed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text, TAP, JUnit, Gradescope and Autolab from a grade. */
+/* Text, TAP and JUnit from a grade. */
 #include "render.h"
 
 #include "feedback.h"
@@ -225,8 +225,7 @@ void render_escaped(const char *text, FILE *out)
 		}
 }
 
-/* One line per expectation that did not pass, or the reason. */
-static void failures(const json_t *scenario, void (*put)(const char *, FILE *), FILE *out)
+void render_failures(const json_t *scenario, void (*put)(const char *, FILE *), FILE *out)
 {
 	char feedback[2 * FINDING_TEXT];
 	json_t *finding;
@@ -270,7 +269,7 @@ static void junit_case(const json_t *scenario, FILE *out)
 	fprintf(out, "\" time=\"%g\">", doc_number(scenario, "length_s"));
 	if (!passed(scenario)) {
 		fprintf(out, "\n      <%s message=\"%s\">", element, result);
-		failures(scenario, render_escaped, out);
+		render_failures(scenario, render_escaped, out);
 		fprintf(out, "</%s>\n    ", element);
 	}
 	fprintf(out, "</testcase>\n");
@@ -306,96 +305,4 @@ int render_junit(const json_t *grade, FILE *out)
 	}
 	fprintf(out, "</testsuites>\n");
 	return ferror(out) ? -1 : 0;
-}
-
-/* --- Gradescope, Autolab --- */
-
-static void put_plain(const char *text, FILE *out)
-{
-	fputs(text, out);
-}
-
-static void put_output(json_t *test, const json_t *scenario)
-{
-	char *text = NULL, why[FINDING_TEXT];
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
-
-	if (!memory)
-		return;
-	fprintf(memory, "%s\n", doc_text(scenario, "title"));
-	if (!doc_judged(scenario))
-		fprintf(memory, "Not judged, which is no zero: %s\n",
-			doc_why(scenario, why, sizeof(why)));
-	failures(scenario, put_plain, memory);
-	fclose(memory);
-	json_object_set_new(test, "output", text_json(text));
-	free(text);
-}
-
-/* Where it was not judged there is neither score nor status. */
-static json_t *gradescope_test(const json_t *scenario, size_t number)
-{
-	char label[24];
-	json_t *test;
-
-	snprintf(label, sizeof(label), "%zu", number);
-	test = json_pack("{ss ss sf ss s[s] ss}", "name", doc_text(scenario, "scenario"), "number",
-			 label, "max_score", doc_number(scenario, "max_points"), "output_format",
-			 "text", "tags", doc_text(scenario, "kind"), "visibility", "visible");
-	if (doc_judged(scenario)) {
-		json_object_set_new(test, "score", json_real(doc_number(scenario, "points")));
-		json_object_set_new(test, "status",
-				    json_string(passed(scenario) ? "passed" : "failed"));
-	}
-	put_output(test, scenario);
-	return test;
-}
-
-/* Without a score, and one test without, Gradescope gives none at all, where a sum of the others
- * would count what was not judged as zero. */
-int render_gradescope(const json_t *grade, FILE *out)
-{
-	char points[DOC_POINTS_MAX], output[FINDING_TEXT];
-	json_t *tests = json_array(), *scenario, *doc;
-	size_t index;
-	int status;
-
-	EACH_SCENARIO(grade, index, scenario)
-	json_array_append_new(tests, gradescope_test(scenario, index + 1));
-	snprintf(output, sizeof(output), "%s: %s%s", doc_text(grade, "suite"),
-		 doc_points(grade, points),
-		 doc_judged(grade) ? "" : ". Not judged is no zero: it is to be graded again.");
-	doc = json_pack("{so ss so}", "output", text_json(output), "stdout_visibility", "visible",
-			"tests", tests);
-	if (doc_judged(grade))
-		json_object_set_new(doc, "score", json_real(doc_number(grade, "points")));
-	status = json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-	fputc('\n', out);
-	json_decref(doc);
-	return status;
-}
-
-/* The last line is Autolab's; a problem that it does not name keeps its score empty. */
-int render_autolab(const json_t *grade, FILE *out)
-{
-	json_t *scores = json_object(), *program, *doc;
-	char points[DOC_POINTS_MAX];
-	size_t index;
-	int status;
-
-	json_array_foreach(json_object_get(grade, "programs"), index, program)
-	{
-		if (doc_judged(program))
-			json_object_set(scores, doc_text(program, "name"),
-					json_object_get(program, "points"));
-		else
-			fprintf(out, "%s: %s; it has no score until it is graded again\n",
-				doc_text(program, "name"), doc_points(program, points));
-	}
-	doc = json_pack("{so}", "scores", scores);
-	status = json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(6));
-	fputc('\n', out);
-	json_decref(doc);
-	return status;
 }

@@ -22,6 +22,8 @@ static const struct format {
 	{"junit", render_junit},
 	{"gradescope", render_gradescope},
 	{"autolab", render_autolab},
+	{"classroom", render_classroom},
+	{"prairielearn", render_prairielearn},
 };
 
 static void usage(void)
@@ -35,7 +37,8 @@ static void usage(void)
 	      "       report class ROLL GRADES\n"
 	      "       report csv|page CLASS\n"
 	      "       report line GRADE\n"
-	      "       report text|html|tap|junit|gradescope|autolab GRADE\n"
+	      "       report text|html|tap|junit|gradescope|autolab|classroom|prairielearn "
+	      "[--student] GRADE\n"
 	      "plan prints \"kind name points length interval file\" per scenario of a suite, "
 	      "after a first line\n"
 	      "with its world; merge puts the verdicts DIR/NAME.json together into a grade, as "
@@ -48,7 +51,7 @@ static void usage(void)
 	      "of a class\n"
 	      "together, as JSON, and csv and page show it; line is the points and what failed "
 	      "first; the others\n"
-	      "show a grade.\n",
+	      "show a grade, with --student only what the suite lets students see.\n",
 	      stdout);
 }
 
@@ -141,7 +144,7 @@ static int merge(int argc, char *argv[])
 	return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
 }
 
-static int show(const struct format *format, const char *path)
+static int show(const struct format *format, bool student, const char *path)
 {
 	char error[SUITE_ERROR_MAX];
 	json_t *grade = grade_read(path, error);
@@ -153,6 +156,12 @@ static int show(const struct format *format, const char *path)
 	/* Traces lie beside the grade. */
 	if (slash && chdir(strndupa(path, (size_t)(slash - path) + 1)))
 		die(EXIT_USAGE, "%s: its folder cannot be entered", path);
+	if (student) {
+		json_t *seen = grade_for_students(grade);
+
+		json_decref(grade);
+		grade = seen;
+	}
 	status = format->render(grade, stdout);
 	json_decref(grade);
 	return status || fflush(stdout) ? EXIT_LAB : EXIT_PASS;
@@ -279,9 +288,12 @@ int main(int argc, char *argv[])
 		return worth_of(argv[2]);
 	if (argc >= 4 && !strcmp(argv[1], "check"))
 		return check(argv[2], argv + 3, (size_t)argc - 3);
-	for (size_t i = 0; argc == 3 && i < sizeof(formats) / sizeof(*formats); i++)
-		if (!strcmp(argv[1], formats[i].name))
-			return show(&formats[i], argv[2]);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		bool student = argc == 4 && !strcmp(argv[2], "--student");
+
+		if ((argc == 3 || student) && !strcmp(argv[1], formats[i].name))
+			return show(&formats[i], student, argv[argc - 1]);
+	}
 	die(EXIT_USAGE,
 	    "it is report plan SUITE, report merge SUITE DIR, report class ROLL GRADES, report "
 	    "csv|page CLASS, report reason VERDICT, report status|line GRADE, report check "

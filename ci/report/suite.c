@@ -17,6 +17,8 @@
 #define POINTS_MAX  1000
 #define ENTRIES_MAX 1000
 #define CREDITS_MAX 100
+/* One for each scenario, and all. */
+#define VISIBILITIES_MAX (ENTRIES_MAX + 1)
 
 struct reader {
 	struct suite *suite;
@@ -156,6 +158,58 @@ static int set_counts(struct reader *r, const char *value)
 	return fail(r, "counts = %.40s: it is worst, median or mean", value);
 }
 
+/* SCENARIO = WORD; scenarios may stand behind it. */
+static int add_visibility(struct reader *r, const char *name, const char *value)
+{
+	static const char *const words[] = {"visible", "hidden", "after_due_date",
+					    "after_published"};
+	struct suite *suite = r->suite;
+	struct suite_visibility *line;
+	const char *word = NULL;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(value, words[i]))
+			word = words[i];
+	if (!word)
+		return fail(r,
+			    "%.60s = %.40s: it is visible, hidden, after_due_date or "
+			    "after_published",
+			    name, value);
+	for (size_t i = 0; i < suite->nvisibilities; i++)
+		if (!strcmp(suite->visibilities[i].name, name))
+			return fail(r, "%.60s stands twice", name);
+	if (suite->nvisibilities == VISIBILITIES_MAX)
+		return fail(r, "more than %d lines in [visibility]", VISIBILITIES_MAX);
+	line = &suite->visibilities[suite->nvisibilities++];
+	snprintf(line->name, sizeof(line->name), "%s", name);
+	line->word = word;
+	line->line = r->ini.line;
+	return 1;
+}
+
+/* Gives each scenario its line of [visibility], or that of all. */
+static void resolve_visibility(struct reader *r)
+{
+	struct suite *suite = r->suite;
+
+	for (size_t i = 0; i < suite->nvisibilities; i++) {
+		const struct suite_visibility *line = &suite->visibilities[i];
+		bool all = !strcmp(line->name, "all"), found = all;
+
+		for (size_t k = 0; k < suite->nentries; k++) {
+			struct suite_entry *entry = &suite->entries[k];
+			bool own = !strcmp(entry->name, line->name);
+
+			found |= own;
+			if (own || (all && !entry->visibility))
+				entry->visibility = line->word;
+		}
+		r->ini.line = line->line;
+		if (!found)
+			fail(r, "%.60s is no scenario of this suite", line->name);
+	}
+}
+
 /* inih's handler: 1 goes on, 0 is an error. */
 static int on_key(void *user, const char *section, const char *key, const char *value)
 {
@@ -175,8 +229,12 @@ static int on_key(void *user, const char *section, const char *key, const char *
 		return fail(r, "[suite] has no key \"%.40s\"; there are title, world, counts", key);
 	if (!strcmp(section, "credit"))
 		return add_credit(r, key, value);
+	if (!strcmp(section, "visibility"))
+		return add_visibility(r, key, value);
 	if (strcmp(section, "cpu") != 0 && strcmp(section, "memory") != 0)
-		return fail(r, "unknown section [%.40s]; there are suite, cpu, memory, credit",
+		return fail(r,
+			    "unknown section [%.40s]; there are suite, cpu, memory, credit, "
+			    "visibility",
 			    section);
 	/* "a:b.scenario = 2": inih ends a key at the first of the two. */
 	if (strchr(value, '='))
@@ -199,8 +257,9 @@ int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX
 	*suite = (struct suite){.path = strdup(path), .world = strdup("real"), .title = strdup("")};
 	suite->entries = calloc(ENTRIES_MAX, sizeof(*suite->entries));
 	suite->credits = calloc(CREDITS_MAX, sizeof(*suite->credits));
+	suite->visibilities = calloc(VISIBILITIES_MAX, sizeof(*suite->visibilities));
 	r.ini.file = fopen(path, "re");
-	if (!r.ini.file || !suite->entries || !suite->credits) {
+	if (!r.ini.file || !suite->entries || !suite->credits || !suite->visibilities) {
 		snprintf(error, SUITE_ERROR_MAX, "%s: %s", path, strerror(errno));
 		suite_free(suite);
 		return -1;
@@ -211,6 +270,8 @@ int suite_read(struct suite *suite, const char *path, char error[SUITE_ERROR_MAX
 			 status);
 	if (r.ini.cut)
 		fail(&r, "the line is too long; a link in scenarios/ has a short name");
+	if (!error[0])
+		resolve_visibility(&r);
 	if (!error[0] && !suite->nentries)
 		snprintf(error, SUITE_ERROR_MAX, "%s: no scenario in [cpu] or [memory]", path);
 	fclose(r.ini.file);
@@ -236,6 +297,7 @@ void suite_free(struct suite *suite)
 	}
 	free(suite->entries);
 	free(suite->credits);
+	free(suite->visibilities);
 	free(suite->path);
 	free(suite->title);
 	free(suite->world);

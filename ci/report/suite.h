@@ -5,6 +5,9 @@
  *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE] [with
  *EXPECTATION] world = real | sim counts = worst | median | mean (of several runs)
  *
+ *	[visibility]		(when students see why)
+ *	SCENARIO or all = visible | hidden | after_due_date | after_published
+ *
  * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
  * key, it has no ':' or '='. */
 #ifndef BALLAST_SUITE_H
@@ -26,6 +29,7 @@ struct suite_entry {
 	double points;
 	double length_s;
 	double interval_s;
+	const char *visibility; /* a word of [visibility]; NULL: visible */
 };
 
 /* Part credit for an expectation, see credit.h. */
@@ -36,6 +40,13 @@ struct suite_credit {
 	double none;   /* by this or more: nothing; between the two linear. 0 with full: no part */
 	bool relative; /* none is a percentage of the limit, and so is what is beyond it */
 	char with[SCENARIO_NAME_MAX]; /* worth nothing unless this is met, too; "": by itself */
+};
+
+/* A line of [visibility]. */
+struct suite_visibility {
+	char name[SCENARIO_NAME_MAX]; /* of a scenario, or "all" */
+	const char *word;
+	unsigned int line;
 };
 
 /* Which of several runs of a scenario counts. */
@@ -50,6 +61,8 @@ struct suite {
 	enum suite_counts counts;
 	struct suite_credit *credits;
 	size_t ncredits;
+	struct suite_visibility *visibilities;
+	size_t nvisibilities;
 };
 
 /* 0; −1 with one line in error naming file, line and value. Every scenario is read and checked too.
