@@ -220,6 +220,14 @@ simulate_in() { # DIR ARGS…: as simulate 1, with the state file in DIR
 	well_despite 'libvirtd_restart = 6s 4s' 'balance_within = 15s'
 }
 
+@test "a connection dies in the middle of a reply, and a slow link" {
+	well_despite 'cut = virConnectGetAllDomainStats every 5' 'balance_within = 20s'
+	[ "$(said 'connected to .* again')" -ge 2 ]
+	well_despite 'cut = virDomainPinVcpuFlags call 2' $'balance_within = 20s\nmoves = 12'
+	well_despite 'link = 8K/s' 'balance_within = 20s'
+	well_despite 'missing = vcpu.*.delay 3' 'balance_within = 20s'
+}
+
 @test "calls fail" {
 	well_despite 'fail = virDomainPinVcpuFlags 30%' 'moves = 10'
 	well_despite 'fail = virConnectGetAllDomainStats 30%' 'balance_within = 20s'

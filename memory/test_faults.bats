@@ -55,6 +55,13 @@ said() { # how often that line is in the last run's output
 	well_despite $'libvirtd_restart = 20s 15s\nguest_swap = all 1G' "unused = none"
 }
 
+@test "a connection dies in the middle of a reply, and a slow link" {
+	well_despite "cut = virConnectGetAllDomainStats every 15" "unused = 100M 90%"
+	[ "$(said 'connected to .* again')" -ge 2 ]
+	well_despite "cut = virDomainSetMemoryFlags call 2" "unused = 100M 90%"
+	well_despite "link = 8K/s"
+}
+
 @test "every tenth call fails" {
 	well_despite "fail = virDomainSetMemoryFlags 10%"
 	well_despite "fail = virConnectGetAllDomainStats 10%" "unused = 100M 90%"

@@ -277,12 +277,43 @@ for flags in (0, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT):
 	[[ ${lines[1]} == "current True unused False" ]]
 }
 
+@test "a connection that dies in the middle of a reply, and a slow link" {
+	run faulty 'cut = virConnectGetAllDomainStats call 2' '
+import libvirt
+c = libvirt.open()
+print("first", len(c.getAllDomainStats()))
+try: c.getAllDomainStats()
+except libvirt.libvirtError as e: print("code", e.get_error_code(), "alive", c.isAlive())
+print("again", len(libvirt.open().getAllDomainStats()))'
+	[[ $output == *"first 8"*"code 38 alive 0"*"again 8"* || $output == *"first 8"*"code 1 alive 0"*"again 8"* ]]
+	# The call was done, and its change stands.
+	run faulty 'cut = virDomainSuspend call 1' '
+import libvirt
+try: libvirt.open().lookupByName("aos_vm1").suspend()
+except libvirt.libvirtError: print("cut")
+print("state", libvirt.open().lookupByName("aos_vm1").state()[0])'
+	[[ $output == *cut*"state 3"* ]]
+	# 8 guests are some 8 KiB.
+	run faulty 'link = 2K/s 0s-60s' '
+import libvirt, time
+c = libvirt.open()
+t = time.monotonic(); c.getAllDomainStats(); print("took", 2 < time.monotonic() - t < 20)
+t = time.monotonic(); c.lookupByName("aos_vm1").isActive(); print("short", 0 < time.monotonic() - t < 0.2)'
+	[[ $output == *"took True"*"short True"* ]]
+}
+
 @test "figures an old libvirt has not, and wake-ups that come late" {
 	run faulty 'missing = vcpu.*.delay' '
 import libvirt
 _, s = libvirt.open().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_VCPU)[0]
 print("delay" , "vcpu.0.delay" in s, "time", "vcpu.0.time" in s)'
 	[[ $output == *"delay False time True"* ]]
+	run faulty 'missing = vcpu.*.delay cpu.user 2' '
+import libvirt
+for d, s in libvirt.open().getAllDomainStats():
+    print(d.name(), "delay", "vcpu.0.delay" in s, "user", "cpu.user" in s)'
+	[[ $output == *"aos_vm2 delay False user False"* ]]
+	[ "$(grep -c 'delay True user True' <<<"$output")" -eq 7 ]
 	run faulty 'late = 100% 500ms' '
 import time
 t = time.monotonic(); time.sleep(1); print(1 < time.monotonic() - t <= 1.5)'

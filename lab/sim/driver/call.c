@@ -215,6 +215,16 @@ void call_arguments(struct call *c, const char *format, ...)
 
 /* --- ending --- */
 
+static bool cuts;
+
+bool driver_cuts(void)
+{
+	bool cut = cuts;
+
+	cuts = false; /* what needs no call is no call's reply */
+	return cut;
+}
+
 /* Takes over result's reference. */
 static void end(struct call *c, json_t *result)
 {
@@ -241,6 +251,7 @@ static void end(struct call *c, json_t *result)
 	json_decref(result);
 	if (c->code)
 		error_raise(c->from, c->code, message);
+	cuts = faults_cut(&driver_play()->faults, c->function, driver_now());
 }
 
 int call_int(struct call *c, int result)

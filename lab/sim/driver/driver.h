@@ -249,6 +249,9 @@ struct driver_event {
 	long long number;
 };
 
+/* Whether the connection of the call that has just ended is to die in the middle of its reply. */
+bool driver_cuts(void);
+
 /* The host's: sends a client the event that it registered for under that id. */
 void driver_tell(struct client *client, int id, const struct domain *domain,
 		 const struct driver_event *event);

@@ -20,6 +20,7 @@
 /* --- a growing row of typed parameters --- */
 
 struct params {
+	size_t place; /* whose */
 	virTypedParameterPtr list;
 	int n, size;
 	bool failed;
@@ -29,7 +30,8 @@ static virTypedParameterPtr add(struct params *p, const char *field, int type)
 {
 	virTypedParameterPtr param;
 
-	if (faults_missing(&driver_play()->faults, field))
+	if (faults_missing(&driver_play()->faults, field, (unsigned int)p->place + 1,
+			   (unsigned int)world_guests(driver_world())))
 		return NULL;
 	if (p->n == p->size) {
 		int size = p->size ? p->size * 2 : 32;
@@ -203,7 +205,7 @@ static struct driver_stats *record_of(struct client *conn, size_t place, unsigne
 		.state = guest_at(place),
 	};
 	struct driver_stats *record = calloc(1, sizeof(*record));
-	struct params params = {0};
+	struct params params = {.place = place};
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		if (stats & groups[i].group)

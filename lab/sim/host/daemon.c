@@ -89,6 +89,25 @@ static void put_error(struct rpc_out *out, const struct rpc_header *call)
 	rpc_reply_error(out, call, &error);
 }
 
+/* The reply goes over the link, which may be slow and may break. */
+static void reply(struct host *h, struct connection *c, struct rpc_out *out)
+{
+	bool cut = driver_cuts();
+	uint64_t now = host_now(h), takes_ns = faults_link(&h->play.faults, out->len, now);
+
+	if (takes_ns) {
+		c->free_ns = (c->free_ns > now ? c->free_ns : now) + takes_ns;
+		while (host_now(h) < c->free_ns)
+			task_wait(h, c->free_ns);
+	}
+	if (!cut) {
+		put(c, out);
+	} else if (c->link.fd >= 0 && rpc_message_end(out) == 0) {
+		rpc_link_send(&c->link, out->data, out->len / 2);
+		drop(c);
+	}
+}
+
 static void run_call(struct host *h, void *opaque)
 {
 	struct pending_call *p = opaque;
@@ -99,7 +118,6 @@ static void run_call(struct host *h, void *opaque)
 	const char *shape = answer_shape(&p->header);
 	bool fine = true;
 
-	(void)h;
 	if (shape && rpc_args_read(&args, shape, &in)) {
 		log_warn("a client's call %d cannot be read", p->header.procedure);
 		drop(p->connection);
@@ -109,7 +127,7 @@ static void run_call(struct host *h, void *opaque)
 		fine = answer_call(&c);
 		if (!fine)
 			put_error(&out, &p->header);
-		put(p->connection, &out);
+		reply(h, p->connection, &out);
 	}
 	p->connection->calls--;
 	rpc_out_free(&out);

@@ -13,6 +13,7 @@ struct connection {
 	bool readonly;
 	struct client *client; /* NULL: not opened yet */
 	unsigned int calls;    /* being answered */
+	uint64_t free_ns;      /* when what is on a slow link has come through */
 };
 
 /* A call, with its answer to be. */

@@ -144,6 +144,36 @@ static int read_fail(struct reader *r, struct faults *f)
 	return 0;
 }
 
+/* cut = FUNCTION WHEN [FROM[-TO]] */
+static int read_cut(struct reader *r, struct faults *f)
+{
+	static const char right[] = "FUNCTION call N|every N|PERCENT [FROM[-TO]], such as "
+				    "\"virConnectGetAllDomainStats call 3\"";
+	struct fault_call *cut = array_add(&f->cuts, &f->ncuts, &f->cuts_size, sizeof(*cut));
+	size_t at = 1;
+
+	if (!cut)
+		return complain(r, "less: out of memory");
+	if (!r->nwords || strncmp(r->words[0], "vir", 3) || read_when(r, &at, cut) ||
+	    read_window(r->words[at], &cut->window) || (r->words[at] && r->words[at + 1]))
+		return complain(r, right);
+	cut->function = strdup(r->words[0]);
+	return cut->function ? 0 : complain(r, "less: out of memory");
+}
+
+/* link = RATE [FROM[-TO]] */
+static int read_link(struct reader *r, struct faults *f)
+{
+	struct fault_link *link = array_add(&f->links, &f->nlinks, &f->links_size, sizeof(*link));
+
+	if (!link)
+		return complain(r, "less: out of memory");
+	if (r->nwords < 1 || r->nwords > 2 || parse_rate(r->words[0], &link->kib_s) ||
+	    read_window(r->words[1], &link->window))
+		return complain(r, "RATE [FROM[-TO]], such as \"100K/s 10s-20s\"");
+	return 0;
+}
+
 /* libvirtd_restart = AT [DOWN] */
 static int read_restart(struct reader *r, struct faults *f)
 {
@@ -234,13 +264,20 @@ static int read_stall(struct reader *r, struct faults *f)
 
 static int read_missing(struct reader *r, struct faults *f)
 {
-	for (size_t i = 0; i < r->nwords; i++) {
-		char **glob = array_add(&f->missing, &f->nmissing, &f->missing_size, sizeof(*glob));
+	bool some = r->nwords > 1 && guests_valid(r->words[r->nwords - 1]);
+	size_t nfields = some ? r->nwords - 1 : r->nwords;
 
-		if (!glob || !(*glob = strdup(r->words[i])))
+	for (size_t i = 0; i < nfields; i++) {
+		struct fault_missing *m =
+			array_add(&f->missing, &f->nmissing, &f->missing_size, sizeof(*m));
+
+		if (!m || !(m->field = strdup(r->words[i])) ||
+		    (some && !(m->guests = strdup(r->words[nfields]))))
 			return complain(r, "less: out of memory");
 	}
-	return r->nwords ? 0 : complain(r, "fields of the bulk statistics, such as vcpu.*.delay");
+	return nfields ? 0
+		       : complain(r, "fields of the bulk statistics, such as vcpu.*.delay, and "
+				     "perhaps GUESTS");
 }
 
 static const struct {
@@ -248,6 +285,8 @@ static const struct {
 	int (*read)(struct reader *r, struct faults *f);
 } readers[] = {
 	{"fail", read_fail},
+	{"cut", read_cut},
+	{"link", read_link},
 	{"libvirtd_restart", read_restart},
 	{"late", read_late},
 	{"slow", read_slow},
@@ -295,9 +334,15 @@ void faults_free(struct faults *f)
 {
 	for (size_t i = 0; i < f->ncalls; i++)
 		free(f->calls[i].function);
-	for (size_t i = 0; i < f->nmissing; i++)
-		free(f->missing[i]);
+	for (size_t i = 0; i < f->ncuts; i++)
+		free(f->cuts[i].function);
+	for (size_t i = 0; i < f->nmissing; i++) {
+		free(f->missing[i].field);
+		free(f->missing[i].guests);
+	}
 	free(f->calls);
+	free(f->cuts);
+	free(f->links);
 	free(f->restarts);
 	free(f->lates);
 	free(f->slows);
@@ -339,6 +384,28 @@ const char *faults_call(struct faults *f, const char *function, uint64_t now_ns)
 			error = call->error;
 	}
 	return error;
+}
+
+bool faults_cut(struct faults *f, const char *function, uint64_t now_ns)
+{
+	bool cut = false;
+
+	for (size_t i = 0; i < f->ncuts; i++)
+		cut |= within(&f->cuts[i].window, now_ns) &&
+		       fnmatch(f->cuts[i].function, function, 0) == 0 && due(f, &f->cuts[i]);
+	return cut;
+}
+
+uint64_t faults_link(const struct faults *f, size_t bytes, uint64_t now_ns)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < f->nlinks; i++) {
+		if (within(&f->links[i].window, now_ns))
+			ns += (uint64_t)((double)bytes / 1024 * MODEL_NS_PER_S /
+					 (double)f->links[i].kib_s);
+	}
+	return ns;
 }
 
 bool faults_down(const struct faults *f, uint64_t now_ns)
@@ -422,10 +489,14 @@ struct fault_hold *faults_hold(struct faults *f, unsigned int number, unsigned i
 	return NULL;
 }
 
-bool faults_missing(const struct faults *f, const char *field)
+bool faults_missing(const struct faults *f, const char *field, unsigned int number,
+		    unsigned int count)
 {
 	for (size_t i = 0; i < f->nmissing; i++) {
-		if (fnmatch(f->missing[i], field, 0) == 0)
+		const struct fault_missing *m = &f->missing[i];
+
+		if (fnmatch(m->field, field, 0) == 0 &&
+		    (!m->guests || guests_match(m->guests, number, count)))
 			return true;
 	}
 	return false;

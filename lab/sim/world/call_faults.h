@@ -52,9 +52,23 @@ struct fault_hold {
 	bool entered; /* somebody waits in its monitor already */
 };
 
+/* link = RATE [FROM[-TO]] */
+struct fault_link {
+	uint64_t kib_s;
+	struct fault_window window;
+};
+
+/* missing = FIELD... [GUESTS] */
+struct fault_missing {
+	char *field;  /* a glob */
+	char *guests; /* NULL: all */
+};
+
 struct faults {
-	struct fault_call *calls;
-	size_t ncalls, calls_size;
+	struct fault_call *calls, *cuts;
+	size_t ncalls, calls_size, ncuts, cuts_size;
+	struct fault_link *links;
+	size_t nlinks, links_size;
 	struct fault_window *restarts; /* libvirtd is down, and connections made before are dead */
 	size_t nrestarts, restarts_size;
 	struct fault_late *lates, *slows;
@@ -65,7 +79,7 @@ struct faults {
 	size_t nholds, holds_size;
 	struct fault_window *stalls; /* libvirtd stands still */
 	size_t nstalls, stalls_size;
-	char **missing; /* globs of bulk statistics that this libvirt has not */
+	struct fault_missing *missing; /* bulk statistics that this libvirt has not */
 	size_t nmissing, missing_size;
 	struct rng rng;
 };
@@ -77,6 +91,12 @@ void faults_free(struct faults *f);
 
 /* Counts a call; the name of the error it should fail with, or NULL. */
 const char *faults_call(struct faults *f, const char *function, uint64_t now_ns);
+
+/* Counts a call that has been answered: whether the connection dies in the middle of its reply. */
+bool faults_cut(struct faults *f, const char *function, uint64_t now_ns);
+
+/* How long so many bytes take on their way to the client, ns; mostly 0. */
+uint64_t faults_link(const struct faults *f, size_t bytes, uint64_t now_ns);
 
 /* The errors `fail` knows, in a row that ends with NULL; the first is the default. */
 extern const char *const fault_error_names[];
@@ -106,7 +126,9 @@ uint64_t faults_stalled(const struct faults *f, uint64_t now_ns);
 struct fault_hold *faults_hold(struct faults *f, unsigned int number, unsigned int count,
 			       uint64_t now_ns);
 
-/* Whether this libvirt lacks a field of the bulk statistics, such as "vcpu.0.delay". */
-bool faults_missing(const struct faults *f, const char *field);
+/* Whether this libvirt lacks a field of the bulk statistics, such as "vcpu.0.delay", of guest
+ * number (from 1) of count. */
+bool faults_missing(const struct faults *f, const char *field, unsigned int number,
+		    unsigned int count);
 
 #endif
