@@ -106,9 +106,9 @@ gradescope: all
 autolab: all
 	@ci/package/package autolab "$(OUT)" $(if $(SUITE),"$(SUITE)")
 
-## install     the two programs, their man pages and systemd units: DESTDIR= PREFIX=/usr/local
+## install     the two programs, man pages and systemd units: DESTDIR= PREFIX=/usr/local
 install:
-	@set -e; for folder in cpu memory; do $(MAKE) --no-print-directory -C $$folder install; done
+	@set -e; for folder in cpu memory ci; do $(MAKE) --no-print-directory -C $$folder install; done
 
 packages:
 	@$(LAB) setup --packages

@@ -117,3 +117,15 @@ grade_of() {
 	[ "$status" -eq 2 ]
 	[[ ${#lines[@]} == 1 && $output == *"bad.suite:4: "* ]]
 }
+
+@test "the example of the page about suites is one" {
+	mkdir -p "$BATS_TEST_TMPDIR/a/mine/scenarios"
+	ln -s "$ci" "$BATS_TEST_TMPDIR/ci"
+	cd "$BATS_TEST_TMPDIR/a/mine" || exit
+	awk '/^```/ {n++; next} n == 1' "$ci/SUITES.md" >scenarios/crowded.scenario
+	awk '/^```/ {n++; next} n == 5' "$ci/SUITES.md" >my.suite
+	run "$ci/build/report/report" plan my.suite
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ ${lines[1]} == "cpu crowded 3 40 2 "* && ${lines[2]} == "memory mem-one 2 "* ]]
+}

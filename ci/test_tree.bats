@@ -73,5 +73,6 @@ breaches() {
 		[ -s "$to/opt/ballast/share/man/man8/$name.8" ]
 		grep -q "^ExecStart=/opt/ballast/bin/$name " "$to/opt/ballast/lib/systemd/system/$name.service"
 	done
-	[ "$(find "$to" -type f | wc -l)" -eq 6 ]
+	[ -s "$to/opt/ballast/share/man/man1/ballast-grade.1" ]
+	[ "$(find "$to" -type f | wc -l)" -eq 7 ]
 }
