@@ -574,6 +574,20 @@ worth() {
 	[[ $output == *$'\n'"0 of 10 points"* ]]
 }
 
+@test "a program that computes without end is waited for once" {
+	submission x
+	printf '%s\n' '#include <libvirt/libvirt.h>' 'int main(void) { virConnectOpen("qemu:///system"); for (;;); }' >"$sub/cpu/main.c"
+	printf 'all:\n\tcc main.c -o vcpu_scheduler -lvirt\n' >"$sub/cpu/Makefile"
+	export BALLAST_LAB=$BATS_TEST_TMPDIR/recorded
+	printf '#!/bin/sh\necho "$@" >>"%s"\nexec "%s" "$@"\n' "$CALLS" "$ci/../lab/ballast" >"$BALLAST_LAB"
+	chmod +x "$BALLAST_LAB"
+	BALLAST_PATIENCE_S=3 run "$ci/grade" --submission "$sub" --world sim --suite "$ci/testdata/short.suite" --out "$out"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[ "$(grep -c 'computes without end' <<<"$output")" -eq 2 ]
+	[ "$(grep -o -e '--patience [0-9]' "$CALLS" | xargs)" = "--patience 3 --patience 1" ]
+}
+
 @test "this tree's programs get all of the course's points in the simulated host" {
 	unset BALLAST_LAB
 	run "$ci/grade" --world sim --seed 1 --out "$out"

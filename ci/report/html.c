@@ -24,7 +24,16 @@ static const char style[] =
 	".plot{position:relative}.plot svg{display:block;width:100%}"
 	".band{position:absolute;top:0;bottom:0;display:none;background:#b0002020;border:solid "
 	"#b00020;border-width:0 1px}"
-	".band:target{display:block}";
+	".band:target{display:block}"
+	"@media(max-width:600px){body{margin:1em "
+	"auto;font-size:14px}table{display:block;overflow-x:auto}"
+	"td,th{min-width:4em}h2 .points{float:none;display:block}}"
+	"@media(prefers-color-scheme:dark){:root{color-scheme:dark}body{color:#e6e8ea;"
+	"background:#15181b}tr,h2{border-color:#343a41}pre{background:#1f2428}"
+	".pass{color:#7fce93}.fail{color:#ff8a8f}.unjudged{color:#e5b567}.small{color:#9aa3ad}"
+	"a{color:#8ebdf2}svg{border-radius:4px}}"
+	"@media print{body{margin:0;max-width:none;font-size:10pt}svg,tr{break-inside:avoid}h2{"
+	"break-after:avoid}}";
 
 static void put(const char *before, const char *text, const char *after, FILE *out)
 {
@@ -130,7 +139,7 @@ static void put_findings(const json_t *scenario, bool plotted, FILE *out)
 	fputs("</table>\n", out);
 }
 
-static void put_scenario(const json_t *scenario, FILE *out)
+static void put_scenario(const json_t *scenario, struct plotter *plotter, FILE *out)
 {
 	const char *result = doc_text(scenario, "result"), *trace = doc_text(scenario, "trace");
 	char why[256] = "", points[DOC_POINTS_MAX];
@@ -155,7 +164,8 @@ static void put_scenario(const json_t *scenario, FILE *out)
 		    doc_text(scenario, "repeated"), "</p>\n", out);
 	if (trace[0]) {
 		fputs("<div class=\"plot\">", out);
-		plotted = !plot_trace(trace, doc_text(scenario, "kind"), out, &length_s, why);
+		plotted = !plot_trace(plotter, trace, doc_text(scenario, "kind"), out, &length_s,
+				      why);
 		if (plotted && length_s > 0)
 			put_bands(scenario, length_s, out);
 		fputs("</div>\n", out);
@@ -168,11 +178,13 @@ static void put_scenario(const json_t *scenario, FILE *out)
 
 int render_html(const json_t *grade, FILE *out)
 {
+	struct plotter *plotter = plotter_start();
 	char points[DOC_POINTS_MAX];
 	json_t *scenario;
 	size_t index;
 
-	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Ballast: a "
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
+	      "name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>Ballast: a "
 	      "grade</title>"
 	      "<style>",
 	      out);
@@ -186,7 +198,8 @@ int render_html(const json_t *grade, FILE *out)
 	put("finished ", doc_text(grade, "finished"), "</p>\n", out);
 	put_summary(grade, out);
 	json_array_foreach(json_object_get(grade, "scenarios"), index, scenario)
-		put_scenario(scenario, out);
+		put_scenario(scenario, plotter, out);
+	plotter_end(plotter);
 	fputs("</body></html>\n", out);
 	return ferror(out) ? -1 : 0;
 }

@@ -5,9 +5,13 @@
 #include "trace.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <math.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* More lines than this in one plot cannot be told apart. */
@@ -185,26 +189,102 @@ static void put_script(FILE *script, const struct trace *trace, bool cpu)
 	}
 }
 
-/* gnuplot's SVG without its XML declaration and DOCTYPE, which do not belong inside HTML. */
-static int copy_svg(FILE *svg, FILE *out)
-{
-	char line[4096];
-	bool inside = false;
+/* --- gnuplot --- */
 
-	while (fgets(line, sizeof(line), svg)) {
-		if (!inside && strncmp(line, "<svg", 4) != 0)
-			continue;
-		inside = true;
-		fputs(line, out);
+/* What gnuplot says once a plot is done, and whether it is one. */
+#define DONE "ballast-plot-done "
+
+/* Its start takes longer than a plot: one gnuplot draws all of a page. */
+struct plotter {
+	pid_t pid;
+	int socket;
+	FILE *from;
+};
+
+struct plotter *plotter_start(void)
+{
+	struct plotter *plotter = calloc(1, sizeof(*plotter));
+	posix_spawn_file_actions_t files;
+	int ends[2];
+
+	if (!plotter)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+		free(plotter);
+		return NULL;
 	}
-	return inside ? 0 : -1;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, ends[1], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	/* Nobody's own settings are read. */
+	if (posix_spawnp(&plotter->pid, "gnuplot", &files, NULL,
+			 (char *[]){"gnuplot", "-d", "-", NULL}, environ))
+		plotter->pid = -1;
+	posix_spawn_file_actions_destroy(&files);
+	close(ends[1]);
+	plotter->socket = ends[0];
+	plotter->from = fdopen(ends[0], "r");
+	if (!plotter->from || plotter->pid < 0) {
+		plotter_end(plotter);
+		return NULL;
+	}
+	return plotter;
 }
 
-int plot_trace(const char *path, const char *kind, FILE *out, double *length_s, char why[256])
+void plotter_end(struct plotter *plotter)
 {
-	char script_path[] = "/tmp/ballast-plot-XXXXXX", command[64], error[TRACE_ERROR_MAX];
+	if (!plotter)
+		return;
+	if (plotter->from)
+		fclose(plotter->from);
+	else
+		close(plotter->socket);
+	if (plotter->pid > 0)
+		waitpid(plotter->pid, NULL, 0);
+	free(plotter);
+}
+
+/* gnuplot's SVG of the script without its XML declaration and DOCTYPE, which do not belong inside
+ * HTML; −1 where it made none that is whole. */
+static int draw(struct plotter *plotter, const char *script, FILE *out)
+{
+	bool inside = false, whole = false, good = false;
+	char *line = NULL, *svg = NULL, command[256];
+	size_t size = 0, len = 0;
+	FILE *kept = open_memstream(&svg, &len);
+	int n = snprintf(command, sizeof(command),
+			 "load '%s'\nunset multiplot\nunset output\nreset\nset print '-'\n"
+			 "print '" DONE "', GPVAL_ERRNO\n",
+			 script);
+
+	if (!kept)
+		return -1;
+	if (send(plotter->socket, command, (size_t)n, MSG_NOSIGNAL) == n) {
+		while (getline(&line, &size, plotter->from) > 0) {
+			if (!strncmp(line, DONE, strlen(DONE))) {
+				good = atoi(line + strlen(DONE)) == 0;
+				break;
+			}
+			inside |= !strncmp(line, "<svg", 4);
+			if (inside && !whole)
+				fputs(line, kept);
+			whole |= inside && strstr(line, "</svg>");
+		}
+	}
+	free(line);
+	if (!fclose(kept) && good && whole)
+		fwrite(svg, 1, len, out);
+	free(svg);
+	return good && whole ? 0 : -1;
+}
+
+int plot_trace(struct plotter *plotter, const char *path, const char *kind, FILE *out,
+	       double *length_s, char why[256])
+{
+	char script_path[] = "/tmp/ballast-plot-XXXXXX", error[TRACE_ERROR_MAX];
 	struct trace trace = {0};
-	FILE *script, *svg;
+	FILE *script;
 	int fd, status = -1;
 
 	if (trace_read(&trace, path, error)) {
@@ -221,12 +301,7 @@ int plot_trace(const char *path, const char *kind, FILE *out, double *length_s, 
 		put_script(script, &trace, !strcmp(kind, "cpu"));
 		*length_s = trace.samples[trace.nsamples - 1].t_s;
 		fflush(script);
-		snprintf(command, sizeof(command), "gnuplot -d %s 2>/dev/null", script_path);
-		svg = popen(command, "re");
-		if (svg) {
-			status = copy_svg(svg, out);
-			status = pclose(svg) || status ? -1 : 0;
-		}
+		status = plotter ? draw(plotter, script_path, out) : -1;
 		if (status)
 			snprintf(why, 256, "gnuplot made no plot; is gnuplot-nox installed?");
 	}

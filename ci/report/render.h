@@ -29,12 +29,18 @@ json_t *grade_for_students(const json_t *grade);
 /* Text as XML or HTML character data; control characters are left out. */
 void render_escaped(const char *text, FILE *out);
 
+/* gnuplot, which draws one plot after another; NULL where it cannot be started. */
+struct plotter *plotter_start(void);
+void plotter_end(struct plotter *plotter);
+
 /* Where the plots' axes of time begin and end, as shares of the picture's width. */
 #define PLOT_LEFT  0.085
 #define PLOT_RIGHT 0.76
 
 /* A plot of what the trace saw, as an SVG element to be set into HTML, and how many seconds its
- * axis of time has; nothing and −1 where that cannot be made, with one line in why. */
-int plot_trace(const char *path, const char *kind, FILE *out, double *length_s, char why[256]);
+ * axis of time has; nothing and −1 where that cannot be made, with one line in why. Without a
+ * plotter (NULL) it cannot. */
+int plot_trace(struct plotter *plotter, const char *path, const char *kind, FILE *out,
+	       double *length_s, char why[256]);
 
 #endif
