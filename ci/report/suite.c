@@ -231,10 +231,13 @@ static int on_key(void *user, const char *section, const char *key, const char *
 		return add_credit(r, key, value);
 	if (!strcmp(section, "visibility"))
 		return add_visibility(r, key, value);
+	/* ci/grade puts these into the scenarios that it plays, whose reader says what is wrong. */
+	if (!strcmp(section, "expect"))
+		return 1;
 	if (strcmp(section, "cpu") != 0 && strcmp(section, "memory") != 0)
 		return fail(r,
 			    "unknown section [%.40s]; there are suite, cpu, memory, credit, "
-			    "visibility",
+			    "visibility, expect",
 			    section);
 	/* "a:b.scenario = 2": inih ends a key at the first of the two. */
 	if (strchr(value, '='))

@@ -8,6 +8,8 @@
  *	[visibility]		(when students see why)
  *	SCENARIO or all = visible | hidden | after_due_date | after_published
  *
+ * and [expect], as in a scenario, for all scenarios of the suite.
+ *
  * SCENARIO is a name in scenarios/ beside the suite, or a path relative to it with .scenario; as a
  * key, it has no ':' or '='. */
 #ifndef BALLAST_SUITE_H

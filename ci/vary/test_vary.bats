@@ -54,3 +54,21 @@ grade() {
 	run "$CI/build/check_cpu" --scenario "$BATS_TEST_TMPDIR/x.scenario"
 	[[ $output == *'[vary] has no key "who"; there are places, delay, amount, apart'* ]]
 }
+
+@test "a suite asks for more than its scenarios, and what it asks for is played" {
+	printf '[suite]\n[cpu]\ncpu-balanced = 1\n[memory]\nmem-one = 1\n[expect]\nspread = 7\nunused = 90M 50%%\nprogram_cpu = 3\n' \
+		>"$BATS_TEST_TMPDIR/more.suite"
+	ln -s "$CI/scenarios" "$BATS_TEST_TMPDIR/scenarios"
+	run "$CI/grade" --world sim --suite "$BATS_TEST_TMPDIR/more.suite" --out "$BATS_TEST_TMPDIR/out"
+	echo "$output" | grep -a asked
+	[[ $output == *"asked: at most 7 points"* && $output == *"asked: every guest has 90 MiB unused or usable in 50 %"* ]]
+	[ "$(grep -c 'asked: at most 3 % of a pCPU' <<<"$output")" -eq 2 ]
+	# What the scenario itself expects stays.
+	[[ $output == *"ok    pins "*"asked: at most 0 changes of affinity"* ]]
+	for wrong in 'spreat = 5' 'spread = some' 'spread'; do
+		printf '[suite]\n[cpu]\ncpu-balanced = 1\n[expect]\n%s = \n' "$wrong" >"$BATS_TEST_TMPDIR/more.suite"
+		run "$CI/grade" --world sim --suite "$BATS_TEST_TMPDIR/more.suite" --out "$BATS_TEST_TMPDIR/out"
+		[ "$status" -eq 2 ]
+		[[ $output == *"${wrong%% *}"* && $output == *"more.suite: [expect] is not for cpu-balanced"* ]]
+	done
+}

@@ -27,6 +27,12 @@
  */
 int vary(struct scenario *s, uint64_t seed, unsigned int npcpus);
 
+/*
+ * Asks for "KEY = VALUE" in place of what the scenario expects by that key, if it is one that its
+ * kind has. 0; −1: no expectation at all, or out of memory.
+ */
+int vary_expect(struct scenario *s, const char *setting);
+
 /* Writes a scenario that is resolved for pCPUs 0…npcpus−1 as a file, for as many guests as it has
  * now. 0; −1 with errno. */
 int vary_write(const struct scenario *s, FILE *out);

@@ -13,13 +13,14 @@
 
 #define MEMINFO "/proc/meminfo"
 
-static const char usage[] = "usage: vary [--seed N] [--pcpus N] [--this-host] SCENARIO\n"
-			    "\n"
-			    "Prints the scenario as the seed changes it: who is heavy, when and "
-			    "how much, as its [vary]\n"
-			    "says; without a seed as it is written. --this-host: for a host with "
-			    "this machine's pCPUs and\n"
-			    "memory, in place of what its [host] says.\n";
+static const char usage[] =
+	"usage: vary [--seed N] [--pcpus N] [--this-host] [--expect SETTING]… SCENARIO\n"
+	"\n"
+	"Prints the scenario as the seed changes it: who is heavy, when and "
+	"how much, as its [vary]\n"
+	"says; without a seed as it is written. --this-host: for a host with "
+	"this machine's pCPUs and\n"
+	"memory, in place of what its [host] says.\n";
 
 /* A line of /proc/meminfo in KiB; 0: there is none. */
 static uint64_t meminfo(const char *key)
@@ -98,12 +99,12 @@ static bool is_seed(const char *text)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-						{"pcpus", required_argument, NULL, 'p'},
-						{"this-host", no_argument, NULL, 't'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
-	const char *seed = NULL;
+	static const struct option options[] = {
+		{"seed", required_argument, NULL, 's'},	  {"pcpus", required_argument, NULL, 'p'},
+		{"expect", required_argument, NULL, 'e'}, {"this-host", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},	  {0}};
+	const char *seed = NULL, **expect = calloc((size_t)argc, sizeof(*expect));
+	size_t nexpect = 0;
 	bool here = false;
 	long pcpus = 0;
 	struct scenario s;
@@ -119,6 +120,10 @@ int main(int argc, char **argv)
 		case 'p':
 			if (parse_integer(optarg, 1, 1024, &pcpus))
 				die(2, "--pcpus %s: it is a number from 1 to 1024", optarg);
+			break;
+		case 'e':
+			if (expect)
+				expect[nexpect++] = optarg;
 			break;
 		case 't':
 			here = true;
@@ -136,6 +141,11 @@ int main(int argc, char **argv)
 		die(2, "--seed %s: it is a whole number of at most 15 digits", seed);
 	if (scenario_read(&s, argv[optind], error))
 		die(2, "%s", error);
+	for (size_t i = 0; i < nexpect; i++)
+		if (vary_expect(&s, expect[i]))
+			die(2, "%s: it is an expectation of common/scenario.5 and a value",
+			    expect[i]);
+	free(expect);
 	if (pcpus)
 		set_pcpus(&s.host, (unsigned int)pcpus);
 	if (here)
