@@ -90,9 +90,11 @@ bench-cpu: all
 bench-memory: all
 	@ci/bench/bench memory
 
-## fidelity    the same scenarios on real guests and on the simulated host, compared
+## fidelity    the same scenarios on real guests and on the simulated host, compared: by figures, and by what each
+##             expectation makes of this tree's programs and the reference submissions (hours; goes on where it ended)
 fidelity: setup
 	@lab/sim/fidelity --out "$(OUT)/fidelity"
+	@ci/bench/agreement/agreement "$(OUT)/agreement"
 
 ## submission  an archive whose cpu/ and memory/ each build alone with a bare make
 submission:

@@ -129,3 +129,20 @@ grade_of() {
 	[ "$status" -eq 0 ]
 	[[ ${lines[1]} == "cpu crowded 3 40 2 "* && ${lines[2]} == "memory mem-one 2 "* ]]
 }
+
+@test "how alike the worlds judge is counted by expectation, over what both have judged" {
+	mkdir -p "$BATS_TEST_TMPDIR/a/base-a"
+	say() {
+		printf '{"expectations": [%s]}' "$2" >"$BATS_TEST_TMPDIR/a/base-a/$1.json"
+	}
+	say x.real '{"name": "spread", "result": "pass", "measured": "3"}, {"name": "moves", "result": "fail", "measured": "9"}, {"name": "pinned", "result": "pass", "measured": ""}'
+	say x.sim '{"name": "spread", "result": "pass", "measured": "2"}, {"name": "moves", "result": "pass", "measured": "6"}, {"name": "pinned", "result": "unjudged", "measured": ""}'
+	say y.real ''
+	# half-built is not built, so nothing is played.
+	run "$ci/bench/agreement/agreement" "$BATS_TEST_TMPDIR/a" -p half-built "$ci/bench/agreement/base-a.scenario"
+	echo "$output"
+	[[ $output == *"spread "*"1 of    1 alike, 100.0 %"* && $output == *"moves "*"0 of    1 alike,   0.0 %"* ]]
+	[[ $output == *"base-a/x: real fail (9), simulated pass (6)"* && $output != *pinned* ]]
+	[[ $output == *"all "*"1 of    2 alike,  50.0 %"* ]]
+	[[ $output == *"base-a/y "*"not played or not judged in one of the worlds"* ]]
+}

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Suites: which scenarios a grade is made of, and their points. An INI file:
  *
- *	[suite]			[cpu], [memory]		[credit]
- *	title = for people	SCENARIO = POINTS	EXPECTATION = WEIGHT [FULL NONE] [with
- *EXPECTATION] world = real | sim counts = worst | median | mean (of several runs)
+ *	[suite]
+ *	title = for people
+ *	world = real | sim
+ *	counts = worst | median | mean (of several runs)
+ *
+ *	[cpu], [memory]
+ *	SCENARIO = POINTS
+ *
+ *	[credit]
+ *	EXPECTATION = WEIGHT [FULL NONE] [with EXPECTATION]
  *
  *	[visibility]		(when students see why)
  *	SCENARIO or all = visible | hidden | after_due_date | after_published
