@@ -26,11 +26,12 @@
 
 /* What the command line says. */
 struct settings {
-	double scale;				/* part of the runs to make */
-	const char *rule;			/* only rules with that in their name; NULL: all */
-	uint64_t seed;				/* of the first run of each case */
-	unsigned int jobs;			/* cases at a time */
-	bool trace;				/* prints each of our decisions */
+	double scale;	   /* part of the runs to make */
+	const char *rule;  /* only rules with that in their name; NULL: all */
+	uint64_t seed;	   /* of the first run of each case */
+	unsigned int jobs; /* cases at a time */
+	bool trace;	   /* prints each of our decisions */
+	bool scenario;	   /* prints the first run of each case and makes none */
 	const struct bench_policy_calls *older; /* another tree's policy, or NULL */
 };
 
@@ -247,7 +248,7 @@ static void run_jobs(struct job *jobs, size_t n, const struct settings *settings
 
 static void print_help(void)
 {
-	printf("Usage: bench_cpu [-lt] [-s SCALE] [-S SEED] [-r RULE] [-j JOBS] [-b POLICY] "
+	printf("Usage: bench_cpu [-ltw] [-s SCALE] [-S SEED] [-r RULE] [-j JOBS] [-b POLICY] "
 	       "[CASE...]\n"
 	       "Runs the scheduler's policy and the rules of others on a simulated host.\n"
 	       "CASE: those with that in their name.\n"
@@ -257,6 +258,7 @@ static void print_help(void)
 	       "  -j JOBS   cases at a time (as many as there are processors)\n"
 	       "  -b POLICY another tree's policy, to stand beside this one's (a shared object)\n"
 	       "  -t        print each of our decisions\n"
+	       "  -w        print the first run of each case as a scenario, and make none\n"
 	       "  -l        list the cases\n",
 	       HELD_OUT_SEED);
 }
@@ -275,7 +277,7 @@ static void parse_args(int argc, char **argv, struct settings *settings)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "s:S:r:j:b:tlh")) >= 0) {
+	while ((option = getopt(argc, argv, "s:S:r:j:b:twlh")) >= 0) {
 		switch (option) {
 		case 's':
 			settings->scale = parse_option('s', optarg, 0, 1000);
@@ -294,6 +296,9 @@ static void parse_args(int argc, char **argv, struct settings *settings)
 			break;
 		case 't':
 			settings->trace = true;
+			break;
+		case 'w':
+			settings->scenario = true;
 			break;
 		case 'l':
 			for (size_t i = 0; i < bench_ncases; i++)
@@ -328,6 +333,12 @@ int main(int argc, char **argv)
 	}
 	if (!n)
 		die(EXIT_USAGE, "%s: there is no such case; -l lists them", argv[optind]);
+	for (size_t i = 0; settings.scenario && i < n; i++)
+		bench_write(jobs[i].c, settings.seed, stdout);
+	if (settings.scenario) {
+		free(jobs);
+		return EXIT_PASS;
+	}
 	printf("Seeds from %" PRIu64 "%s.\n\n", settings.seed,
 	       settings.seed >= HELD_OUT_SEED ? ", none of which was used for tuning" : "");
 	print_heading(stdout);

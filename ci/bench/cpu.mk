@@ -7,6 +7,7 @@ BENCH_CPU := $(patsubst %,build/bench/%.o,cpu cpu_run cpu_truth cpu_host cpu_bas
 build/bench/cpu_bound.o build/bench/cpu_subsets.o build/bench/cpu_limit.o: CFLAGS += -O3
 build/bench_cpu: $(BENCH_CPU) build/judge/optimum.o build/units.o build/log.o $(POLICY_CPU) $(MODEL)
 	$(link)
+tests: build/bench_cpu
 BENCH_BOUNDS := build/bench/cpu_bound.o build/bench/cpu_subsets.o build/judge/optimum.o $(SEARCH)
 build/bench/test_cpu_bound: build/bench/test_cpu_bound.o $(BENCH_BOUNDS)
 build/bench/test_cpu_truth: build/bench/test_cpu_truth.o build/bench/cpu_truth.o build/bench/cpu_limit.o $(BENCH_BOUNDS)

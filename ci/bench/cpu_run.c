@@ -428,6 +428,39 @@ static void draw(const struct bench_case *c, struct dice *dice, struct truth *tr
 	} while (c->feasible && truth->best > THRESHOLD_PCT);
 }
 
+bool bench_write(const struct bench_case *c, uint64_t seed, FILE *out)
+{
+	size_t n = c->nguests * c->vcpus;
+	struct truth truth = {.c = c,
+			      .nvcpus = n,
+			      .demand = calloc(n, sizeof(double)),
+			      .due = calloc(n, sizeof(double))};
+	int *start = calloc(n, sizeof(*start));
+	struct dice dice = {seed * 7919 + 1};
+	struct run r = {.c = c, .nvcpus = n, .start = start};
+	bool full;
+
+	draw(c, &dice, &truth, start);
+	r.truth = truth;
+	full = is_full(&r);
+	fprintf(out,
+		"# %s, seed %" PRIu64
+		": %s\n[scenario]\nkind = cpu\nlength = 45s\n[host]\npcpus = %zu\n"
+		"[guests]\ncount = %zu\nvcpus = %zu\npins = ",
+		c->name, seed, full ? "some pCPU is full" : "no pCPU is full", c->npcpus,
+		c->nguests, c->vcpus);
+	for (size_t v = 0; v < n; v++)
+		fprintf(out, "%s%d", v ? "," : "", start[v]);
+	fprintf(out, "\n[timeline]\n");
+	/* Of a guest with several vCPUs a load is on all alike. */
+	for (size_t v = 0; v < n; v += c->vcpus)
+		fprintf(out, "%zu = 5s cpu %.1f%%\n", v / c->vcpus + 1, truth.demand[v]);
+	free(truth.demand);
+	free(truth.due);
+	free(start);
+	return full;
+}
+
 void bench_run_limit(const struct bench_case *c, uint64_t seed, struct figures *figures)
 {
 	size_t n = c->nguests * c->vcpus;

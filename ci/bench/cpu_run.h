@@ -5,6 +5,8 @@
 
 #include "cpu.h"
 
+#include <stdio.h>
+
 struct bench_policy_calls;
 
 struct series {
@@ -58,6 +60,12 @@ struct figures {
  */
 void bench_run(const struct bench_case *c, const struct bench_rule *rule, uint64_t seed,
 	       const struct bench_policy_calls *older, bool trace, struct figures *figures);
+
+/*
+ * Writes what that seed draws as a scenario for the program itself; cases of one vCPU a guest. True
+ * if some pCPU is full at the start.
+ */
+bool bench_write(const struct bench_case *c, uint64_t seed, FILE *out);
 
 /* Adds what any rule could expect at best on the case that seed draws. */
 void bench_run_limit(const struct bench_case *c, uint64_t seed, struct figures *figures);
