@@ -91,6 +91,7 @@ build() {
 		for f in /tmp /var/tmp /dev/shm /home/student /run/ballast/state; do touch $f/x || echo "no $f"; done
 		echo done
 	END
+	chmod 777 "$sub"
 	contained
 	[ "$output" = "done" ]
 	[ "$(ls "$sub")" = program ]
@@ -194,6 +195,8 @@ END
 	[ "$output" = /submission ]
 	[ "$(ls "$built")" = $'link\npipe\nprogram' ]
 	[ "$(cat "$built/link")" = source ]
+	# Outside, too, root was nobody.
+	[[ $EUID != 0 ]] || [ "$(stat -c %U "$built/program")" = nobody ]
 	[ "$(ls "$sub")" = file ]
 }
 
