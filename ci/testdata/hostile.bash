@@ -74,6 +74,7 @@ not_building() {
 	mv "$cases/no-build-odd-names/cpu" "$cases/no-build-odd-names/old/"
 	touch "$cases/no-build-odd-names/"$'\e]0;owned\a\n\x9b2Jname'
 	mkdir -p "$cases/no-build-odd-names/"$'a\e[2J/cpu'
+	builds no-build-no-interpreter 0 'a script for /usr/bin/python9, which is not there' <<<$'all:\n\tprintf "\\043!/usr/bin/python9\\n" >vcpu_scheduler; chmod +x vcpu_scheduler'
 	builds no-build-no-text 0 'make made vcpu_scheduler, which is neither a program nor a script' <<<$'all:\n\thead -c 4096 /dev/urandom >vcpu_scheduler; printf "\\0" | dd of=vcpu_scheduler conv=notrunc 2>&1; chmod +x vcpu_scheduler'
 	builds no-build-other-machine 0 'make made vcpu_scheduler for another kind of machine' <<<$'all:\n\tprintf "\\177ELF\\001\\001\\001" >vcpu_scheduler; head -c 60 /dev/zero >>vcpu_scheduler; chmod +x vcpu_scheduler'
 }
@@ -92,6 +93,7 @@ building_for_ever() {
 
 leaving_processes() {
 	builds leaves-build-session 1 '1 of 1 points' <<<$'all:\n\tsetsid sleep 1000 &\n\tnohup sleep 1000 >/dev/null 2>&1 &\n'"$install"
+	builds leaves-build-closed 1 '1 of 1 points' <<<$'all:\n\tmkdir -p a/b; touch a/b/c; chmod 0 a/b; chmod 500 a\n'"$install"
 	builds leaves-build-late 1 '1 of 1 points' <<<$'all:\n\tsetsid sh -c \'sleep 1; echo "#!/bin/sh" >vcpu_scheduler\' &\n'"$install"
 	runs leaves-session 1 '1 of 1 points' <<-END
 		#!/bin/sh
@@ -316,6 +318,33 @@ while sent < 40 << 20:
     if waited > 20:
         os._exit(17)
 os._exit(18)
+END
+	builds fills-files 0 'it made more than 50000 files' <<<$'all:\n\tpython3 -c "import itertools; [open(str(i), \'w\').close() for i in itertools.count()]"'
+	runs fills-connections 0 'exited by itself with status 19' <<'END'
+#!/usr/bin/python3
+import os, socket, time
+kept = []
+try:
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        kept.append(s)
+        s.connect("/run/libvirt/libvirt-sock")
+        time.sleep(0.001)
+except OSError:
+    os._exit(19)
+END
+	compiles fills-turns 0 'it begins again without end' <<'END'
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void)
+{
+	for (;;) {
+		char hello[1040] = {0};
+		for (int fd = 800; fd < 1024; fd++)
+			syscall(SYS_sendto, fd, hello, sizeof(hello), 0, NULL, 0);
+	}
+}
 END
 	builds fills-disk-in-build 0 'No space left on device|File size limit|File too large' <<<$'all:\n\tfor i in 1 2 3 4; do cat /dev/zero >$$i; done; ls -s; false'
 }

@@ -25,7 +25,8 @@ static const char *const settings[] = {
 static const char *const machine[] = {"/sys/devices/system/cpu", "/sys/devices/system/node"};
 
 /* Everything it may write is memory, each with a size of its own. */
-static const char *const scratch[] = {"/tmp", "/var/tmp", "/dev/shm", CONTAIN_HOME, CONTAIN_STATE};
+const char *const contain_scratch[] = {"/tmp",	     "/var/tmp",    "/dev/shm",
+				       CONTAIN_HOME, CONTAIN_STATE, NULL};
 
 static const char users[] = "root:x:0:0:root:/root:/usr/sbin/nologin\n"
 			    "student:x:65534:65534:student:" CONTAIN_HOME ":/bin/sh\n";
@@ -154,8 +155,8 @@ char **contain_arguments(const struct contain_binds *b)
 	add_system(&w);
 	hide(&w, b->tree);
 	add_all(&w, "--proc", "/proc", "--dev", "/dev", NULL);
-	for (size_t i = 0; i < sizeof(scratch) / sizeof(*scratch); i++)
-		add_scratch(&w, b->disk_mib, "0700", scratch[i]);
+	for (const char *const *at = contain_scratch; *at; at++)
+		add_scratch(&w, b->disk_mib, "0700", *at);
 	add_file(&w, "0555", b->own_fd, "/run/ballast/first");
 	if (b->preload_fd >= 0)
 		add_file(&w, "0444", b->preload_fd, CONTAIN_PRELOAD);

@@ -73,6 +73,9 @@ struct contain_binds {
 	long disk_mib;
 };
 
+/* The folders it can write everywhere, up to NULL; a build has CONTAIN_SUBMISSION, too. */
+extern const char *const contain_scratch[];
+
 /* bubblewrap's arguments up to its own command, NULL-terminated; NULL with errno. */
 char **contain_arguments(const struct contain_binds *binds);
 
@@ -88,8 +91,9 @@ int contain_filter(void);
 
 /* --- watch.c --- */
 
-/* Looks at all processes of this namespace but the first. False: they, or the machine, have not
- * enough memory left, and result says which. How soon it wants to look again is in *next_ms. */
-bool contain_watch(long memory_mib, struct contain_result *result, int *next_ms);
+/* Looks at all processes of this namespace but the first, and at the folders they can write. False:
+ * they have more than they may, or the machine has no memory left, and result says which. How soon
+ * it wants to look again is in *next_ms. */
+bool contain_watch(const struct contain_job *job, struct contain_result *result, int *next_ms);
 
 #endif

@@ -231,7 +231,7 @@ static void check_limits(struct first *f, double *look_s)
 		end_all(f, "took longer than", l->time_s, "s");
 	if (now_s() < *look_s || f->result.end != CONTAIN_ENDED)
 		return;
-	if (!contain_watch(l->memory_mib, &f->result, &next_ms))
+	if (!contain_watch(&f->job, &f->result, &next_ms))
 		kill(-1, SIGKILL);
 	else
 		*look_s = now_s() + next_ms / 1e3;
@@ -265,8 +265,8 @@ static void watch(struct first *f)
 
 /* --- a build's folder --- */
 
-/* With the sandbox's own cp, when nothing of the submission runs. */
-static int copy(const char *from, const char *to)
+/* One of the sandbox's own programs, when nothing of the submission runs. */
+static int run_own(const char *const *argv)
 {
 	pid_t pid = fork();
 	int status = -1;
@@ -279,13 +279,29 @@ static int copy(const char *from, const char *to)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		setrlimit(RLIMIT_CPU, &time);
 		dup2(STDOUT_FILENO, STDERR_FILENO);
-		execl("/bin/cp", "cp", "-dR", "--preserve=mode,timestamps,links", "--", from, to,
-		      NULL);
+		execv(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return pid > 0 && status == 0 ? 0 : -1;
+}
+
+static int copy(const char *from, const char *to)
+{
+	return run_own((const char *const[]){"/bin/cp", "-dR", "--preserve=mode,timestamps,links",
+					     "--", from, to, NULL});
+}
+
+/* Folders that a build closed to itself are opened where they are in the way. */
+static int copy_out(const char *to)
+{
+	if (copy(CONTAIN_SUBMISSION "/.", to) == 0)
+		return 0;
+	if (run_own((const char *const[]){"/bin/chmod", "-R", "u+rwX", CONTAIN_SUBMISSION, to,
+					  NULL}))
+		return -1;
+	return copy(CONTAIN_SUBMISSION "/.", to);
 }
 
 static void fail(struct first *f, const char *what)
@@ -319,10 +335,10 @@ static void do_job(struct first *f)
 		while (pass_on(f))
 			;
 	}
-	snprintf(out, sizeof(out), "/proc/self/fd/%d", f->built);
+	snprintf(out, sizeof(out), "/proc/self/fd/%d/.", f->built);
 	if (f->job.builds && f->result.end == CONTAIN_ENDED) {
 		fcntl(f->built, F_SETFD, 0);
-		if (copy(CONTAIN_SUBMISSION "/.", out))
+		if (copy_out(out))
 			fail(f, "what was built cannot be copied");
 	}
 }

@@ -12,12 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* As fast as a CPU can touch new pages. */
 #define FILL_MIB_PER_MS 2
 #define NEXT_MS_MIN	10
 #define NEXT_MS_MAX	500
+
+/* In each folder; an empty one takes about 1 KiB. */
+#define FILES_MAX 50000
 
 /* Below this share of its memory the machine has none left. */
 #define LEAST_SHARE 0.02
@@ -90,9 +94,26 @@ static bool machine_is_full(void)
 	return total > 0 && left >= 0 && (double)left < LEAST_SHARE * (double)total;
 }
 
-bool contain_watch(long memory_mib, struct contain_result *result, int *next_ms)
+/* The folders are memory, of which empty files take some that their sizes do not tell. */
+static bool has_too_many_files(const char *folder)
 {
-	long used_kib = sum_kib(resident_kib), left_mib;
+	struct statvfs fs;
+
+	return statvfs(folder, &fs) == 0 && fs.f_files - fs.f_ffree > FILES_MAX;
+}
+
+static bool made_too_many_files(const struct contain_job *job)
+{
+	bool too_many = job->builds && has_too_many_files(CONTAIN_SUBMISSION);
+
+	for (const char *const *at = contain_scratch; *at && !too_many; at++)
+		too_many = has_too_many_files(*at);
+	return too_many;
+}
+
+bool contain_watch(const struct contain_job *job, struct contain_result *result, int *next_ms)
+{
+	long memory_mib = job->limits.memory_mib, used_kib = sum_kib(resident_kib), left_mib;
 
 	if (used_kib > memory_mib * 1024)
 		used_kib = sum_kib(proportional_kib);
@@ -100,6 +121,12 @@ bool contain_watch(long memory_mib, struct contain_result *result, int *next_ms)
 		result->end = CONTAIN_LIMIT;
 		snprintf(result->reason, sizeof(result->reason),
 			 "it used more than %ld MiB of memory", memory_mib);
+		return false;
+	}
+	if (made_too_many_files(job)) {
+		result->end = CONTAIN_LIMIT;
+		snprintf(result->reason, sizeof(result->reason), "it made more than %d files",
+			 FILES_MAX);
 		return false;
 	}
 	if (machine_is_full()) {

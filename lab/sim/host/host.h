@@ -63,6 +63,7 @@ struct process {
 	uint64_t yielded_ns;  /* when it last asked for no time at all */
 	unsigned int yields;  /* how often since then without time having moved */
 	uint64_t seen;	      /* the change it knows of */
+	unsigned int hellos;  /* how often it began: once, and once more for each program in it */
 	double ending_s;      /* the machine's clock, when it began to end */
 };
 

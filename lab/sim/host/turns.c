@@ -22,6 +22,9 @@
  */
 #define LOOK_S 0.02
 
+/* Programs that a process becomes, one after the other. */
+#define HELLOS_MAX 10000
+
 /* A process that looks again and again without waiting, as with a time-out of 0, makes time go by.
  */
 #define YIELDS_MAX 16
@@ -167,6 +170,10 @@ static void on_hello(struct host *h, struct process *p, pid_t pid)
 		if (!h->group)
 			h->group = pid;
 		p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	}
+	if (++p->hellos > HELLOS_MAX) {
+		host_stop(h, "it begins again without end");
+		return;
 	}
 	h->loaded = true;
 	answer(p, &m, h->page_fd);
