@@ -25,7 +25,10 @@ ifneq ($(unknown),)
 $(error $(firstword $(unknown))=: no target reads that variable; make help lists those there are)
 endif
 
-all: packages
+all: packages build
+
+## build       compiles all there is, and installs no packages for it
+build:
 	+$(each) all; done
 
 help:
@@ -64,7 +67,8 @@ fuzz: setup-tests
 coverage: setup-tests
 	@ci/instrument coverage
 
-## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init
+## check-images  the same lab with guests of a whole distribution, which takes minutes to make: Debian, by cloud-init;
+##             and the Debian packages, tried in a minimal Debian
 check-images: setup
 	@$(MAKE) $(quiet) --no-print-directory -C lab check-images PROVEFLAGS="$(PROVEFLAGS)"
 
@@ -108,9 +112,14 @@ gradescope: all
 autolab: all
 	@ci/package/package autolab "$(OUT)" $(if $(SUITE),"$(SUITE)")
 
-## install     the two programs, man pages and systemd units: DESTDIR= PREFIX=/usr/local
-install:
-	@set -e; for folder in cpu memory ci; do $(MAKE) --no-print-directory -C $$folder install; done
+## install     lab, grader, simulated host, the two programs, their man pages and systemd units: DESTDIR= PREFIX=/usr/local
+install: build
+	@set -e; for folder in cpu memory; do $(MAKE) --no-print-directory -C $$folder install; done
+	@lab/install
+
+## deb         Debian packages of it in OUT/deb: ballast and ballast-controllers
+deb:
+	@lab/deb "$(OUT)/deb"
 
 packages:
 	@$(LAB) setup --packages
@@ -126,4 +135,4 @@ clean:
 	+$(each) clean; done
 	rm -rf out
 
-.PHONY: coverage fuzz all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission gradescope autolab install lint packages setup setup-tests clean
+.PHONY: build deb coverage fuzz all help grade check check-images lab-up lab-down lab-status bench bench-cpu bench-memory fidelity submission gradescope autolab install lint packages setup setup-tests clean

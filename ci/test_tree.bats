@@ -74,5 +74,16 @@ breaches() {
 		grep -q "^ExecStart=/opt/ballast/bin/$name " "$to/opt/ballast/lib/systemd/system/$name.service"
 	done
 	[ -s "$to/opt/ballast/share/man/man1/ballast-grade.1" ]
-	[ "$(find "$to" -type f | wc -l)" -eq 7 ]
+	# All below the prefix, and nothing that only the tests want.
+	[ "$(find "$to" -mindepth 1 -maxdepth 2 | wc -l)" -eq 2 ]
+	run find "$to" \( -name 'test_*' -o -name '*.o' -o -name 'mutant_*' -o -name '*bench*' \) -print
+	echo "$output"
+	[ ! "$output" ]
+	# It does not need the tree.
+	"$to/opt/ballast/bin/ballast" run --world sim --trace "$BATS_TEST_TMPDIR/trace" "$to/opt/ballast/lib/ballast/ci/scenarios/cpu-phase.scenario" \
+		-- "$to/opt/ballast/bin/vcpu_scheduler" 2
+	"$to/opt/ballast/lib/ballast/ci/build/check_cpu" "$BATS_TEST_TMPDIR/trace"
+	run grep -rIl "$PWD" "$to"
+	echo "$output"
+	[ ! "$output" ]
 }

@@ -49,7 +49,8 @@ int run_lock(const char *folder, const char *program, char error[RUN_ERROR_MAX])
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%.48s.lock", folder, program);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	/* To read: one that root made once may be another user's now. */
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0) {
 		snprintf(error, RUN_ERROR_MAX, "%.300s: %s", path, strerror(errno));
 		return -1;
