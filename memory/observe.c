@@ -39,6 +39,9 @@
  * at all. */
 #define JUMP_KEPT_S 600.0
 
+/* Growth that is noise: idle guests wander by less than 3 MB. */
+#define RESTING_KIB_S (0.5 * 1024)
+
 /* How much of an earlier, longer gap between statistics is remembered at each new one. */
 #define GAP_DECAY 0.8
 
@@ -274,6 +277,8 @@ static void learn(struct known *k, const struct mem_guest *g, const struct mem_p
 	k->kept_kib = kept(k, unused, usable);
 	k->samples++;
 	k->used_kib = used;
+	if (k->samples == 1 || used < k->rest_kib || k->growth_kib_s < RESTING_KIB_S)
+		k->rest_kib = used;
 	k->busy_kib = max64(then - unused, 0);
 	k->usable_kib = usable;
 	learn_process(k, g, busy_before);
@@ -451,6 +456,14 @@ static void observe_statistics(struct known *k, const struct mem_guest *g,
 	k->actual_kib = g->actual_kib;
 }
 
+int64_t observe_uses(const struct known *k)
+{
+	double since = k->growth_kib_s * k->age_s;
+
+	return max64(k->used_kib,
+		     min64(k->used_kib + (int64_t)fmin(since, (double)MEM_KIB_MOST), k->seen_kib));
+}
+
 bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sample *sample,
 	     const struct mem_policy *policy)
 {
@@ -476,6 +489,7 @@ bool observe(struct known *k, const struct mem_guest *guest, const struct mem_sa
 		observe_statistics(k, g, policy, sample->time_s, same_boot);
 	if (plausible(g))
 		k->seen_kib = g->actual_kib;
+	k->age_s = sample->time_s - k->seen_s;
 	k->condition = condition(k, g, sample, policy, others);
 	k->met = true;
 	return others;

@@ -24,9 +24,11 @@ struct known {
 	int64_t made_s;
 	double seen_s; /* monotonic time of the tick that had them; before the first: of its
 			  appearance */
+	double age_s;  /* since then, at this tick */
 	double gap_s;  /* between fresh ones: the longest of late */
 	int64_t used_kib;
 	int64_t used_before_kib;
+	int64_t rest_kib; /* the same when it last did not grow */
 	int64_t busy_kib; /* size − unused: used and page cache */
 	int64_t usable_kib;
 	int64_t kept_kib;	    /* what its kernel lets no load have: its low marks */
@@ -40,9 +42,10 @@ struct known {
 
 	/* The host's side: memory of the guest's process that is not the guest's. */
 	int64_t process_kib;
-	bool process_sure; /* it was seen while nothing moved */
-	int64_t rss_kib;   /* of all of it */
-	int64_t taken_kib; /* the same at the last tick; MEM_NOT_KNOWN: it was not told */
+	bool process_sure;   /* it was seen while nothing moved */
+	int64_t rss_kib;     /* of all of it */
+	double taking_kib_s; /* how fast it grew since the last tick */
+	int64_t taken_kib;   /* the same at the last tick; MEM_NOT_KNOWN: it was not told */
 
 	/* Balloon. */
 	int64_t actual_kib;   /* at the last tick with fresh statistics */
@@ -66,6 +69,7 @@ struct known {
 	bool releasing;	      /* the last ones let it give back */
 	double released_s;    /* when it was last asked to */
 	bool doomed_before;   /* at the last tick */
+	bool kept;	      /* … and it stays so */
 	bool doomed;	      /* the host has no more for it: others live on what it is not given */
 };
 
@@ -75,6 +79,9 @@ struct known {
  */
 bool observe(struct known *known, const struct mem_guest *guest, const struct mem_sample *sample,
 	     const struct mem_policy *policy);
+
+/* What it uses by now, as far as it went on growing since it told. */
+int64_t observe_uses(const struct known *known);
 
 /* Its target is withdrawn from the accounts: nothing of ours stands any more. */
 void observe_forget_target(struct known *known);

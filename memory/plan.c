@@ -245,6 +245,14 @@ static double horizon_s(const struct mem_policy *policy, const struct known *k)
 	       RISK_ACT_S;
 }
 
+/* The same where decisions follow each other faster, as the host does not last long. */
+static double near_s(const struct tick *t, const struct known *k)
+{
+	if (t->plan->look_s >= t->policy->interval_s)
+		return horizon_s(t->policy, k);
+	return t->plan->look_s + t->policy->period_s + RISK_ACT_S;
+}
+
 static int64_t guard_of(const struct mem_policy *policy, int64_t reserve, int64_t maximum)
 {
 	double kib =
@@ -268,10 +276,20 @@ static int64_t jump_of(const struct known *k, int64_t reserve, int64_t maximum)
 static int64_t life_of(const struct known *k, const struct mem_guest *guest, int64_t ahead,
 		       int64_t floor)
 {
-	if (k->growth_kib_s >= SHORTAGE_GROWING_KIB_S && k->swap_out_kib <= 0)
-		return max64(floor, k->used_kib + max64(ahead, SHORTAGE_LITTLE_KIB));
+	if ((k->growth_kib_s >= SHORTAGE_GROWING_KIB_S || ahead > SHORTAGE_LITTLE_KIB) &&
+	    k->swap_out_kib <= 0)
+		return max64(floor, observe_uses(k) + max64(ahead, SHORTAGE_LITTLE_KIB));
 	return min64(max64(floor, k->used_kib + SHORTAGE_LITTLE_KIB),
 		     max64(guest->actual_kib, k->target_kib));
+}
+
+/* What it takes until it can be helped again if it goes on as in the last period, which its process
+ * confirms: of growth that has just set in the median knows nothing yet. */
+static int64_t onset_of(const struct tick *t, const struct known *k)
+{
+	int64_t kib = kib_of(fmin(k->rates[0], k->taking_kib_s) * near_s(t, k));
+
+	return min64(kib, max64(t->spare_kib / (int64_t)max64((int64_t)t->takers, 1), 0));
 }
 
 /* The sizes that would fill each of the guest's layers. */
@@ -282,16 +300,19 @@ static void layers_of(const struct tick *t, size_t g, int64_t layer[SHARE_LAYERS
 	int64_t reserve = setting(guest->reserve_kib, t->policy->reserve_kib);
 	int64_t floor = setting(guest->floor_kib, t->policy->floor_kib);
 	int64_t guard = guard_of(t->policy, reserve, guest->maximum_kib);
-	int64_t ahead = kib_of(k->growth_kib_s * RISK_GROWTH_MARGIN * horizon_s(t->policy, k));
+	int64_t ahead, uses = observe_uses(k);
 
-	layer[SHARE_LIFE] = life_of(k, guest, ahead, floor);
+	ahead = kib_of(k->growth_kib_s * RISK_GROWTH_MARGIN * near_s(t, k));
+	layer[SHARE_LIFE] =
+		life_of(k, guest, max64(ahead, min64(onset_of(t, k), 2 * guard)), floor);
+	ahead = kib_of(k->growth_kib_s * RISK_GROWTH_MARGIN * horizon_s(t->policy, k));
 	/* What a guest wants that has nothing left cannot be seen: it gets twice the guard. */
 	if (k->pressed || k->usable_kib < reserve / 2)
 		ahead = max64(ahead, 2 * guard);
 	guard = max64(guard, jump_of(k, reserve, guest->maximum_kib));
-	layer[SHARE_RESERVE] = max64(max64(floor, layer[SHARE_LIFE]), k->used_kib + reserve);
-	layer[SHARE_NEED] = max64(layer[SHARE_RESERVE], k->used_kib + reserve + ahead);
-	layer[SHARE_GUARD] = max64(layer[SHARE_NEED], k->used_kib + reserve + guard);
+	layer[SHARE_RESERVE] = max64(max64(floor, layer[SHARE_LIFE]), uses + reserve);
+	layer[SHARE_NEED] = max64(layer[SHARE_RESERVE], uses + reserve + ahead);
+	layer[SHARE_GUARD] = max64(layer[SHARE_NEED], uses + reserve + guard);
 	layer[SHARE_CACHE] = max64(layer[SHARE_GUARD], k->busy_kib + reserve + max64(ahead, guard));
 	for (int i = 0; i < SHARE_LAYERS; i++)
 		layer[i] = min64(layer[i], guest->maximum_kib);
@@ -372,7 +393,7 @@ static size_t share_everything(struct tick *t)
 		struct known *k = &t->known[g];
 		struct share *s = &shares[n];
 
-		if (k->condition != MEM_STEERED)
+		if (!shortage_steers(t, k))
 			continue;
 		layers_of(t, g, s->layer_kib);
 		s->least_kib = min64(guest->actual_kib, s->layer_kib[SHARE_RESERVE]);
@@ -448,7 +469,10 @@ static void fill_views(struct tick *t)
 
 		view->condition = k->condition;
 		view->used_kib = k->told ? k->used_kib : MEM_NOT_KNOWN;
-		view->growth_kib_s = kib_of(k->growth_kib_s);
+		view->growth_kib_s =
+			kib_of(fmax(k->growth_kib_s, fmin(k->rates[0], k->taking_kib_s)));
+		view->given_up = k->doomed;
+		t->plan->given_up += k->doomed;
 		view->target_kib = k->target_kib ? k->target_kib : t->sample->guests[g].actual_kib;
 	}
 }
@@ -472,6 +496,7 @@ int mem_plan(struct mem_state *state, const struct mem_policy *policy,
 	t.known = state->next;
 	observe_all(&t);
 	risk_weigh(&t);
+	shortage_look(&t);
 	n = share_everything(&t);
 	share_room(&t, n);
 	find_short(&t, n);

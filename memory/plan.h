@@ -148,6 +148,7 @@ struct mem_view {
 	int64_t share_kib;    /* what it is to have in the end, given what there is */
 	int64_t target_kib;   /* what its balloon is set to now */
 	int64_t short_kib;    /* need − target, where that is positive */
+	bool given_up;	      /* the host has no more for it */
 };
 
 struct mem_plan {
@@ -164,7 +165,7 @@ struct mem_plan {
 	int64_t need_kib;   /* Σ of the steered guests */
 	int64_t want_kib;
 	int64_t short_kib;
-	size_t held;
+	size_t held, given_up;
 	size_t nsets;
 	struct mem_set *sets; /* in the order to make them: what gives before what takes */
 	size_t nnotes;

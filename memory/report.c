@@ -81,6 +81,8 @@ void report_lines(const struct report *report)
 		printf(" short_mib=%ld", mib(plan->short_kib));
 	if (plan->left_s >= 0)
 		printf(" left_s=%.0f", plan->left_s);
+	if (plan->given_up)
+		printf(" given_up=%zu", plan->given_up);
 	if (failed)
 		printf(" failed=%zu", failed);
 	putchar('\n');
@@ -122,7 +124,10 @@ void report_table(const struct report *report)
 		if (set)
 			printf(" %8ld  %s\n", mib(set->to_kib), mem_reason_name(set->reason));
 		else
-			printf(" %8s  %s\n", "-", view->short_kib ? "short" : "as it should be");
+			printf(" %8s  %s\n", "-",
+			       view->given_up	 ? "given-up"
+			       : view->short_kib ? "short"
+						 : "as it should be");
 	}
 }
 
@@ -231,6 +236,8 @@ static void put_moment(struct metrics *m, const struct report *report)
 	metrics_put(m, "level", "gauge", "0 clear, 1 soft, 2 hard, 3 low.", plan->level);
 	metrics_put(m, "guests", "gauge", "Running guests.", (double)plan->nguests);
 	metrics_put(m, "guests_held", "gauge", "Those that are not steered.", (double)plan->held);
+	metrics_put(m, "guests_given_up", "gauge", "Those for which the host has no more.",
+		    (double)plan->given_up);
 	put_guests(m, report);
 }
 

@@ -62,14 +62,16 @@ int64_t risk_promised(const struct known *k, const struct mem_guest *g, int64_t 
 
 /* So many are expected to at once, though it was never seen. */
 #define AT_ONCE_PART 0.25
+/* More were seen at once only where all do the same: they have begun within seconds, not within one
+ * step. */
+#define AT_ONCE_MOST 4.0
 
 /* How fast one that is not steered may be taking it: nothing is known of most of these. */
 static int64_t unsteered_kib_s(const struct tick *t, const struct known *k, int64_t promised_kib)
 {
-	if (k->condition == MEM_STEERED || k->condition == MEM_PAUSED || k->doomed ||
-	    promised_kib <= 0)
+	if (k->condition <= MEM_WAITING || k->condition == MEM_PAUSED || promised_kib <= 0)
 		return 0;
-	return k->condition == MEM_WAITING ? kib_of(k->growth_kib_s) : t->policy->guard_kib_s;
+	return t->policy->guard_kib_s;
 }
 
 /*
@@ -92,20 +94,26 @@ static bool at_rest(const struct known *k)
 	       k->growth_kib_s < SHORTAGE_GROWING_KIB_S && !k->pressed && k->swap_out_kib <= 0;
 }
 
-/* What part of so many at rest may begin to grow at once: the largest part of all guests that was
- * ever seen to take memory at a time, and a quarter at least; where guests leap, all. */
+/*
+ * What part of so many at rest may begin to grow at once: as many as were ever seen to take memory
+ * at a time, at least one, at most AT_ONCE_MOST where a quarter is not more; where guests leap,
+ * all.
+ */
 static double part_at_once(const struct tick *t, size_t rest)
 {
-	double least = rest ? floor((double)rest * AT_ONCE_PART) / (double)rest : 1;
+	double seen = ceil(t->state->most_at_once * (double)t->sample->nguests);
+	double part = floor((double)rest * AT_ONCE_PART);
 
-	return t->leaps ? 1 : fmax(t->state->most_at_once, least);
+	if (!rest || t->leaps)
+		return 1;
+	return fmin(fmax(fmin(seen, AT_ONCE_MOST), fmax(part, 1)) / (double)rest, 1);
 }
 
 /* How fast has any guest ever taken memory of this host, and how many at a time? */
 static void learn_rates(struct tick *t)
 {
 	double s = fmax(t->sample->time_s - t->state->time_s, 1);
-	size_t takers = 0;
+	size_t *takers = &t->takers;
 
 	for (size_t g = 0; g < t->sample->nguests; g++) {
 		int64_t rss = clamp64(t->sample->guests[g].rss_kib, 0, MEM_KIB_MOST);
@@ -114,12 +122,13 @@ static void learn_rates(struct tick *t)
 		double rate = k->told && k->taken_kib > 0 ? (double)(rss - k->taken_kib) / s : 0;
 
 		t->state->fastest_kib_s = fmax(t->state->fastest_kib_s, rate);
-		takers += rate >= TAKING_KIB_S;
+		*takers += rate >= TAKING_KIB_S;
+		k->taking_kib_s = fmax(rate, 0);
 		k->taken_kib = k->told ? rss : 0;
 	}
 	if (t->sample->nguests)
 		t->state->most_at_once =
-			fmax(t->state->most_at_once, (double)takers / (double)t->sample->nguests);
+			fmax(t->state->most_at_once, (double)*takers / (double)t->sample->nguests);
 	t->state->time_s = t->sample->time_s;
 	t->leaps = t->state->fastest_kib_s > (double)t->policy->guard_kib_s * LEAP;
 }
@@ -169,6 +178,7 @@ void risk_weigh(struct tick *t)
 	t->host_reserve_kib = plan->host_reserve_kib = reserve;
 	t->host_room_kib = available - reserve - plan->promised_kib;
 	t->at_once = part_at_once(t, rest);
+	t->spare_kib = available - last_reserve(t->policy, reserve) - risk_kib;
 	risk_kib += kib_of((double)rest_kib * t->at_once);
 	t->risk_room_kib = available - reserve - risk_kib;
 	t->left_kib = available - last_reserve(t->policy, reserve);

@@ -5,6 +5,7 @@
 
 #include "kib.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,10 +23,16 @@ struct tick;
 /* What a guest uses by now: statistics are up to a period old. */
 int64_t shortage_uses(const struct mem_policy *policy, const struct known *known);
 
+/* Fills in how long the host lasts, as fast as guests grow, and how soon to decide again. */
+void shortage_look(struct tick *t);
+
+/* Is this guest to be decided about now? Where the host does not last long, one that grows is even
+ * between its statistics. */
+bool shortage_steers(const struct tick *t, const struct known *known);
+
 /*
  * Takes out of the first n shares whoever the others can only live without: their layers end at
- * what they use. total_kib is what all may have in the layer of life. Notes whoever is given up,
- * and fills in how long the host lasts and how soon to decide again.
+ * what they use. total_kib is what all may have in the layer of life. Notes whoever is given up.
  */
 void shortage_choose(struct tick *t, size_t n, int64_t total_kib);
 

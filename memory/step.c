@@ -123,7 +123,9 @@ static void step_down(struct tick *t, size_t g, int64_t share, int64_t want_befo
 	int64_t stands = k->target_kib ? k->target_kib : actual;
 	bool low = t->plan->level == MEM_LOW || t->anyone_dying;
 
-	if (low)
+	if (k->doomed) /* others wait for what it had */
+		want_before = k->want_kib;
+	else if (low)
 		want_before = k->want_kib + k->used_before_kib - k->used_kib;
 	share = min64(actual, share + max64(want_before - k->want_kib, 0));
 	if (k->pressed || actual - share < release_least(t, k)) {

@@ -32,6 +32,8 @@ struct tick {
 	int64_t host_room_kib;	 /* available − reserve − promised − in flight */
 	int64_t risk_room_kib;	 /* the same, of what is promised only what is at risk */
 	int64_t left_kib;	 /* available − the least reserve that a host is ever left with */
+	int64_t spare_kib;	 /* of it, what guests that grow, swap or are not steered leave */
+	size_t takers;		 /* guests that take memory just now */
 	int64_t held_kib_s;	 /* how fast guests that cannot be steered are taken to grow */
 	double at_once;		 /* part of the guests at rest that may begin to grow at once */
 	bool leaps;		 /* guests here take what they have at once */

@@ -68,6 +68,46 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep -c '"line":"tick=' "$trace")" -eq 7 ]
 }
 
+kills() { grep -c '"event":"oom"' "$1" || true; }
+
+# wants_too_much MOST TEXT: at most MOST loads are killed, fewer than with nobody, no two of them before the first
+# is told, and the host keeps 200 MiB.
+wants_too_much() {
+	printf '[scenario]\nkind = memory\nlength = 150s\n%s\n' "$2" >"$BATS_TEST_TMPDIR/s.scenario"
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 2
+	$sim --trace "$BATS_TEST_TMPDIR/nobody" "$BATS_TEST_TMPDIR/s.scenario"
+	printf '%s killed, %s with nobody\n' "$(kills "$trace")" "$(kills "$BATS_TEST_TMPDIR/nobody")"
+	[ "$(kills "$trace")" -le "$1" ]
+	[ "$(kills "$trace")" -lt "$(kills "$BATS_TEST_TMPDIR/nobody")" ]
+	[ "$(grep -c 'given_up=[0-9]' "$BATS_TEST_TMPDIR/out")" -gt 0 ]
+	awk '/"line":"note .*what=given-up/ { told = 1 } /"event":"oom"/ && !told { exit 1 }' "$trace"
+	awk -F'host_available_mib=' '/^tick/ && $2 + 0 < 200 { exit 1 }' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "four that want too much: three of them, as few as can be" {
+	wants_too_much 3 $'[host]\nmemory=4G\nused=1G\n[timeline]\nall = 5s memory 1200M 20M/s'
+}
+
+@test "five that want too much: three of them" {
+	wants_too_much 3 $'[host]\nmemory=5G\nused=1G\n[guests]\ncount=5\n[timeline]\nall = 5s memory 1100M 15M/s'
+}
+
+@test "eight that want too much at once: six of them, as there is room for two" {
+	wants_too_much 6 $'[host]\nmemory=6G\nused=1G\n[guests]\ncount=8\n[timeline]\nall = 5s memory 1000M 25M/s'
+}
+
+@test "six of eight that want too much, each at its own speed: four of them" {
+	wants_too_much 4 $'[host]\nmemory=6G\nused=1G\n[guests]\ncount=8\n[timeline]\n1 = 5s memory 1200M 30M/s
+2 = 5s memory 1000M 10M/s\n3+4 = 8s memory 900M 20M/s\n5+6 = 15s memory 800M 8M/s'
+}
+
+@test "nobody is killed where the host has what all want" {
+	printf '[scenario]\nkind = memory\nlength = 110s\n%s\n' $'[guests]\ncount=40\n[host]\nmemory=32G\npcpus=16
+[timeline]\nfirst-half = 5s memory 1000M 10M/s\nfirst-half = 100s free 50M/s' >"$BATS_TEST_TMPDIR/s.scenario"
+	simulate "$BATS_TEST_TMPDIR/s.scenario" 2
+	[ "$(kills "$trace")" -eq 0 ]
+}
+
 @test "--restore-on-exit gives guests what they had, and nobody what he did not lose" {
 	write_scenario ''
 	simulate "$BATS_TEST_TMPDIR/s.scenario" 2

@@ -597,13 +597,13 @@ static int run_random(unsigned int runs)
 
 /* A rule against bursts: the host keeps its reserve. Names the seeds of runs in which it did not.
  */
-static int run_bursts(const struct bench_rule *rule, unsigned int runs)
+static int run_bursts(const struct bench_rule *rule, unsigned int first, unsigned int runs)
 {
 	const struct bench_case c = {"bursts", "", 1, draw_bursts, BENCH_PINCHED};
 	double breach_s = 0, kills = 0, limit = 0;
 	unsigned int broken = 0;
 
-	for (unsigned int seed = 1; seed <= runs; seed++) {
+	for (unsigned int seed = first; seed < first + runs; seed++) {
 		struct bench_result r = run_seed(&c, rule, seed);
 
 		kills += r.oom;
@@ -622,6 +622,47 @@ static int run_bursts(const struct bench_rule *rule, unsigned int runs)
 	return broken > 0;
 }
 
+/* What is asked of a run that cannot do without kills. */
+#define FIRST_PCT 5.0
+
+/*
+ * A rule in shortages, beside no coordinator and a plan that knows all. Names the seeds of runs in
+ * which it was worse than it has to be.
+ */
+static int run_shortages(const struct bench_rule *rule, unsigned int first, unsigned int runs)
+{
+	const struct bench_case c = {"shortages", "", 1, draw_shortages, BENCH_SHORTAGE};
+	double kills = 0, limit = 0, nobodys = 0, most_pct = 0;
+	unsigned int broken = 0, worse = 0, than_nobody = 0, early = 0;
+
+	for (unsigned int seed = first; seed < first + runs; seed++) {
+		struct bench_result r = run_seed(&c, rule, seed);
+		struct bench_result nobody = run_seed(&c, &bench_rules[1], seed);
+		bool more = r.oom > r.limit + 1, bad = r.oom > nobody.oom;
+
+		kills += r.oom;
+		limit += r.limit;
+		nobodys += nobody.oom;
+		worse += more;
+		than_nobody += bad;
+		early += r.first_pct > FIRST_PCT;
+		broken += r.host_breach_s > 0;
+		most_pct = fmax(most_pct, r.first_pct);
+		if (more || bad || r.first_pct > FIRST_PCT || r.host_breach_s > 0)
+			printf("shortages: seed %u: %.0f loads killed, %.0f by a plan that knows "
+			       "all, %.0f "
+			       "with nobody; %.1f %% left at the first; host below its reserve for "
+			       "%.1f s\n",
+			       seed, r.oom, r.limit, nobody.oom, r.first_pct, r.host_breach_s);
+	}
+	printf("shortages: %u runs: %.0f loads killed, %.0f by a plan that knows all, %.0f with "
+	       "nobody; more than one beyond that plan's in %u runs, more than with nobody in %u; "
+	       "at most %.1f %% left at a first kill, over %.0f %% in %u; host below its reserve "
+	       "in %u\n",
+	       runs, kills, limit, nobodys, worse, than_nobody, most_pct, FIRST_PCT, early, broken);
+	return than_nobody || broken;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -629,12 +670,14 @@ int main(int argc, char **argv)
 		{"rule", required_argument, NULL, 'r'},
 		{"random", required_argument, NULL, 'R'},
 		{"bursts", required_argument, NULL, 'B'},
+		{"shortages", required_argument, NULL, 'S'},
+		{"first", required_argument, NULL, 'f'},
 		{"baseline", required_argument, NULL, 'b'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *only_case = NULL, *only_rule = NULL;
 	const struct bench_result *results;
-	unsigned int bursts = 0;
+	unsigned int bursts = 0, shortages = 0, first = 1;
 	bool *wanted;
 	int option;
 
@@ -647,6 +690,10 @@ int main(int argc, char **argv)
 			return run_random((unsigned int)strtoul(optarg, NULL, 10));
 		else if (option == 'B')
 			bursts = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (option == 'S')
+			shortages = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (option == 'f')
+			first = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (option != 'b')
 			return 2;
 		else if (bench_add_build(optarg)) {
@@ -654,9 +701,11 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	for (size_t i = 0; bursts && i < bench_nrules; i++) {
-		if (!only_rule || !strcmp(only_rule, bench_rules[i].name))
-			return run_bursts(&bench_rules[i], bursts);
+	for (size_t i = 0; (bursts || shortages) && i < bench_nrules; i++) {
+		if (only_rule && strcmp(only_rule, bench_rules[i].name) != 0)
+			continue;
+		return bursts ? run_bursts(&bench_rules[i], first, bursts)
+			      : run_shortages(&bench_rules[i], first, shortages);
 	}
 	wanted = calloc(bench_ncases * bench_nrules, sizeof(*wanted));
 	for (size_t i = 0; wanted && i < bench_ncases * bench_nrules; i++)

@@ -85,6 +85,8 @@ extern const size_t bench_ncases;
 void draw_random(struct scene *scene, struct dice *dice);
 /* Bursts of up to all guests at once. */
 void draw_bursts(struct scene *scene, struct dice *dice);
+/* More is wanted than the host has. */
+void draw_shortages(struct scene *scene, struct dice *dice);
 
 /* How many loads end for want of memory under a plan that knows all that will happen; m is the
  * scene's model, at its start. */

@@ -501,6 +501,34 @@ void draw_bursts(struct scene *scene, struct dice *dice)
 	}
 }
 
+/*
+ * More is wanted than the host has: guests that grow beside guests that do not, all at one speed or
+ * each at its own, to one size or each to its own; some free later what they then have.
+ */
+void draw_shortages(struct scene *scene, struct dice *dice)
+{
+	size_t n = (size_t)dice_range(dice, 3, 10),
+	       growing = (size_t)dice_range(dice, 2, (int64_t)n);
+	int64_t rate = dice_range(dice, 5, 30), goal = dice_range(dice, 500, 1500);
+	bool alike = dice_range(dice, 0, 1);
+	int64_t wanted = 0, base, host_mib;
+
+	for (unsigned int g = 0; g < growing; g++) {
+		double at = 10 + (alike ? 2 : 10) * dice_unit(dice);
+		int64_t mib = alike ? goal : dice_range(dice, 400, 1600);
+
+		scene_load(scene, g, at, mib, alike ? rate : dice_range(dice, 5, 40));
+		if (dice_range(dice, 0, 3) == 0)
+			scene_load(scene, g, at + 40 + 60 * dice_unit(dice), 0, 60);
+		wanted += mib;
+	}
+	/* Host, its kernel and reserve, and each guest's process before it grows. */
+	base = 1024 + 128 + 200 + (int64_t)n * 290;
+	host_mib = base + (int64_t)((double)wanted * (0.3 + 0.6 * dice_unit(dice)));
+	host_of(scene, host_mib, 1024, 180);
+	guests(scene, n, 512, 2048, 0);
+}
+
 /* Hosts so small that nothing can be gradual. */
 #define CROWDED (BENCH_PINCHED | BENCH_HASTE)
 
