@@ -2,8 +2,11 @@
 /* The table, of libvirt 9.0: numbers and names as its probes (libvirt_functions.stp) have them. */
 #include "procedures.h"
 
+#include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* clang-format off */
 static const struct rpc_procedure table[] = {
@@ -473,4 +476,36 @@ int rpc_domain_argument(const struct rpc_procedure *procedure)
 	size_t at = procedure->args ? strcspn(procedure->args, "d") : 0;
 
 	return procedure->args && procedure->args[at] ? (int)at : -1;
+}
+
+/* Words of names that libvirt does not write as others. */
+static const char *word(const char *from, size_t len, char first[32])
+{
+	static const char *const spelled[] = {"CPU",  "ID",  "IOThread", "NWFilter", "OS",
+					      "UUID", "URI", "XML",	 "IDs",	     "IOThreads"};
+
+	for (size_t i = 0; i < sizeof(spelled) / sizeof(spelled[0]); i++) {
+		if (strlen(spelled[i]) == len && !strncasecmp(spelled[i], from, len))
+			return spelled[i];
+	}
+	snprintf(first, 32, "%.*s", (int)len, from);
+	first[0] = (char)toupper(first[0]);
+	return first;
+}
+
+const char *rpc_function_name(const struct rpc_procedure *procedure, char *buf, size_t size)
+{
+	size_t len, n = (size_t)snprintf(buf, size, "vir");
+	char first[32];
+
+	for (const char *from = procedure->name; *from; from += len + (from[len] == '_')) {
+		len = strcspn(from, "_");
+		/* virConnectDomainEventRegisterAny */
+		if (!strncmp(from, "callback_register", 17) ||
+		    !strncmp(from, "callback_deregister", 19))
+			continue;
+		if (n < size)
+			n += (size_t)snprintf(buf + n, size - n, "%s", word(from, len, first));
+	}
+	return buf;
 }

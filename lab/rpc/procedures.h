@@ -7,6 +7,7 @@
 #ifndef BALLAST_RPC_PROCEDURES_H
 #define BALLAST_RPC_PROCEDURES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum rpc_effect {
@@ -33,6 +34,10 @@ const struct rpc_procedure *rpc_procedure(int32_t number);
 
 /* The number of that name, or 0. */
 int32_t rpc_procedure_number(const char *name);
+
+/* The public function that makes a call of that procedure, such as virDomainPinVcpuFlags, in buf.
+ * Of several it is the one that is named like the procedure. */
+const char *rpc_function_name(const struct rpc_procedure *procedure, char *buf, size_t size);
 
 /* One more than the last number known. */
 extern const int32_t rpc_procedures;

@@ -286,6 +286,31 @@ static void test_procedures(void **state)
 	}
 }
 
+static void test_function_names(void **state)
+{
+	static const char *const names[][2] = {
+		{"domain_pin_vcpu_flags", "virDomainPinVcpuFlags"},
+		{"connect_get_all_domain_stats", "virConnectGetAllDomainStats"},
+		{"node_get_cpu_map", "virNodeGetCPUMap"},
+		{"domain_get_xml_desc", "virDomainGetXMLDesc"},
+		{"domain_lookup_by_uuid", "virDomainLookupByUUID"},
+		{"domain_lookup_by_id", "virDomainLookupByID"},
+		{"connect_get_uri", "virConnectGetURI"},
+		{"domain_get_os_type", "virDomainGetOSType"},
+		{"connect_domain_event_callback_register_any", "virConnectDomainEventRegisterAny"},
+		{"connect_register_close_callback", "virConnectRegisterCloseCallback"},
+	};
+	char text[96];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct rpc_procedure *p = rpc_procedure(rpc_procedure_number(names[i][0]));
+
+		assert_string_equal(rpc_function_name(p, text, sizeof(text)), names[i][1]);
+	}
+	assert_string_equal(rpc_function_name(rpc_procedure(1), text, 8), "virConn");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_link_refuses_lengths),
 		cmocka_unit_test(test_link_keeps_what_is_not_read),
 		cmocka_unit_test(test_procedures),
+		cmocka_unit_test(test_function_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,6 @@
 #include "driver/driver.h"
 #include "lab/rpc/procedures.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define AGENT_COMMAND 3 /* of the program RPC_QEMU */
@@ -144,32 +143,13 @@ struct domain *answer_handle(struct call_in *c, const struct rpc_domain *dom)
 
 /* --- what is not here --- */
 
-/* "domain_get_fsinfo" is virDomainGetFsinfo, as near as the name of the procedure tells. */
-static const char *function_name(const char *procedure, char *buf, size_t size)
-{
-	bool upper = true;
-	size_t n = 3;
-
-	memcpy(buf, "vir", 3);
-	for (; *procedure && n + 1 < size; procedure++) {
-		if (*procedure == '_') {
-			upper = true;
-			continue;
-		}
-		buf[n++] = upper ? (char)toupper(*procedure) : *procedure;
-		upper = false;
-	}
-	buf[n] = '\0';
-	return buf;
-}
-
 static bool refuse(const struct call_in *c)
 {
 	const struct rpc_procedure *procedure = rpc_procedure(c->header.procedure);
 	char text[128];
 
 	if (c->header.program == RPC_REMOTE && procedure->name) {
-		call_unsupported(function_name(procedure->name, text, sizeof(text)));
+		call_unsupported(rpc_function_name(procedure, text, sizeof(text)));
 		return false;
 	}
 	snprintf(text, sizeof(text), "unknown procedure: %d", c->header.procedure);
