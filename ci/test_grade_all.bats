@@ -22,7 +22,7 @@ student() {
 }
 
 grade_all() {
-	run "$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust "$@" 3>&-
+	run "$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust --as-written "$@" 3>&-
 	echo "$output"
 }
 
@@ -81,10 +81,10 @@ written() { stat -c '%n %i %.Y' out/grades/*/verdict.json 2>/dev/null || true; }
 	for i in 1 2 3 4 5 6 7 8; do
 		student "s$i" nothing
 	done
-	"$ci/grade-all" class --out whole --suite "$ci/testdata/short.suite" --trust 3>&- >/dev/null
+	"$ci/grade-all" class --out whole --suite "$ci/testdata/short.suite" --trust --as-written 3>&- >/dev/null
 	for i in 1 2 3 4 5; do
 		n=$(written | wc -l)
-		"$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust --jobs 2 3>&- >>log &
+		"$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust --as-written --jobs 2 3>&- >>log &
 		pid=$!
 		# Killed in the middle of a grade, each time another one.
 		while (($(written | wc -l) <= n)) && kill -0 $pid 2>/dev/null; do
@@ -115,7 +115,7 @@ written() { stat -c '%n %i %.Y' out/grades/*/verdict.json 2>/dev/null || true; }
 	local pid i status=0
 	student slow sleeps
 	# A shell in the background ignores SIGINT; a session of its own does not.
-	setsid --wait "$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust >said 2>&1 3>&- &
+	setsid --wait "$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust --as-written >said 2>&1 3>&- &
 	pid=$!
 	for ((i = 0; i < 600; i++)); do
 		! grep -q running "$CALLS" || break
@@ -131,10 +131,20 @@ written() { stat -c '%n %i %.Y' out/grades/*/verdict.json 2>/dev/null || true; }
 	flock -n out/.class/lock true
 }
 
+@test "repositories: HEAD is graded, and the table says which commit that is" {
+	student anna nothing
+	git init -q class/anna && git -C class/anna add -A
+	git -C class/anna -c user.name=n -c user.email=n@x commit -qm first
+	git clone -q --bare class/anna class/bare.git
+	grade_all
+	[ "$(grep -c "\"commit\": \"$(git -C class/anna rev-parse HEAD)\"" out/class.json)" -eq 2 ]
+	grep -q '^"bare.git",bare.git,fail,0,5,5,' out/class.csv
+}
+
 @test "two into one folder: the second is refused in one line" {
 	local pid i
 	student slow sleeps
-	"$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust >/dev/null 2>&1 3>&- &
+	"$ci/grade-all" class --out out --suite "$ci/testdata/short.suite" --trust --as-written >/dev/null 2>&1 3>&- &
 	pid=$!
 	for ((i = 0; i < 600; i++)); do
 		! grep -q running "$CALLS" || break
@@ -182,6 +192,7 @@ written() { stat -c '%n %i %.Y' out/grades/*/verdict.json 2>/dev/null || true; }
 	: >"$CALLS"
 	grade_all --suite "$PWD/other.suite" --seed 5
 	[ "$(grep -c '^run' "$CALLS")" -eq 4 ]
+	[ "$(grep '^run' "$CALLS" | grep -c -e '--seed 5')" -eq 4 ]
 }
 
 @test "repeats: the table has the least and the most of each scenario" {

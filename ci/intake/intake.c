@@ -34,6 +34,7 @@ static void usage(void)
 	      "       intake ids ROLL\n"
 	      "       intake name ROLL ID\n"
 	      "       intake find ROLL NAME\n"
+	      "       intake path ROLL ID\n"
 	      "take brings a submission into FOLDER, which is empty: SOURCE is a folder, a zip, 7z "
 	      "or\n"
 	      "tar.* archive, or a bare git repository. class writes a class's roll: SOURCE is a "
@@ -43,7 +44,8 @@ static void usage(void)
 	      "Canvas or Moodle; one that is an archive is unpacked into FOLDER first. student "
 	      "takes\n"
 	      "the submission of one student of the roll; ids prints \"ID CHANGED\" of each, name\n"
-	      "the name of an id, find the id of a name. What is left out is said on standard\n"
+	      "the name of an id, find the id of a name, path where it is. What is left out is "
+	      "said on standard\n"
 	      "error. Exit status: 1 where a submission cannot be taken.\n",
 	      stdout);
 }
@@ -202,6 +204,28 @@ static int look_up(const char *path, const char *key, const char *text, const ch
 	return EXIT_FAIL;
 }
 
+/* Prints where a student's submission is, the first part where it has several. */
+static int print_path(const char *roll_path, const char *id)
+{
+	json_t *roll = read_roll(roll_path), *student;
+	char path[PATH_MAX];
+	size_t i;
+
+	json_array_foreach(json_object_get(roll, "students"), i, student)
+	{
+		if (strcmp(text_of(student, "id"), id) != 0)
+			continue;
+		roll_path_decode(
+			text_of(json_array_get(json_object_get(student, "sources"), 0), "path"),
+			path);
+		puts(path);
+		json_decref(roll);
+		return fflush(stdout) ? EXIT_LAB : EXIT_PASS;
+	}
+	json_decref(roll);
+	return EXIT_FAIL;
+}
+
 int main(int argc, char *argv[])
 {
 	log_init("intake", false);
@@ -225,5 +249,7 @@ int main(int argc, char *argv[])
 		return look_up(argv[2], "id", argv[3], "name");
 	if (argc == 4 && !strcmp(argv[1], "find"))
 		return look_up(argv[2], "name", argv[3], "id");
-	die(EXIT_USAGE, "it is intake take, student, class, ids, name or find; see --help");
+	if (argc == 4 && !strcmp(argv[1], "path"))
+		return print_path(argv[2], argv[3]);
+	die(EXIT_USAGE, "it is intake take, student, class, ids, name, find or path; see --help");
 }

@@ -3,6 +3,7 @@
 #include "fake_trace.h"
 
 #include "log.h"
+#include "scenario.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +14,18 @@
 
 int main(int argc, char *argv[])
 {
-	struct fake fake = {.pcpus = 2};
+	char error[SCENARIO_ERROR_MAX];
+	struct scenario scenario = {0};
+	struct fake fake = {0};
 
 	log_init("fake", false);
 	if (argc != 4)
 		die(EXIT_USAGE, "usage: fake SCENARIO TRACE nothing|exits|cut");
 	fake.scenario = argv[1];
+	if (scenario_read(&scenario, argv[1], error))
+		die(EXIT_USAGE, "%s", error);
+	fake.pcpus = scenario.host.pcpus;
+	scenario_free(&scenario);
 	if (!strcmp(argv[3], "exits"))
 		fake.exits_at_s = 3;
 	else if (!strcmp(argv[3], "cut"))
