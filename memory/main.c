@@ -133,6 +133,7 @@ static void report(struct coordinator *c)
 {
 	const struct report report = {
 		.tick = c->totals.run.ticks,
+		.dry_run = c->args.dry_run,
 		.sample = &c->sample,
 		.name = name_of,
 		.opaque = c->host,

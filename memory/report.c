@@ -6,12 +6,16 @@
 
 #include <stdio.h>
 
+/* Statistics that come at all come each second or few. */
+#define OLD_S 10.0
+
 static long mib(int64_t kib)
 {
 	return (long)(kib / 1024);
 }
 
-static void print_set(const char *guest, const struct mem_plan *plan, const struct mem_set *set)
+static void print_set(const char *guest, const struct mem_plan *plan, const struct mem_set *set,
+		      bool dry_run)
 {
 	const struct mem_view *view = &plan->views[set->guest];
 
@@ -25,6 +29,8 @@ static void print_set(const char *guest, const struct mem_plan *plan, const stru
 		       mib(view->want_kib));
 	if (view->short_kib)
 		printf(" short_mib=%ld", mib(view->short_kib));
+	if (dry_run)
+		printf(" made=no");
 	putchar('\n');
 }
 
@@ -60,16 +66,49 @@ static size_t count_failed(const struct report *report)
 	return failed;
 }
 
+/* Age of the statistics in seconds; negative: not known. */
+static double age_of(const struct mem_sample *s, size_t g)
+{
+	return s->wall_s > 0 && s->guests[g].made_s > 0 ? s->wall_s - (double)s->guests[g].made_s
+							: -1;
+}
+
+/* Where nothing may be touched, nobody sees to it that statistics come: those that are older than
+ * their next ones would be, or never came, are told of at the first look. */
+static void print_old(const struct report *report)
+{
+	const struct mem_sample *sample = report->sample;
+
+	if (!report->dry_run || report->tick > 0)
+		return;
+	for (size_t g = 0; g < sample->nguests; g++) {
+		double age_s = age_of(sample, g);
+
+		if (!sample->guests[g].managed || !sample->guests[g].balloon ||
+		    (age_s >= 0 && age_s < OLD_S))
+			continue;
+		printf("note guest=");
+		logfmt_put(stdout, report->name(report->opaque, g));
+		printf(" size_mib=%ld what=statistics-old", mib(sample->guests[g].actual_kib));
+		if (age_s >= 0)
+			printf(" age_s=%.0f\n", age_s);
+		else
+			printf(" age_s=never\n");
+	}
+}
+
 void report_lines(const struct report *report)
 {
 	const struct mem_sample *sample = report->sample;
 	const struct mem_plan *plan = report->plan;
 	size_t failed = count_failed(report);
 
+	print_old(report);
 	for (size_t i = 0; i < plan->nnotes; i++)
 		print_note(report->name(report->opaque, plan->notes[i].guest), &plan->notes[i]);
 	for (size_t i = 0; i < plan->nsets; i++)
-		print_set(report->name(report->opaque, plan->sets[i].guest), plan, &plan->sets[i]);
+		print_set(report->name(report->opaque, plan->sets[i].guest), plan, &plan->sets[i],
+			  report->dry_run);
 	printf("tick=%lu level=%s guests=%zu held=%zu host_available_mib=%ld room_mib=%ld "
 	       "promised_mib=%ld actual_mib=%ld need_mib=%ld want_mib=%ld sets=%zu",
 	       report->tick, mem_level_name(plan->level), sample->nguests, plan->held,
@@ -173,13 +212,6 @@ static const struct {
 	{"guest_target_bytes", "What its balloon is set to.", target_of},
 	{"guest_short_bytes", "What it lacks of its need.", short_of},
 };
-
-/* Age of the statistics in seconds; negative: not known. */
-static double age_of(const struct mem_sample *s, size_t g)
-{
-	return s->wall_s > 0 && s->guests[g].made_s > 0 ? s->wall_s - (double)s->guests[g].made_s
-							: -1;
-}
 
 static void put_guests(struct metrics *m, const struct report *report)
 {

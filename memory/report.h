@@ -6,6 +6,8 @@
 #include "metrics.h"
 #include "plan.h"
 
+#include <stdbool.h>
+
 /* What became of a set. */
 enum report_outcome {
 	REPORT_MADE,
@@ -22,6 +24,7 @@ struct report_resume {
 /* A tick, as the reports see it. */
 struct report {
 	unsigned long tick;
+	bool dry_run; /* nothing is set, not even the period of statistics */
 	const struct mem_sample *sample;
 	const char *(*name)(const void *opaque, size_t guest); /* of the sample's guests */
 	const void *opaque;

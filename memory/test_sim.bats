@@ -68,6 +68,19 @@ write_scenario() { # TEXT: timeline and faults
 	[ "$(grep -c '"line":"tick=' "$trace")" -eq 7 ]
 }
 
+@test "a dry run says what it would set, and whose figures are old" {
+	write_scenario ''
+	simulate "$BATS_TEST_TMPDIR/s.scenario" -n 2
+	grep -q '^set guest=aos_vm1 .* made=no$' "$BATS_TEST_TMPDIR/out"
+	[ "$(grep '^set ' "$BATS_TEST_TMPDIR/out" | grep -vc 'made=no$')" -eq 0 ]
+	run ! grep -q '"event":"setmem"' "$trace"
+	run ! grep -q 'what=statistics-old' "$BATS_TEST_TMPDIR/out"
+	write_scenario $'[faults]\nno_driver = 2'
+	simulate "$BATS_TEST_TMPDIR/s.scenario" -n 2
+	[ "$(grep -c 'what=statistics-old age_s=never' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	grep -q '^note guest=aos_vm2 .*what=statistics-old' "$BATS_TEST_TMPDIR/out"
+}
+
 kills() { grep -c '"event":"oom"' "$1" || true; }
 
 # wants_too_much MOST TEXT: at most MOST loads are killed, fewer than with nobody, no two of them before the first
