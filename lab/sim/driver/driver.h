@@ -306,6 +306,12 @@ struct domain *driver_domain_lookup_by_uuid(struct client *conn, const unsigned 
 char *driver_domain_get_os_type(struct domain *domain);
 int driver_domain_is_persistent(struct domain *domain);
 int driver_domain_is_updated(struct domain *domain);
+/* What there is none of, by the function that asks (none.c). 0, −1. */
+int driver_connect_none(struct client *conn, const char *function);
+int driver_domain_none(struct domain *domain, const char *function);
+/* Fails: there is no snapshot of that name, or no current one where it is NULL. */
+int driver_domain_no_snapshot(struct domain *domain, const char *function, const char *name);
+int driver_domain_set_vcpus(struct domain *domain, const char *function, unsigned int n);
 int driver_domain_is_active(struct domain *domain);
 int driver_domain_has_managed_save_image(struct domain *domain, unsigned int flags);
 int driver_domain_has_current_snapshot(struct domain *domain, unsigned int flags);

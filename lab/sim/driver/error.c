@@ -26,6 +26,7 @@ static const struct {
 	{VIR_ERR_OPERATION_UNSUPPORTED, NULL, "Operation not supported: "},
 	{VIR_ERR_CONFIG_UNSUPPORTED, NULL, "unsupported configuration: "},
 	{VIR_ERR_NO_DOMAIN, "no_domain", "Domain not found: "},
+	{VIR_ERR_NO_DOMAIN_SNAPSHOT, NULL, "Domain snapshot not found: "},
 	{VIR_ERR_NO_DOMAIN_METADATA, NULL, "metadata not found: "},
 	{VIR_ERR_AGENT_UNRESPONSIVE, "agent_unresponsive", "Guest agent is not responding: "},
 	{VIR_ERR_ACCESS_DENIED, "access_denied", "access denied: "},

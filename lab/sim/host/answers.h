@@ -97,5 +97,16 @@ bool answer_agent(struct call_in *c, struct domain *domain);
 bool answer_agent_timeout(struct call_in *c, struct domain *domain);
 bool answer_register(struct call_in *c);
 bool answer_deregister(struct call_in *c);
+bool answer_none(struct call_in *c);
+bool answer_none_listed(struct call_in *c);
+bool answer_domain_none(struct call_in *c, struct domain *domain);
+bool answer_domain_none_listed(struct call_in *c, struct domain *domain);
+bool answer_job_info(struct call_in *c, struct domain *domain);
+bool answer_no_snapshot(struct call_in *c, struct domain *domain);
+bool answer_set_vcpus(struct call_in *c, struct domain *domain);
+bool answer_memory_parameters(struct call_in *c, struct domain *domain);
+bool answer_numa_parameters(struct call_in *c, struct domain *domain);
+bool answer_blkio_parameters(struct call_in *c, struct domain *domain);
+bool answer_perf_events(struct call_in *c, struct domain *domain);
 
 #endif

@@ -894,6 +894,64 @@ static void test_agent(void **state)
 	virConnectClose(looking);
 }
 
+/* What there is none of: as libvirt 9.0.0 answers of a guest that has none. */
+static void test_none(void **state)
+{
+	virNetworkPtr *networks = NULL;
+	virStoragePoolPtr *pools = NULL;
+	virDomainSnapshotPtr *snapshots = NULL;
+	virDomainIOThreadInfoPtr *threads = NULL;
+	virTypedParameterPtr events = NULL;
+	virTypedParameter params[8] = {0};
+	virDomainJobInfo job = {.type = -1};
+	int n = 0, type = -1;
+
+	(void)state;
+	assert_int_equal(virConnectListAllNetworks(conn, &networks, 0), 0);
+	assert_int_equal(virConnectListAllStoragePools(conn, &pools, 0), 0);
+	assert_int_equal(virConnectNumOfNetworks(conn), 0);
+	assert_int_equal(virConnectNumOfStoragePools(conn), 0);
+	assert_int_equal(virDomainListAllSnapshots(guest, &snapshots, 0), 0);
+	assert_int_equal(virDomainSnapshotNum(guest, 0), 0);
+	assert_null(virDomainSnapshotCurrent(guest, 0));
+	assert_string_equal(virGetLastErrorMessage(), "Domain snapshot not found: the domain does "
+						      "not have a current snapshot");
+	assert_int_equal(virDomainGetJobInfo(guest, &job), 0);
+	assert_int_equal(job.type, VIR_DOMAIN_JOB_NONE);
+	assert_int_equal(virDomainGetJobStats(guest, &type, &events, &n, 0), 0);
+	assert_int_equal(type, VIR_DOMAIN_JOB_NONE);
+	assert_int_equal(n, 0);
+	assert_int_equal(virDomainGetIOThreadInfo(guest, &threads, 0), 0);
+	assert_int_equal(virDomainGetMemoryParameters(guest, NULL, &n, 0), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(virDomainGetMemoryParameters(guest, params, &n, 0), 0);
+	assert_string_equal(params[2].field, "swap_hard_limit");
+	assert_true(params[2].value.ul == VIR_DOMAIN_MEMORY_PARAM_UNLIMITED);
+	n = 2;
+	assert_int_equal(virDomainGetNumaParameters(guest, params, &n, 0), 0);
+	assert_int_equal(params[0].value.i, VIR_DOMAIN_NUMATUNE_MEM_STRICT);
+	assert_string_equal(params[1].value.s, "");
+	virTypedParamsClear(params, n);
+	assert_int_equal(virDomainGetPerfEvents(guest, &events, &n, 0), 0);
+	assert_int_equal(n, 22);
+	assert_int_equal(events[0].type, VIR_TYPED_PARAM_BOOLEAN);
+	virTypedParamsFree(events, n);
+	free(networks);
+	free(pools);
+	free(snapshots);
+	free(threads);
+}
+
+/* All vCPUs that a guest can have are there. */
+static void test_set_vcpus(void **state)
+{
+	(void)state;
+	assert_int_equal(virDomainSetVcpusFlags(guest, 2, VIR_DOMAIN_AFFECT_LIVE), 0);
+	assert_error(virDomainSetVcpusFlags(guest, 64, VIR_DOMAIN_AFFECT_LIVE),
+		     VIR_ERR_INVALID_ARG);
+	assert_error(virDomainSetVcpus(off, 1), VIR_ERR_OPERATION_INVALID);
+}
+
 static void test_unsupported(void **state)
 {
 	virDomainPtr domain = guest;
@@ -914,6 +972,7 @@ static void test_unsupported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_none),	      cmocka_unit_test(test_set_vcpus),
 		cmocka_unit_test(test_unsupported),   cmocka_unit_test(test_wrong_pins),
 		cmocka_unit_test(test_wrong_memory),  cmocka_unit_test(test_wrong_questions),
 		cmocka_unit_test(test_freed_handles), cmocka_unit_test(test_read_only),
