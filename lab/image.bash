@@ -167,11 +167,12 @@ disk_chain() {
 }
 
 cmd_images() {
-	local prune='' dir used standing golden
+	local prune='' json='' dir used standing golden
 	case ${1-} in
 	'') ;;
 	--prune) prune=1 && need_root ;;
-	*) die 2 "images: unknown option '$1'; --prune" ;;
+	--json) json='[' ;;
+	*) die 2 "images: unknown option '$1'; --prune or --json" ;;
 	esac
 	[[ ! $prune ]] || lock -x all # nobody makes a guest meanwhile
 	standing=$(guests_stand_on)
@@ -188,7 +189,14 @@ cmd_images() {
 				[[ $dir != "$state"/golden/* || ! -f $golden ]] ||
 					standing+=$'\n'$(disk_chain "$golden" | sed "s|^|$dir\t|")
 			done
-			printf '%-40s %6s  %s guests\n' "${dir#"$state"/}" "$(du -sh "$dir" | cut -f1)" "$used"
+			if [[ $json ]]; then
+				printf '%s {"name": %s, "size_kib": %s, "guests": %s}' "$json" "$(json_text "${dir#"$state"/}")" \
+					"$(du -sk "$dir" | cut -f1)" "$used"
+				json=$',\n'
+			else
+				printf '%-40s %6s  %s guests\n' "${dir#"$state"/}" "$(du -sh "$dir" | cut -f1)" "$used"
+			fi
 		fi
 	done
+	[[ ! $json ]] || printf '%s]\n' "${json%,*}"
 }

@@ -117,15 +117,30 @@ cmd_setup() {
 
 # --- doctor ---
 
-ok() { printf 'ok    %s\n' "$*"; }
+# A text as JSON has it; ours have no control characters.
+json_text() {
+	local text=${1//\\/\\\\}
+	printf '"%s"' "${text//\"/\\\"}"
+}
+
+ok() { finding ok true "$*"; }
 bad() {
-	printf 'BAD   %s\n' "$*"
+	finding BAD false "$*"
 	doctor_status=1
+}
+finding() {
+	if [[ $json ]]; then
+		printf '%s {"ok": %s, "text": %s}' "$json" "$2" "$(json_text "$3")"
+		json=$',\n'
+	else
+		printf '%-5s %s\n' "$1" "$3"
+	fi
 }
 
 cmd_doctor() {
-	local missing kib image release doctor_status=0
-	(($# == 0)) || die 2 "doctor takes no arguments"
+	local missing kib image release doctor_status=0 json=''
+	[[ ${1-} != --json ]] || { json='[' && shift; }
+	(($# == 0)) || die 2 "doctor: unknown option '$1'; --json"
 	load_flavour micro ''
 	missing=$(missing_packages)
 	if [[ $missing ]]; then bad "packages are missing: $missing: $lab/ballast setup"; else ok "packages"; fi
@@ -146,6 +161,7 @@ cmd_doctor() {
 	else
 		bad "disk: $((kib / 1024))M free at $state; 1024M wanted: ballast images --prune, or another BALLAST_STATE"
 	fi
+	[[ ! $json ]] || printf ']\n'
 	return "$doctor_status"
 }
 

@@ -348,7 +348,7 @@ with_kvm() {
 		sleep 0.05
 	done
 	kill -INT -- -$!
-	wait $! || [ $? -eq 3 ]
+	wait $! || [ $? -eq 130 ]
 	run "$LAB" residue --prefix $prefix
 	[ "$output" = "" ]
 }

@@ -19,7 +19,7 @@
 struct args {
 	const char *uri;
 	const char *loads; /* folder of the programs that run in guests */
-	bool all;
+	bool all, json;
 	char **operands;
 	int noperands;
 };
@@ -33,6 +33,7 @@ static void usage(void)
 	      "LOAD is as in a\n"
 	      "scenario: 'cpu 45%', 'cpu 30% demand', 'memory 1G 20M/s', 'cache 300M', 'stress "
 	      "cpu-light', 'idle'.\n"
+	      "  -j, --json           status as JSON\n"
 	      "  -a, --all            every running guest of the lab\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
 	      "      --loads DIR      the programs that run in guests (guest/ beside this "
@@ -189,6 +190,9 @@ static int visit_stop(virDomainPtr dom, const char *name)
 	return EXIT_PASS;
 }
 
+/* What each guest's loads said, by its name, for --json; else NULL. */
+static json_t *answers;
+
 static int visit_status(virDomainPtr dom, const char *name)
 {
 	char error[AGENT_ERROR_MAX];
@@ -196,8 +200,17 @@ static int visit_status(virDomainPtr dom, const char *name)
 
 	agent_prepare(dom);
 	if (load_status(dom, &reports, error)) {
+		if (answers) {
+			json_object_set_new(answers, name, json_null());
+			log_warn("guest %s: %s", name, error);
+			return EXIT_LAB;
+		}
 		printf("%-16s no answer: %s\n", name, error);
 		return EXIT_LAB;
+	}
+	if (answers) {
+		json_object_set_new(answers, name, reports);
+		return EXIT_PASS;
 	}
 	if (json_array_size(reports) == 0)
 		printf("%-16s idle\n", name);
@@ -217,7 +230,16 @@ static int cmd_stop(struct args *args)
 
 static int cmd_status(struct args *args)
 {
-	return each_guest(args, visit_status);
+	int status;
+
+	answers = args->json ? json_object() : NULL;
+	status = each_guest(args, visit_status);
+	if (answers) {
+		json_dumpf(answers, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+		putchar('\n');
+		json_decref(answers);
+	}
+	return status;
 }
 
 static const struct command {
@@ -234,6 +256,7 @@ static void parse_args(struct args *args, int argc, char **argv)
 	enum { OPT_LOADS = 256, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
 		{"all", no_argument, NULL, 'a'},
+		{"json", no_argument, NULL, 'j'},
 		{"connect", required_argument, NULL, 'c'},
 		{"loads", required_argument, NULL, OPT_LOADS},
 		{"help", no_argument, NULL, OPT_HELP},
@@ -242,13 +265,16 @@ static void parse_args(struct args *args, int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "ac:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "ac:j", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			args->all = true;
 			break;
 		case 'c':
 			args->uri = optarg;
+			break;
+		case 'j':
+			args->json = true;
 			break;
 		case OPT_LOADS:
 			args->loads = optarg;

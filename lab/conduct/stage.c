@@ -391,3 +391,16 @@ int stage_reset(struct machines *m)
 		status = -1;
 	return end_loads(m) ? -1 : status;
 }
+
+int stage_await_memory(struct machines *m)
+{
+	for (size_t i = 0; i < m->scenario.nguests; i++) {
+		uint64_t kib = configured_kib(m->doms[i]);
+		virDomainInfo info;
+
+		if (!kib && virDomainGetInfo(m->doms[i], &info) == 0)
+			kib = info.memory;
+		m->scenario.guests[i].memory_kib = kib;
+	}
+	return wait_memory(m);
+}

@@ -19,4 +19,7 @@ int stage_set(struct machines *m);
  */
 int stage_reset(struct machines *m);
 
+/* Waits until the memory of the guests' definitions has arrived. 0; −1 as above. */
+int stage_await_memory(struct machines *m);
+
 #endif
