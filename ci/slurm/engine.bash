@@ -50,7 +50,7 @@ slurm_submit() {
 	done >"$state/slurm/ids"
 	printf '%s\n' "$play_key $judge_key" >"$state/slurm/keys"
 	printf -v command '%q ' "$here/grade-all" "$class" --out "$out" --suite "$suite" --seed "$seed" --repeat "$repeat" \
-		--engine slurm --world "$world" "${trust[@]}" --task
+		--engine slurm --world "$world" "${as_written[@]}" "${trust[@]}" --task
 	# The task's number is its line of the ids.
 	BALLAST_KEYS="$play_key $judge_key" sbatch --parsable --job-name "ballast $(basename "$class")" --array "1-$#" --nodes 1 \
 		--exclusive --requeue --open-mode append --output "$state/slurm/%a.log" --export ALL \
