@@ -170,7 +170,7 @@ until_ok() {
 	query 'of(event => "program_output", stream => "stderr", line => "wrong") == 1'
 	query 'my ($e) = of(event => "program_exit"); $e->{status} == 0 && $e->{asked}'
 	query 'of(event => "pin", by => "program") == 1 && of(event => "pin", by => "scenario") == 1'
-	query 'of(event => "call", function => "domain_suspend", outcome => "refused") == 1'
+	query 'of(event => "call", function => "virDomainSuspend", outcome => "refused") == 1'
 	query 'of(event => "guest", state => "paused") == 1 && of(event => "guest", state => "resumed") == 1'
 	query 'of(event => "limit", guest => "'"${prefix}2"'", value => 90000) == 1 || of(line => "no quotas here")'
 	query 'of(event => "limit", guest => "'"${prefix}2"'", what => "cpu_shares", value => 512) == 1 || of(line => "no shares here")'
@@ -194,10 +194,10 @@ until_ok() {
 		virsh -q destroy ${prefix}2
 	END
 	run -0 conductor "$short" --as-is -- "$program"
-	query 'my ($r) = grep { $_->{function} =~ /^domain_pin_vcpu/ } of(event => "call");
+	query 'my ($r) = grep { $_->{function} =~ /^virDomainPinVcpu/ } of(event => "call");
 		$r->{outcome} eq "done" and $r->{guest} eq $ENV{prefix} . "1" and $r->{t_s} > 0'
 	query 'my ($r) = of(event => "pin"); $r->{by} eq "program" and $r->{affinity} eq "0"'
-	query 'my ($r) = of(event => "call", function => "domain_destroy"); $r->{outcome} eq "refused"'
+	query 'my ($r) = of(event => "call", function => "virDomainDestroy"); $r->{outcome} eq "refused"'
 	[[ $(virsh -q domstate "${prefix}2") == running ]]
 }
 

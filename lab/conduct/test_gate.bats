@@ -54,9 +54,9 @@ events() { grep -c -- "$1" "$trace"; }
 		umount /run/libvirt
 		ls -1 /run/libvirt
 	END
-	[[ $(events '"function":"connect_list_all_domains","outcome":"done"') == 1 ]]
-	[[ $(events '"function":"connect_list_all_networks","outcome":"refused"') == 1 ]]
-	[[ $(events '"line":"error: operation connect_list_all_networks denied: ') == 1 ]]
+	[[ $(events '"function":"virConnectListAllDomains","outcome":"done"') == 1 ]]
+	[[ $(events '"function":"virConnectListAllNetworks","outcome":"refused"') == 1 ]]
+	[[ $(events '"line":"error: operation virConnectListAllNetworks denied: ') == 1 ]]
 	[[ $(events '"line":"umount: /run/libvirt: must be superuser') == 1 ]]
 	[[ $(events '"line":"libvirt-sock\(-ro\)\?"') == 2 ]]
 	[[ $(tail -n 1 "$trace") == *'"event":"end"'* ]]
@@ -101,8 +101,8 @@ events() { grep -c -- "$1" "$trace"; }
 	run -0 "$conductor" --as-is --contain "$sub" -c "test://$BATS_FILE_TMPDIR/host.xml" -s "$BATS_FILE_TMPDIR/scenario" \
 		-t "$trace" -p blt_t -- "$sub/program"
 	[[ $(events '"line":"user 65534, program, ') == 1 ]]
-	[[ $(events '"function":"connect_list_all_domains","outcome":"done"') == 1 ]]
-	[[ $(events '"function":"connect_list_all_networks","outcome":"refused"') == 1 ]]
+	[[ $(events '"function":"virConnectListAllDomains","outcome":"done"') == 1 ]]
+	[[ $(events '"function":"virConnectListAllNetworks","outcome":"refused"') == 1 ]]
 	[[ $(events '"line":"libvirt-sock\(-ro\)\?"') == 2 ]]
 	[[ $(events '"event":"program_exit","signal":15,"asked":true') == 1 ]]
 	[[ $(tail -n 1 "$trace") == *'"event":"end"'* ]]

@@ -20,18 +20,24 @@
 #define KEPT_BYTES_MAX (1024 * 1024) /* of one direction, before the other end is not read */
 #define TURN_MESSAGES  16	     /* of one direction, before others have their turn */
 #define QUESTIONS      2	     /* the gate asks about a guest */
-#define SERIAL_AT      20	     /* of a message: its serial's place */
+#define CALL_NAME_MAX  96
+#define SERIAL_AT      20 /* of a message: its serial's place */
 
 enum { LOOKUP_BY_UUID = 24, GET_METADATA = 265 };
 
+#define AGENT_COMMAND 3 /* of the program RPC_QEMU */
+
 /* The name of a call, for the trace. */
-static const char *call_name(const struct rpc_header *h, char text[32])
+static const char *call_name(const struct rpc_header *h, char text[CALL_NAME_MAX])
 {
 	const struct rpc_procedure *p = rpc_procedure(h->procedure);
 
 	if (h->program == RPC_REMOTE && p->name)
-		return p->name;
-	snprintf(text, 32, "%s%d", h->program == RPC_QEMU ? "qemu " : "procedure ", h->procedure);
+		return rpc_function_name(p, text, CALL_NAME_MAX);
+	if (h->program == RPC_QEMU && h->procedure == AGENT_COMMAND)
+		return "virDomainQemuAgentCommand";
+	snprintf(text, CALL_NAME_MAX, "%s%d", h->program == RPC_QEMU ? "qemu " : "procedure ",
+		 h->procedure);
 	return text;
 }
 
@@ -39,7 +45,7 @@ static void report(struct gate_client *c, const struct rpc_header *h,
 		   const struct gate_guest *guest, double start_s, enum trace_outcome outcome,
 		   const char *error)
 {
-	char text[32];
+	char text[CALL_NAME_MAX];
 
 	gate_report_call(&c->gate->report, call_name(h, text), guest ? guest->name : NULL, start_s,
 			 outcome, error);
@@ -113,7 +119,7 @@ static int pass(struct gate_client *c, unsigned char *message, size_t len,
 static int refuse(struct gate_client *c, const struct rpc_header *h, const struct gate_guest *guest,
 		  double start_s, const char *why)
 {
-	char name[32], sentence[256];
+	char name[CALL_NAME_MAX], sentence[256];
 
 	snprintf(sentence, sizeof(sentence), "operation %s denied: %s", call_name(h, name), why);
 	const struct rpc_error error = {.code = VIR_ERR_OPERATION_DENIED,

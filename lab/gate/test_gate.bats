@@ -70,15 +70,15 @@ called() { calls "\$_->{function} eq '$1' and \$_->{outcome} eq '$2'"; }
 @test "gate: whoever reads is answered, about the run's guests and others'" {
 	client reads "${prefix}1" "${prefix}2"
 	[[ -z $(cat "$folder/err") ]]
-	[[ $(called domain_get_info "done" | uniq) == "${prefix}1"$'\n'"${prefix}2" ]]
+	[[ $(called virDomainGetInfo "done" | uniq) == "${prefix}1"$'\n'"${prefix}2" ]]
 	[[ -z $(calls '!($_->{duration_s} >= 0 and $_->{duration_s} < $_->{t_s})') ]]
 }
 
 @test "gate: only the run's guests can be steered, and what is refused is in the trace" {
 	client steers "${prefix}1" "${prefix}2" blt_other_gate1
-	[[ $(called domain_pin_vcpu_flags "done") == "${prefix}1" ]]
-	[[ $(called domain_pin_vcpu_flags refused | sort | uniq -c | xargs) == "3 ${prefix}2 3 blt_other_gate1" ]]
-	[[ $(called domain_destroy refused) == "${prefix}1" ]]
+	[[ $(called virDomainPinVcpuFlags "done") == "${prefix}1" ]]
+	[[ $(called virDomainPinVcpuFlags refused | sort | uniq -c | xargs) == "3 ${prefix}2 3 blt_other_gate1" ]]
+	[[ $(called virDomainDestroy refused) == "${prefix}1" ]]
 	[[ $(virsh -q vcpupin blt_other_gate1 0 | xargs) == "0 0-"* ]]
 }
 
@@ -131,7 +131,7 @@ called() { calls "\$_->{function} eq '$1' and \$_->{outcome} eq '$2'"; }
 @test "enter: a program sees the gate as its only libvirt and cannot look behind it" {
 	run -0 "$here/build/enter" "$folder" virsh -c qemu:///system -q list --all --name
 	[[ $output == *"${prefix}1"* ]]
-	[[ -n $(called connect_list_all_domains "done") ]]
+	[[ -n $(called virConnectListAllDomains "done") ]]
 	run -0 "$here/build/enter" "$folder" bash -c '
 		for way in "umount /run/libvirt" "mount -t tmpfs x /mnt" "nsenter -t 1 -m true" "unshare -m true" \
 			"ls /proc/1/root/run/libvirt" "ls /proc/1/cwd/"; do
