@@ -98,7 +98,7 @@ const struct trace_kind trace_kinds[TRACE_EVENT_KINDS] = {
 		FIELD(limit, value, REQUIRED, NULL))},
 	[TRACE_CALL] = {"call", "the program called libvirt, at that time", FIELDS(
 		GUEST(OPTIONAL),
-		FIELD(call, function, REQUIRED, "of the API, or the procedure of its protocol"),
+		FIELD(call, function, REQUIRED, "of the API, the same in both worlds"),
 		WORD(call, outcome, REQUIRED, outcome_words, NULL),
 		FIELD(call, duration_s, OPTIONAL, "until its answer, where that takes time"),
 		FIELD(call, error, OPTIONAL, "libvirt's message, or why it was refused"),

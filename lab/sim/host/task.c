@@ -195,13 +195,20 @@ bool task_resume_due(struct host *h)
 	return true;
 }
 
+/*
+ * A call that still waits has memory on its stack that only it could free, and it cannot be ended
+ * in the middle: it is kept with its stack, for the process ends soon.
+ */
+static struct task *unended;
+
 void task_end_all(struct host *h)
 {
 	while (h->tasks) {
 		struct task *t = h->tasks;
 
 		h->tasks = t->next;
-		free(t);
+		t->next = unended;
+		unended = t;
 	}
 	free(spare);
 	spare = NULL;
