@@ -137,9 +137,14 @@ static void remove_folder(const char *folder)
 	rmdir(folder);
 }
 
+/* The folder goes here and, after a run that was killed, in its keeper. */
 static int run(void *opaque)
 {
-	return conduct(opaque);
+	const struct conduct_args *args = opaque;
+	int status = conduct(args);
+
+	remove_folder(args->folder);
+	return status;
 }
 
 int main(int argc, char **argv)

@@ -252,6 +252,12 @@ guests_are_back() {
 	[[ $(virsh -q vcpupin "${prefix}2" 0 | awk '{ print $2 }') == "$everywhere" ]]
 }
 
+gate_is_gone() {
+	local folder
+	folder=$(grep -o '"line":"/tmp/ballast-gate-[^"]*' "$trace" | cut -d'"' -f4)
+	[[ $folder && ! -e $folder ]]
+}
+
 @test "conductor: interrupted, it ends everything and the trace is whole up to there" {
 	program <<-END
 		exec sleep 1000.$$
@@ -279,12 +285,12 @@ guests_are_back() {
 	[[ $status == 3 ]]
 	run -1 pgrep -f "sleep 1000.$$"
 	guests_are_back
-	folder=$(grep -o '"line":"/tmp/ballast-gate-[^"]*' "$trace" | cut -d'"' -f4)
-	[[ $folder && ! -e $folder ]]
+	gate_is_gone
 }
 
 @test "conductor: without its keeper it ends by itself and puts the guests back" {
 	program <<-END
+		grep -o '/tmp/ballast-gate-[^/]*' /proc/self/mountinfo
 		exec sleep 1000.$$
 	END
 	begin_run
@@ -294,4 +300,5 @@ guests_are_back() {
 	until_ok test ! -e "/proc/${child% }"
 	run -1 pgrep -f "sleep 1000.$$"
 	guests_are_back
+	gate_is_gone
 }
