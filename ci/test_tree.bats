@@ -87,3 +87,11 @@ breaches() {
 	echo "$output"
 	[ ! "$output" ]
 }
+
+@test "each script test says that bats runs it: prove takes it for Perl otherwise" {
+	while read -r file; do
+		[[ $(head -n 1 "$file") == '#!/usr/bin/env bats' && -x $file ]] || echo "$file"
+	done < <(find . -name '*.bats' -not -path '*/build/*') >"$BATS_TEST_TMPDIR/wrong"
+	cat "$BATS_TEST_TMPDIR/wrong"
+	[ ! -s "$BATS_TEST_TMPDIR/wrong" ]
+}

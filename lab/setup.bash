@@ -129,7 +129,7 @@ bad() {
 	doctor_status=1
 }
 finding() {
-	if [[ $json ]]; then
+	if [[ ${json-} ]]; then
 		printf '%s {"ok": %s, "text": %s}' "$json" "$2" "$(json_text "$3")"
 		json=$',\n'
 	else

@@ -1,3 +1,4 @@
+#!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # What bash completes behind `ballast`, and what each command's --help says.
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # bats file_tags=lab
 # `ballast top` on traces and, behind the simulated host's socket, on libvirt.
