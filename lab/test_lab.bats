@@ -341,8 +341,8 @@ with_kvm() {
 }
 
 @test "Ctrl-C takes down what was started" {
-	# In a process group of its own, as a terminal has it.
-	setsid "$LAB" up --prefix $prefix --guests 1 --fresh 3>&- >"$SCRATCH/out" 2>&1 &
+	# In a process group of its own, as a terminal has it; what a script starts in the background ignores SIGINT.
+	setsid env --default-signal=INT "$LAB" up --prefix $prefix --guests 1 --fresh 3>&- >"$SCRATCH/out" 2>&1 &
 	for _ in {1..200}; do
 		[[ $(virsh -q list --name) != *$prefix* ]] || break
 		sleep 0.05
