@@ -12,7 +12,10 @@ setup_file() {
 	"$lab/deb" "$debs" >&2
 	"$lab/deb" "$debs" "$version+1" >&2
 	# shellcheck source=/dev/null
-	mmdebstrap --quiet --variant=minbase "$(. /etc/os-release && printf %s "$VERSION_CODENAME")" "$machine" >&2
+	if ! mmdebstrap --quiet --variant=minbase "$(. /etc/os-release && printf %s "$VERSION_CODENAME")" "$machine" >&2; then
+		echo "mmdebstrap makes no Debian here" >"$BATS_FILE_TMPDIR/why"
+		return 0
+	fi
 	cp /etc/resolv.conf "$machine/etc/resolv.conf"
 	cp "$debs"/*.deb "$machine/root/"
 	inside apt-get update -qq >&2
@@ -26,6 +29,7 @@ why_not() {
 		command -v $tool >/dev/null || { echo "$tool is not installed"; return; }
 	done
 	unshare --mount --pid --fork true 2>/dev/null || echo "no namespaces here"
+	cat "$BATS_FILE_TMPDIR/why" 2>/dev/null || true
 }
 
 setup() {
