@@ -177,9 +177,16 @@ int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR
 	return parse(text, true, phase, error);
 }
 
-int phase_parse_now(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
+int phase_parse_load(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX])
 {
-	return parse(text, false, phase, error);
+	if (parse(text, false, phase, error))
+		return -1;
+	if (phase_sets_load(phase->verb))
+		return 0;
+	free(phase->text);
+	phase->text = NULL;
+	return fail(error, "\"%.40s\" is not a load; cpu, memory, free, cache, stress and idle are",
+		    text);
 }
 
 char *phase_format(const struct phase *phase, char *buf, size_t len)

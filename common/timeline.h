@@ -12,8 +12,9 @@
  */
 int phase_parse(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX]);
 
-/* The same without the time, "cpu 45% demand": it is at_s = 0. */
-int phase_parse_now(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX]);
+/* The same of a load without a time, "cpu 45% demand" or "idle": it is at_s = 0. What is no load is
+ * refused. */
+int phase_parse_load(const char *text, struct phase *phase, char error[SCENARIO_ERROR_MAX]);
 
 /* Whether `who` is a well-formed choice of guests: "all", "odd", "2-4", "1+3", "first-half", … */
 bool guests_valid(const char *who);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri, image, image_dir, accel, vcpus, …
-# Part of lab: guests are booted once and restored many times. A golden guest is an ordinary guest that was
+# Part of ballast: guests are booted once and restored many times. A golden guest is an ordinary guest that was
 # booted, became ready and quiet, and was saved with its RAM; what it leaves is a folder of its own,
 #   $state/golden/FLAVOUR-KEY/   ram, digest (see clone.h), about, and for guests with disks disk.qcow2
 # that is never written again.

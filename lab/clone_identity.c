@@ -2,12 +2,11 @@
 /* Sends `become` into a guest and runs it there. */
 #include "clone_identity.h"
 
+#include "beside.h"
 #include "workloads/agent.h"
 #include "tick.h"
 
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +28,11 @@
 /* The program, which lies beside this one; to be freed, NULL with errno. */
 static char *read_become(size_t *len)
 {
-	char self[PATH_MAX], path[PATH_MAX + 16];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *data = NULL;
+	char path[PATH_MAX], *data = NULL;
 	FILE *file;
 
-	if (n < 0)
+	if (beside_program(path, "become"))
 		return NULL;
-	self[n] = '\0';
-	snprintf(path, sizeof(path), "%s/become", dirname(self));
 	file = fopen(path, "re");
 	if (!file)
 		return NULL;

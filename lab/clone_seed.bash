@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
-# Part of lab: what flavours with cloud-init share: overlays, NoCloud seeds, and waiting for cloud-init's end.
+# Part of ballast: what flavours with cloud-init share: overlays, NoCloud seeds, and waiting for cloud-init's end.
 # The user's own user-data is merged the cloud-init way: as a part of its own before the lab's.
 
 # The user's file, or nothing: ballast up --user-data FILE, or $BALLAST_USER_DATA.

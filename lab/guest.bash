@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
-# Part of lab: what is done with single guests by hand: exec, copy, console, load, reset.
+# Part of ballast: what is done with single guests by hand: exec, copy, console, load, reset.
 
 need_guest_program() {
 	[[ -x $lab/build/ballast-guest ]] || die 3 "$lab/build/ballast-guest is not built: make -C $lab"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
-# Part of lab: what `ballast --help` and `ballast COMMAND --help` print.
+# Part of ballast: what `ballast --help` and `ballast COMMAND --help` print.
 
 usage() {
 	cat <<-'EOT'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
-# Part of lab: images of guests, by flavour (see images/micro for what a flavour is), and whether KVM works.
+# Part of ballast: images of guests, by flavour (see images/micro for what a flavour is), and whether KVM works.
 
 # Sources a flavour and sets image, its name; a path is a cloud image of the user's own.
 load_flavour() {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # lab sets lab, state, uri
-# Part of lab: gets a machine ready, and says what is wrong with it.
+# Part of ballast: gets a machine ready, and says what is wrong with it.
 
 # Prints NAME REASON lines of everything that is needed; after `ballast setup --tests` what the tests need, too.
 needed_packages() {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts, stops and asks after loads in the lab's guests. */
 #include "agent.h"
+#include "beside.h"
 #include "labguest.h"
 #include "load.h"
 #include "log.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <libvirt/virterror.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,20 +94,14 @@ static int cmd_start(struct args *args)
 	virDomainPtr dom = NULL;
 	struct phase phase;
 	json_t *ended = NULL;
-	int status = EXIT_USAGE;
+	int status = EXIT_LAB;
 
 	if (args->noperands != 2)
 		die(EXIT_USAGE, "it is inject start GUEST LOAD; see --help");
-	if (phase_parse_now(args->operands[1], &phase, error)) {
+	if (phase_parse_load(args->operands[1], &phase, error)) {
 		log_warn("%s", error);
 		return EXIT_USAGE;
 	}
-	if (!phase_sets_load(phase.verb)) {
-		log_warn("\"%s\" is not a load; cpu, memory, free, cache, stress and idle are",
-			 args->operands[1]);
-		goto out;
-	}
-	status = EXIT_LAB;
 	conn = connect_to(args->uri);
 	if (!conn)
 		goto out;
@@ -293,18 +287,6 @@ static void parse_args(struct args *args, int argc, char **argv)
 	args->noperands = argc - optind;
 }
 
-/* guest/ beside this program. */
-static char *default_loads(char buf[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - sizeof("/guest"));
-	char *slash;
-
-	buf[n > 0 ? n : 0] = '\0';
-	slash = strrchr(buf, '/');
-	strcpy(slash ? slash : buf, "/guest");
-	return buf;
-}
-
 static void ignore_error(void *opaque, virErrorPtr error)
 {
 	(void)opaque;
@@ -317,7 +299,9 @@ int main(int argc, char **argv)
 	struct args args = {.uri = "qemu:///system"};
 
 	log_init("inject", false);
-	args.loads = default_loads(loads);
+	if (beside_program(loads, "guest"))
+		die(EXIT_LAB, "guest/ beside this program: %s", strerror(errno));
+	args.loads = loads;
 	parse_args(&args, argc, argv);
 	if (args.noperands == 0)
 		die(EXIT_USAGE, "start, stop or status? see --help");

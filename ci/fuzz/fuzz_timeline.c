@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct phase phase;
 
 	phase_parse(text, &phase, error);
-	phase_parse_now(text, &phase, error);
+	phase_parse_load(text, &phase, error);
 	if (guests_valid(text))
 		guests_match(text, 1, guests_highest(text));
 	free(text);

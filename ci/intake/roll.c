@@ -232,7 +232,7 @@ static void make_id(const char *name, const char *key, char id[SLUG_MAX + 16])
 		snprintf(id + used, 16, "%s%08x", used ? "-" : "", (unsigned int)hash_text(key, 0));
 }
 
-void roll_path_encode(const char *path, char encoded[ROLL_PATH_MAX])
+static void encode_path(const char *path, char encoded[ROLL_PATH_MAX])
 {
 	size_t used = 0;
 
@@ -295,7 +295,7 @@ static void add(json_t *students, const char *name, const char *key, const char 
 	snprintf(sum, sizeof(sum), "%016" PRIx64, changed(path, before + hash_text(as, 2)));
 	json_object_set_new(student, "changed", json_string(sum));
 	sources = json_object_get(student, "sources");
-	roll_path_encode(path, encoded);
+	encode_path(path, encoded);
 	if (json_array_size(sources) < ROLL_SOURCES_MAX)
 		json_array_append_new(sources,
 				      json_pack("{ss so}", "path", encoded, "as", text_json(as)));

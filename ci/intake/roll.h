@@ -28,7 +28,6 @@ json_t *roll_of(const char *folder, char error[SINK_ERROR_MAX]);
 
 /* Paths of a roll, of which any byte may be part, are ASCII: others, blanks and '%' are %XX. */
 #define ROLL_PATH_MAX (3 * PATH_MAX)
-void roll_path_encode(const char *path, char encoded[ROLL_PATH_MAX]);
 void roll_path_decode(const char *encoded, char path[PATH_MAX]);
 
 /*

@@ -12,14 +12,6 @@
 
 #define CLASS_VERSION 1
 
-#define EACH(object, key, index, value)                                                            \
-	json_array_foreach(json_object_get((json_t *)(object), key), index, value)
-
-static bool is(const json_t *object, const char *key, const char *text)
-{
-	return !strcmp(doc_text(object, key), text);
-}
-
 /* --- what failed, in words --- */
 
 /* Of a compiler's messages the line that tells most. */
@@ -38,17 +30,6 @@ static void telling_line(const char *message, char *buf, size_t len)
 	snprintf(buf, len, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
-static const json_t *program_of(const json_t *grade, const char *kind)
-{
-	json_t *program;
-	size_t i;
-
-	EACH(grade, "programs", i, program)
-	if (is(program, "name", kind))
-		return program;
-	return NULL;
-}
-
 /* The first finding that failed of itself, else the first that failed at all. */
 static const json_t *failed_finding(const json_t *scenario)
 {
@@ -56,9 +37,9 @@ static const json_t *failed_finding(const json_t *scenario)
 	json_t *finding;
 	size_t i;
 
-	EACH(scenario, "expectations", i, finding)
+	DOC_EACH(scenario, "expectations", i, finding)
 	{
-		if (!is(finding, "result", "fail"))
+		if (!doc_is(finding, "result", "fail"))
 			continue;
 		if (!doc_text(finding, "because")[0])
 			return finding;
@@ -69,7 +50,8 @@ static const json_t *failed_finding(const json_t *scenario)
 
 static void describe(const json_t *grade, const json_t *scenario, char buf[CLASS_FAILURE_MAX])
 {
-	const json_t *program = program_of(grade, doc_text(scenario, "kind"));
+	const json_t *program =
+		doc_find(json_object_get(grade, "programs"), "name", doc_text(scenario, "kind"));
 	const json_t *finding = failed_finding(scenario);
 	char line[300];
 
@@ -77,7 +59,7 @@ static void describe(const json_t *grade, const json_t *scenario, char buf[CLASS
 		telling_line(doc_text(program, "message"), line, sizeof(line));
 		snprintf(buf, CLASS_FAILURE_MAX, "%s was not built: %s", doc_text(program, "name"),
 			 line);
-	} else if (is(scenario, "result", "unjudged")) {
+	} else if (doc_is(scenario, "result", "unjudged")) {
 		snprintf(buf, CLASS_FAILURE_MAX, "%s was not judged: %s",
 			 doc_text(scenario, "scenario"), doc_why(scenario, line, sizeof(line)));
 	} else if (finding) {
@@ -96,13 +78,13 @@ const char *class_first_failure(const json_t *grade, char buf[CLASS_FAILURE_MAX]
 	size_t i;
 
 	buf[0] = '\0';
-	EACH(grade, "scenarios", i, scenario)
-	if (!is(scenario, "result", "pass")) {
+	DOC_EACH(grade, "scenarios", i, scenario)
+	if (!doc_is(scenario, "result", "pass")) {
 		describe(grade, scenario, buf);
 		return buf;
 	}
 	/* All passed, but some of it for nothing. */
-	EACH(grade, "scenarios", i, scenario)
+	DOC_EACH(grade, "scenarios", i, scenario)
 	if (!buf[0] && doc_text(scenario, "note")[0])
 		snprintf(buf, CLASS_FAILURE_MAX, "%s: %.200s", doc_text(scenario, "scenario"),
 			 doc_text(scenario, "note"));
@@ -118,8 +100,8 @@ static json_t *scenario_row(const json_t *scenario)
 	size_t i;
 
 	/* What follows from another failure is not counted. */
-	EACH(scenario, "expectations", i, finding)
-	if (is(finding, "result", "fail") && !doc_text(finding, "because")[0])
+	DOC_EACH(scenario, "expectations", i, finding)
+	if (doc_is(finding, "result", "fail") && !doc_text(finding, "because")[0])
 		json_array_append(failed, json_object_get(finding, "name"));
 	row = json_pack("{sO sO sO so}", "scenario", json_object_get(scenario, "scenario"),
 			"result", json_object_get(scenario, "result"), "max_points",
@@ -145,10 +127,10 @@ static void add_grade(json_t *row, const json_t *grade)
 	for (i = 0; i < sizeof(same) / sizeof(*same); i++)
 		if (json_object_get(grade, same[i]))
 			json_object_set(row, same[i], json_object_get(grade, same[i]));
-	EACH(grade, "programs", i, part)
+	DOC_EACH(grade, "programs", i, part)
 	if (!json_is_true(json_object_get(part, "built")))
 		json_array_append(not_built, json_object_get(part, "name"));
-	EACH(grade, "scenarios", i, part)
+	DOC_EACH(grade, "scenarios", i, part)
 	json_array_append_new(scenarios, scenario_row(part));
 	json_object_set_new(row, "not_built", not_built);
 	json_object_set_new(row, "scenarios", scenarios);
@@ -208,15 +190,6 @@ static json_t *student_row(const json_t *student, const char *grades, json_t **f
 
 /* --- the class --- */
 
-static json_t *find(json_t *list, const char *key, const char *text)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one) if (is(one, key, text)) return one;
-	return NULL;
-}
-
 static void count_up(json_t *object, const char *key)
 {
 	json_object_set_new(object, key,
@@ -237,8 +210,8 @@ static void gather_failed(const json_t *student, json_t *names)
 	json_t *scenario, *name;
 	size_t i, k;
 
-	EACH(student, "scenarios", i, scenario)
-	EACH(scenario, "failed", k, name)
+	DOC_EACH(student, "scenarios", i, scenario)
+	DOC_EACH(scenario, "failed", k, name)
 	json_object_set_new(names, json_string_value(name), json_true());
 }
 
@@ -256,7 +229,7 @@ static json_t *expectations_of(const json_t *students)
 		gather_failed(student, names);
 		json_object_foreach(names, name, unused)
 		{
-			one = find(list, "name", name);
+			one = doc_find(list, "name", name);
 			if (!one) {
 				one = json_pack("{ss si}", "name", name, "submissions", 0);
 				json_array_append_new(list, one);
@@ -284,7 +257,7 @@ static json_t *scenarios_of(const json_t *grade, const json_t *students)
 	json_t *list = json_array(), *scenario, *student;
 	size_t i, k;
 
-	EACH(grade, "scenarios", i, scenario)
+	DOC_EACH(grade, "scenarios", i, scenario)
 	json_array_append_new(list, json_pack("{ss ss ss sf si si si}", "scenario",
 					      doc_text(scenario, "scenario"), "kind",
 					      doc_text(scenario, "kind"), "title",
@@ -293,9 +266,9 @@ static json_t *scenarios_of(const json_t *grade, const json_t *students)
 					      0, "unjudged", 0));
 	json_array_foreach((json_t *)students, i, student)
 	{
-		EACH(student, "scenarios", k, scenario)
+		DOC_EACH(student, "scenarios", k, scenario)
 		{
-			json_t *column = find(list, "scenario", doc_text(scenario, "scenario"));
+			json_t *column = doc_find(list, "scenario", doc_text(scenario, "scenario"));
 
 			if (column)
 				count_up(column, doc_text(scenario, "result"));
@@ -315,7 +288,7 @@ json_t *class_doc(const char *roll_path, const char *grades, char error[SUITE_ER
 		snprintf(error, SUITE_ERROR_MAX, "%.300s: no roll of a class", roll_path);
 		goto out;
 	}
-	EACH(roll, "students", i, student)
+	DOC_EACH(roll, "students", i, student)
 	{
 		json_t *row = student_row(student, grades, &first, error);
 
@@ -374,8 +347,8 @@ static bool repeated(const json_t *class)
 	json_t *student, *scenario;
 	size_t i, k;
 
-	EACH(class, "students", i, student)
-	EACH(student, "scenarios", k, scenario)
+	DOC_EACH(class, "students", i, student)
+	DOC_EACH(student, "scenarios", k, scenario)
 	if (json_object_get(scenario, "least"))
 		return true;
 	return false;
@@ -387,7 +360,7 @@ static void csv_head(const json_t *class, bool spread, FILE *out)
 	size_t i;
 
 	fputs("name,id,result,points,max_points,judged_points", out);
-	EACH(class, "scenarios", i, scenario)
+	DOC_EACH(class, "scenarios", i, scenario)
 	{
 		fprintf(out, ",%s", doc_text(scenario, "scenario"));
 		if (spread)
@@ -404,19 +377,19 @@ int class_csv(const json_t *class, FILE *out)
 	size_t i, k;
 
 	csv_head(class, spread, out);
-	EACH(class, "students", i, student)
+	DOC_EACH(class, "students", i, student)
 	{
 		csv_text(doc_text(student, "name"), out);
 		fprintf(out, ",%s,%s", doc_text(student, "id"),
-			is(student, "state", "graded") ? doc_text(student, "result")
-						       : doc_text(student, "state"));
+			doc_is(student, "state", "graded") ? doc_text(student, "result")
+							   : doc_text(student, "state"));
 		csv_number(student, "points", out);
 		csv_number(student, "max_points", out);
 		csv_number(student, "judged_points", out);
-		EACH(class, "scenarios", k, column)
+		DOC_EACH(class, "scenarios", k, column)
 		{
-			const json_t *scenario = find(json_object_get(student, "scenarios"),
-						      "scenario", doc_text(column, "scenario"));
+			const json_t *scenario = doc_find(json_object_get(student, "scenarios"),
+							  "scenario", doc_text(column, "scenario"));
 
 			csv_number(scenario, "points", out);
 			if (spread) {

@@ -14,9 +14,6 @@
 #define BAR_HEIGHT    120
 #define EXPECTED_MOST 12
 
-#define EACH(object, key, index, value)                                                            \
-	json_array_foreach(json_object_get((json_t *)(object), key), index, value)
-
 static const char style[] =
 	":root{color-scheme:light dark;--text:#1c1e21;--soft:#5a6169;--page:#fff;--line:#d9dde2;"
 	"--head:#f3f5f7;--pass:#e3f3e6;--part:#fdf2d4;--fail:#fbe0e0;--unjudged:#e8eaed;"
@@ -80,11 +77,6 @@ static const char script[] =
 	"const d=text?x.localeCompare(y):x-y;return up?d:-d};"
 	"body.append(...[...body.rows].sort(compare))};";
 
-static bool is(const json_t *object, const char *key, const char *text)
-{
-	return !strcmp(doc_text(object, key), text);
-}
-
 static void put(const char *before, const char *text, const char *after, FILE *out)
 {
 	fputs(before, out);
@@ -118,11 +110,11 @@ static struct numbers count(const json_t *class)
 	n.points = calloc(n.students + 1, sizeof(*n.points));
 	json_array_foreach((json_t *)students, i, student)
 	{
-		n.graded += is(student, "state", "graded");
-		n.refused += is(student, "state", "refused");
-		n.missing += is(student, "state", "missing");
+		n.graded += doc_is(student, "state", "graded");
+		n.refused += doc_is(student, "state", "refused");
+		n.missing += doc_is(student, "state", "missing");
 		n.not_built += json_array_size(json_object_get(student, "not_built")) > 0;
-		if (!is(student, "state", "graded") || !doc_judged(student) || !n.points)
+		if (!doc_is(student, "state", "graded") || !doc_judged(student) || !n.points)
 			continue;
 		n.points[n.judged++] = doc_number(student, "points");
 		sum += doc_number(student, "points");
@@ -200,7 +192,7 @@ static void put_expectations(const json_t *class, const struct numbers *n, FILE 
 	if (!json_array_size(json_object_get(class, "expectations")))
 		fputs("<p>None.</p>", out);
 	fputs("<table class=\"often\">", out);
-	EACH(class, "expectations", i, expectation)
+	DOC_EACH(class, "expectations", i, expectation)
 	{
 		if (i == EXPECTED_MOST)
 			break;
@@ -235,7 +227,7 @@ static void put_head(const json_t *class, FILE *out)
 	put_heading("name", "", true, false, out);
 	snprintf(under, sizeof(under), "of %g", doc_number(class, "max_points"));
 	put_heading("points", under, false, false, out);
-	EACH(class, "scenarios", i, scenario)
+	DOC_EACH(class, "scenarios", i, scenario)
 	{
 		double asked = doc_number(scenario, "pass") + doc_number(scenario, "fail");
 
@@ -246,17 +238,6 @@ static void put_head(const json_t *class, FILE *out)
 	}
 	put_heading("first failure", "", true, false, out);
 	fputs("</tr></thead>\n", out);
-}
-
-static const json_t *scenario_of(const json_t *student, const char *name)
-{
-	json_t *scenario;
-	size_t i;
-
-	EACH(student, "scenarios", i, scenario)
-	if (is(scenario, "scenario", name))
-		return scenario;
-	return NULL;
 }
 
 /* Points as people read them. */
@@ -301,7 +282,7 @@ static void put_cell(const json_t *student, const json_t *scenario, FILE *out)
 
 static void put_total(const json_t *student, FILE *out)
 {
-	if (!is(student, "state", "graded")) {
+	if (!doc_is(student, "state", "graded")) {
 		fputs("<td class=\"p unjudged\">–", out);
 		return;
 	}
@@ -323,16 +304,19 @@ static void put_student(const json_t *class, const json_t *student, FILE *out)
 	size_t i;
 
 	put("<tr><th scope=\"row\" data-v=\"", name, "\">", out);
-	if (is(student, "state", "graded"))
+	if (doc_is(student, "state", "graded"))
 		put("<a href=\"", doc_text(student, "report"), "\">", out);
-	put("", name, is(student, "state", "graded") ? "</a>" : "", out);
+	put("", name, doc_is(student, "state", "graded") ? "</a>" : "", out);
 	put_total(student, out);
-	EACH(class, "scenarios", i, column)
-	put_cell(student, scenario_of(student, doc_text(column, "scenario")), out);
+	DOC_EACH(class, "scenarios", i, column)
+	put_cell(student,
+		 doc_find(json_object_get(student, "scenarios"), "scenario",
+			  doc_text(column, "scenario")),
+		 out);
 	fputs("<td class=\"why\"", out);
 	if (why[0])
 		put(" data-v=\"", why, "\"", out);
-	fprintf(out, ">%s", is(student, "state", "refused") ? "<b>refused:</b> " : "");
+	fprintf(out, ">%s", doc_is(student, "state", "refused") ? "<b>refused:</b> " : "");
 	put("", why, "</tr>\n", out);
 }
 
@@ -359,10 +343,10 @@ int class_page(const json_t *class, FILE *out)
 	      out);
 	put_head(class, out);
 	fputs("<tbody>\n", out);
-	EACH(class, "students", i, student)
+	DOC_EACH(class, "students", i, student)
 	put_student(class, student, out);
 	fputs("</tbody></table></div>\n", out);
-	EACH(class, "passed_over", i, name)
+	DOC_EACH(class, "passed_over", i, name)
 	put(i ? ", " : "<p class=\"soft\">No submissions, passed over: ", json_string_value(name),
 	    "", out);
 	fputs("<script>", out);

@@ -7,15 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-#define EACH_FINDING(verdict, index, finding)                                                      \
-	json_array_foreach(json_object_get((json_t *)(verdict), "expectations"), index, finding)
-
 /* Sums of weights that differ by less are the same. */
 #define WEIGHT_EPSILON 1e-9
 
 static bool has_result(const json_t *finding, const char *result)
 {
-	return !strcmp(doc_text(finding, "result"), result);
+	return doc_is(finding, "result", result);
 }
 
 bool credit_is_condition(const json_t *finding)
@@ -23,7 +20,7 @@ bool credit_is_condition(const json_t *finding)
 	static const char *const conditions[] = {"program_alive", "guests_run", "program_cpu"};
 
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++)
-		if (!strcmp(doc_text(finding, "name"), conditions[i]))
+		if (doc_is(finding, "name", conditions[i]))
 			return true;
 	return false;
 }
@@ -49,9 +46,9 @@ const json_t *credit_same_finding(const json_t *control, const json_t *finding)
 	json_t *other;
 	size_t i;
 
-	EACH_FINDING(control, i, other)
-	if (!strcmp(doc_text(other, "name"), doc_text(finding, "name")) &&
-	    !strcmp(doc_text(other, "asked"), doc_text(finding, "asked")))
+	DOC_EACH(control, "expectations", i, other)
+	if (doc_is(other, "name", doc_text(finding, "name")) &&
+	    doc_is(other, "asked", doc_text(finding, "asked")))
 		return other;
 	return NULL;
 }
@@ -75,7 +72,7 @@ static double degree_of(const struct suite *suite, const json_t *finding)
 	if (!credit || credit->none <= credit->full || !value || !limit)
 		return 0;
 	beyond = json_number_value(value) - json_number_value(limit);
-	if (!strcmp(doc_text(finding, "bound"), "least"))
+	if (doc_is(finding, "bound", "least"))
 		beyond = -beyond;
 	if (credit->relative && json_number_value(limit) != 0)
 		beyond *= 100 / json_number_value(limit);
@@ -90,8 +87,8 @@ static bool lacks_other(const struct suite *suite, const json_t *verdict, const 
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
-	if (credit && credit->with[0] && !strcmp(doc_text(finding, "name"), credit->with) &&
+	DOC_EACH(verdict, "expectations", i, finding)
+	if (credit && credit->with[0] && doc_is(finding, "name", credit->with) &&
 	    has_result(finding, "fail"))
 		return true;
 	return false;
@@ -104,7 +101,7 @@ static double fault_degree(const struct suite *suite, const json_t *verdict, con
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	if (counts(finding) && !strcmp(fault_of(finding), fault))
 		least = fmin(least, degree_of(suite, finding));
 	return !isnan(least) && lacks_other(suite, verdict, fault) ? 0 : least;
@@ -117,12 +114,12 @@ static const char *cause_of(const json_t *verdict, const char *fault)
 	json_t *finding, *other;
 	size_t i, j;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	{
 		if (!is_consequence(finding) || strcmp(fault_of(finding), fault) != 0)
 			continue;
-		EACH_FINDING(verdict, j, other)
-		if (!strcmp(doc_text(other, "name"), doc_text(finding, "because")))
+		DOC_EACH(verdict, "expectations", j, other)
+		if (doc_is(other, "name", doc_text(finding, "because")))
 			return fault_of(other);
 	}
 	return fault;
@@ -150,7 +147,7 @@ static double whole_weight(const struct suite *suite, const json_t *verdict, con
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	if (!strcmp(root_of(verdict, fault_of(finding)), fault))
 		weight = fmax(weight, weight_of(suite, fault_of(finding)));
 	return weight;
@@ -165,7 +162,7 @@ static const struct suite_credit *part_of(const struct suite *suite, const json_
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	{
 		const struct suite_credit *credit = suite_find_credit(suite, fault_of(finding));
 
@@ -194,7 +191,7 @@ static double whole_degree(const struct suite *suite, const json_t *verdict, con
 	credit = part_of(suite, verdict, fault);
 	if (!credit)
 		return own;
-	EACH_FINDING(run, i, finding)
+	DOC_EACH(run, "expectations", i, finding)
 	if (!strcmp(fault_of(finding), credit->name))
 		part = fmin(part, degree_of(suite, finding));
 	return isnan(part) ? own : fmax(own, part);
@@ -206,7 +203,7 @@ static bool stands_for_fault(const json_t *verdict, size_t index, const char *fa
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	if (i < index && counts(finding) && !strcmp(fault_of(finding), fault))
 		return false;
 	return !strcmp(root_of(verdict, fault), fault);
@@ -217,7 +214,7 @@ static bool failed_condition(const json_t *verdict)
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	if (credit_is_condition(finding) && has_result(finding, "fail"))
 		return true;
 	return false;
@@ -228,7 +225,7 @@ bool credit_is_free(const json_t *control)
 	json_t *finding;
 	size_t i;
 
-	EACH_FINDING(control, i, finding)
+	DOC_EACH(control, "expectations", i, finding)
 	if (!credit_is_condition(finding) && has_result(finding, "fail"))
 		return false;
 	return json_array_size(json_object_get(control, "expectations")) > 0;
@@ -244,7 +241,7 @@ double credit_of(const struct suite *suite, const json_t *verdict, const json_t 
 		return 1;
 	if (!control || failed_condition(verdict))
 		return 0;
-	EACH_FINDING(verdict, i, finding)
+	DOC_EACH(verdict, "expectations", i, finding)
 	{
 		const char *fault = fault_of(finding);
 		double weight, degree, other;

@@ -54,7 +54,7 @@ const char *feedback_of(const json_t *finding, char *buf, size_t len)
 	char when[64] = "";
 
 	buf[0] = '\0';
-	if (strcmp(doc_text(finding, "result"), "fail") != 0)
+	if (!doc_is(finding, "result", "fail"))
 		return buf;
 	if (because[0]) {
 		snprintf(buf, len, "It follows from %s: mend that first.", because);

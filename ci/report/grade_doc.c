@@ -27,6 +27,24 @@ double doc_number(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key));
 }
 
+bool doc_is(const json_t *object, const char *key, const char *text)
+{
+	return !strcmp(doc_text(object, key), text);
+}
+
+json_t *doc_find(const json_t *list, const char *key, const char *text)
+{
+	json_t *element;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, element)
+	{
+		if (doc_is(element, key, text))
+			return element;
+	}
+	return NULL;
+}
+
 bool doc_judged(const json_t *object)
 {
 	const json_t *judged = json_object_get(object, "judged_points");

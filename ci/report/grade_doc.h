@@ -41,6 +41,16 @@ json_t *grade_read(const char *path, char error[SUITE_ERROR_MAX]);
 const char *doc_text(const json_t *object, const char *key);
 double doc_number(const json_t *object, const char *key);
 
+/* Whether an object's key is that text. */
+bool doc_is(const json_t *object, const char *key, const char *text);
+
+/* The first element of a list whose key is that text, or NULL. list may be NULL. */
+json_t *doc_find(const json_t *list, const char *key, const char *text);
+
+/* Goes through an object's list; through none where it has none. */
+#define DOC_EACH(object, list, index, element)                                                     \
+	json_array_foreach(json_object_get((json_t *)(object), list), index, element)
+
 /* Room for doc_points. */
 #define DOC_POINTS_MAX 128
 

@@ -12,14 +12,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define EACH_SCENARIO(grade, index, scenario)                                                      \
-	json_array_foreach(json_object_get((json_t *)(grade), "scenarios"), index, scenario)
-#define EACH_FINDING(scenario, index, finding)                                                     \
-	json_array_foreach(json_object_get(scenario, "expectations"), index, finding)
-
 static bool passed(const json_t *object)
 {
-	return !strcmp(doc_text(object, "result"), "pass");
+	return doc_is(object, "result", "pass");
 }
 
 /* --- text --- */
@@ -68,9 +63,9 @@ static int measured_width(const json_t *grade)
 	size_t i, k;
 	int width = 0;
 
-	EACH_SCENARIO(grade, i, scenario)
-	EACH_FINDING(scenario, k, finding)
-	if (strcmp(doc_text(finding, "result"), "skipped") != 0 &&
+	DOC_EACH(grade, "scenarios", i, scenario)
+	DOC_EACH(scenario, "expectations", k, finding)
+	if (!doc_is(finding, "result", "skipped") &&
 	    columns_of(doc_text(finding, "measured")) > width)
 		width = columns_of(doc_text(finding, "measured"));
 	return width < 60 ? width : 60;
@@ -99,7 +94,7 @@ static void text_scenario(const json_t *scenario, int width, const struct paint 
 			p->faint, doc_text(scenario, "repeated"), p->off);
 	if (doc_text(scenario, "note")[0])
 		fprintf(out, "  ..    %s\n", doc_text(scenario, "note"));
-	EACH_FINDING((json_t *)scenario, index, finding)
+	DOC_EACH(scenario, "expectations", index, finding)
 	{
 		const char *found = doc_text(finding, "result");
 
@@ -139,8 +134,8 @@ int render_text(const json_t *grade, FILE *out)
 				doc_text(program, "passed_over"), p->off);
 		if (!json_is_true(json_object_get(program, "built")))
 			fprintf(out, "\nIt was not built:\n%s\n", doc_text(program, "message"));
-		EACH_SCENARIO(grade, k, scenario)
-		if (!strcmp(doc_text(scenario, "kind"), name))
+		DOC_EACH(grade, "scenarios", k, scenario)
+		if (doc_is(scenario, "kind", name))
 			text_scenario(scenario, width, p, out);
 	}
 	fprintf(out, "\n%s%s%s%s\n", p->strong, result_paint(p, doc_text(grade, "result")),
@@ -164,9 +159,9 @@ static void tap_yaml(const json_t *scenario, FILE *out)
 	if (doc_judged(scenario))
 		fprintf(out, "  points: %g\n", doc_number(scenario, "points"));
 	fprintf(out, "  max_points: %g\n", doc_number(scenario, "max_points"));
-	EACH_FINDING((json_t *)scenario, index, finding)
+	DOC_EACH(scenario, "expectations", index, finding)
 	{
-		if (strcmp(doc_text(finding, "result"), "fail") != 0)
+		if (!doc_is(finding, "result", "fail"))
 			continue;
 		/* JSON strings are YAML's too. */
 		fprintf(out, "  %s:\n    measured: ", doc_text(finding, "name"));
@@ -185,7 +180,7 @@ int render_tap(const json_t *grade, FILE *out)
 
 	fprintf(out, "TAP version 14\n1..%zu\n",
 		json_array_size(json_object_get(grade, "scenarios")));
-	EACH_SCENARIO(grade, index, scenario)
+	DOC_EACH(grade, "scenarios", index, scenario)
 	{
 		char why[FINDING_TEXT];
 
@@ -240,7 +235,7 @@ void render_failures(const json_t *scenario, void (*put)(const char *, FILE *), 
 		put(doc_text(scenario, "reason"), out);
 		put("\n", out);
 	}
-	EACH_FINDING((json_t *)scenario, index, finding)
+	DOC_EACH(scenario, "expectations", index, finding)
 	{
 		const char *result = doc_text(finding, "result");
 
@@ -285,21 +280,21 @@ int render_junit(const json_t *grade, FILE *out)
 	{
 		int tests = 0, failed = 0, errors = 0;
 
-		EACH_SCENARIO(grade, k, scenario)
+		DOC_EACH(grade, "scenarios", k, scenario)
 		{
 			if (strcmp(doc_text(scenario, "kind"), doc_text(program, "name")) != 0)
 				continue;
 			tests++;
-			failed += !strcmp(doc_text(scenario, "result"), "fail");
-			errors += !strcmp(doc_text(scenario, "result"), "unjudged");
+			failed += doc_is(scenario, "result", "fail");
+			errors += doc_is(scenario, "result", "unjudged");
 		}
 		fprintf(out,
 			"  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" "
 			"timestamp=\"%.19s\">\n",
 			doc_text(program, "name"), tests, failed, errors,
 			doc_text(grade, "finished"));
-		EACH_SCENARIO(grade, k, scenario)
-		if (!strcmp(doc_text(scenario, "kind"), doc_text(program, "name")))
+		DOC_EACH(grade, "scenarios", k, scenario)
+		if (doc_is(scenario, "kind", doc_text(program, "name")))
 			junit_case(scenario, out);
 		fprintf(out, "  </testsuite>\n");
 	}

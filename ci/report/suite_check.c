@@ -66,8 +66,7 @@ static void put_failures(const json_t *verdict, FILE *out)
 
 	json_array_foreach(json_object_get((json_t *)verdict, "expectations"), i, finding)
 	{
-		if (strcmp(doc_text(finding, "result"), "fail") != 0 ||
-		    doc_text(finding, "because")[0])
+		if (!doc_is(finding, "result", "fail") || doc_text(finding, "because")[0])
 			continue;
 		fprintf(out, "        %s: %s; asked: %s\n", doc_text(finding, "name"),
 			doc_text(finding, "measured"), doc_text(finding, "asked"));

@@ -9,12 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EACH_SCENARIO(grade, index, scenario)                                                      \
-	json_array_foreach(json_object_get((json_t *)(grade), "scenarios"), index, scenario)
-
 static bool passed(const json_t *object)
 {
-	return !strcmp(doc_text(object, "result"), "pass");
+	return doc_is(object, "result", "pass");
 }
 
 static void put_plain(const char *text, FILE *out)
@@ -64,11 +61,11 @@ static double spare_moves(const json_t *grade)
 	bool any = false;
 	size_t i;
 
-	EACH_SCENARIO(grade, i, scenario)
+	DOC_EACH(grade, "scenarios", i, scenario)
 	{
 		const json_t *figures = json_object_get(scenario, "figures");
 
-		if (strcmp(doc_text(scenario, "kind"), "cpu") != 0)
+		if (!doc_is(scenario, "kind", "cpu"))
 			continue;
 		if (!passed(scenario) || !json_object_get(figures, "moves"))
 			return -1;
@@ -112,7 +109,7 @@ int render_gradescope(const json_t *grade, FILE *out)
 	size_t index;
 	int status;
 
-	EACH_SCENARIO(grade, index, scenario)
+	DOC_EACH(grade, "scenarios", index, scenario)
 	{
 		hides |= doc_text(scenario, "visibility")[0];
 		json_array_append_new(tests, gradescope_test(scenario, index + 1));
@@ -211,7 +208,7 @@ int render_classroom(const json_t *grade, FILE *out)
 	char *text;
 	size_t index;
 
-	EACH_SCENARIO(seen, index, scenario)
+	DOC_EACH(seen, "scenarios", index, scenario)
 	json_array_append_new(tests, classroom_test(scenario));
 	doc = json_pack("{si ss so}", "version", 1, "status",
 			passed(grade)	    ? "pass"
@@ -255,7 +252,7 @@ int render_prairielearn(const json_t *grade, FILE *out)
 	sum_up(grade, output, sizeof(output));
 	doc = json_pack("{sb so so}", "gradable", doc_judged(grade), "message", text_json(output),
 			"tests", tests);
-	EACH_SCENARIO(seen, index, scenario)
+	DOC_EACH(seen, "scenarios", index, scenario)
 	if (doc_judged(scenario))
 		json_array_append_new(tests, prairielearn_test(scenario));
 	if (doc_judged(grade))

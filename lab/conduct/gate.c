@@ -2,13 +2,13 @@
 /* The gate as the conductor's child. */
 #include "gate.h"
 
+#include "beside.h"
 #include "log.h"
 #include "tick.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,18 +21,10 @@
 #define READY_S	 30.0 /* it takes milliseconds; a busy machine takes its time */
 #define FINISH_S 5.0
 
-/* The gate beside this program: lab/gate/build/gate for lab/build/conduct. */
+/* The gate beside this program: lab/gate/build/gate for lab/build/conductor. */
 static int find_gate(char path[PATH_MAX])
 {
-	static const char beside[] = "/../gate/build/gate";
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(beside));
-
-	if (n < 0)
-		return -1;
-	path[n] = '\0';
-	*strrchr(path, '/') = '\0';
-	strcat(path, beside);
-	return access(path, X_OK);
+	return beside_program(path, "../gate/build/gate") ? -1 : access(path, X_OK);
 }
 
 /* The mode is for programs that do not run as root: the outer folder keeps others out. */

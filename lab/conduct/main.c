@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a scenario on real guests: options, and the keeper around the run. */
 #include "conduct.h"
+
+#include "beside.h"
 #include "gate.h"
 #include "keeper.h"
 #include "log.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 static void usage(FILE *to)
 {
 	fputs("usage: conductor --scenario FILE --trace FILE [--as-is] [--contain DIR] "
-	      "[--loads DIR]\n"
+	      "\n"
 	      "                 [-c URI] [-p PREFIX] [-v] [-- PROGRAM ARGS…]\n"
 	      "Runs a scenario on the lab's guests and writes what happens into a trace; `ballast "
 	      "run` "
@@ -27,7 +28,6 @@ static void usage(FILE *to)
 	      "  -C, --contain DIR    the program runs in a sandbox that shows the system and DIR "
 	      "alone\n"
 	      "  -c, --connect URI    the hypervisor (qemu:///system)\n"
-	      "  -l, --loads DIR      the programs that run in guests (workloads/build/guest)\n"
 	      "  -p, --prefix P       the guests' name prefix (aos_vm)\n"
 	      "  -s, --scenario FILE  what to run\n"
 	      "  -t, --trace FILE     is written anew\n"
@@ -43,7 +43,6 @@ static void parse_args(struct conduct_args *args, int argc, char **argv)
 		{"as-is", no_argument, NULL, 'a'},
 		{"contain", required_argument, NULL, 'C'},
 		{"connect", required_argument, NULL, 'c'},
-		{"loads", required_argument, NULL, 'l'},
 		{"prefix", required_argument, NULL, 'p'},
 		{"scenario", required_argument, NULL, 's'},
 		{"trace", required_argument, NULL, 't'},
@@ -54,7 +53,7 @@ static void parse_args(struct conduct_args *args, int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+aC:c:l:p:s:t:v", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+aC:c:p:s:t:v", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			args->as_is = true;
@@ -64,9 +63,6 @@ static void parse_args(struct conduct_args *args, int argc, char **argv)
 			break;
 		case 'c':
 			args->uri = optarg;
-			break;
-		case 'l':
-			args->loads = optarg;
 			break;
 		case 'p':
 			args->prefix = optarg;
@@ -109,19 +105,6 @@ static void check_program(char *const *program)
 		die(EXIT_USAGE, "%s: not an executable program", program[0]);
 }
 
-/* The loads in the source tree, seen from this program. */
-static const char *default_loads(char buf[PATH_MAX])
-{
-	static const char beside[] = "/../../workloads/build/guest";
-	ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - sizeof(beside));
-	char *slash;
-
-	buf[n > 0 ? n : 0] = '\0';
-	slash = strrchr(buf, '/');
-	strcpy(slash ? slash : buf, beside);
-	return buf;
-}
-
 /* With the sockets of a gate that was killed. */
 static void remove_folder(const char *folder)
 {
@@ -150,14 +133,15 @@ static int run(void *opaque)
 int main(int argc, char **argv)
 {
 	char loads[PATH_MAX], folder[] = "/tmp/ballast-gate-XXXXXX";
-	struct conduct_args args = {
-		.uri = "qemu:///system", .prefix = "aos_vm", .loads = default_loads(loads)};
+	struct conduct_args args = {.uri = "qemu:///system", .prefix = "aos_vm", .loads = loads};
 	int status;
 
 	log_init("conductor", false);
 	parse_args(&args, argc, argv);
 	log_init("conductor", args.verbose);
 	check_program(args.program);
+	if (beside_program(loads, "../../workloads/build/guest"))
+		die(EXIT_LAB, "workloads/build/guest: %s", strerror(errno));
 	if (!mkdtemp(folder))
 		die(EXIT_LAB, "%s: %s", folder, strerror(errno));
 	args.folder = folder;

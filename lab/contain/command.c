@@ -2,8 +2,9 @@
 /* See command.h. */
 #include "command.h"
 
+#include "beside.h"
+
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +31,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct words *w, const cha
 
 static int find_contain(char path[PATH_MAX])
 {
-	static const char beside[] = "/../contain/build/contain";
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(beside));
-
-	if (n < 0)
-		return -1;
-	path[n] = '\0';
-	strcpy(strrchr(path, '/'), beside);
-	return access(path, X_OK);
+	return beside_program(path, "../contain/build/contain") ? -1 : access(path, X_OK);
 }
 
 static void add_options(struct words *w, const struct contain_command *c)

@@ -140,6 +140,16 @@ static void read_limit(struct contain *c, int option, const char *name, const ch
 	}
 }
 
+/* What is shown inside is opened outside, where its path may be closed to others. */
+static int open_to_bind(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		die(EXIT_LAB, "%s: %s", path, strerror(errno));
+	return fd;
+}
+
 static void read_option(struct contain *c, int option, const char *name, const char *text)
 {
 	switch (option) {
@@ -158,15 +168,11 @@ static void read_option(struct contain *c, int option, const char *name, const c
 		c->binds.libvirt = text;
 		break;
 	case PRELOAD:
-		c->binds.preload_fd = open(text, O_RDONLY);
-		if (c->binds.preload_fd < 0)
-			die(EXIT_LAB, "%s: %s", text, strerror(errno));
+		c->binds.preload_fd = open_to_bind(text);
 		add_env(c, "LD_PRELOAD=" CONTAIN_PRELOAD);
 		break;
 	case LINK:
-		c->binds.link_fd = open(text, O_RDONLY);
-		if (c->binds.link_fd < 0)
-			die(EXIT_LAB, "%s: %s", text, strerror(errno));
+		c->binds.link_fd = open_to_bind(text);
 		add_env(c, "COMPILER_PATH=" CONTAIN_LINK);
 		break;
 	case SETENV:

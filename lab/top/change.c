@@ -13,27 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The guest, if it may be changed. */
-static virDomainPtr guest_to_change(struct live *l, const char *guest, char message[TOP_ERROR_MAX])
+/* The guest, if it may be changed, and what is shown of it. NULL with why not in message. */
+static virDomainPtr guest_to_change(struct live *l, const char *guest, struct live_guest **shown,
+				    char message[TOP_ERROR_MAX])
 {
 	if (l->args.all) {
 		snprintf(message, TOP_ERROR_MAX,
 			 "--all only shows: without it guests can be changed");
 		return NULL;
 	}
-	if (!*guest) {
-		snprintf(message, TOP_ERROR_MAX, "no guest is selected: arrow keys select one");
-		return NULL;
-	}
-	return labguest_find(l->session.conn, guest, message);
-}
-
-static struct live_guest *own(struct live *l, const char *name)
-{
 	for (size_t i = 0; i < l->nguests; i++) {
-		if (!strcmp(l->guests[i].name, name))
-			return &l->guests[i];
+		*shown = &l->guests[i];
+		if (!strcmp(l->guests[i].name, guest))
+			return labguest_find(l->session.conn, guest, message);
 	}
+	snprintf(message, TOP_ERROR_MAX, "no guest is selected: arrow keys select one");
 	return NULL;
 }
 
@@ -64,15 +58,16 @@ static int read_pin(struct live *l, const struct live_guest *g, const char *text
 
 int live_pin(struct live *l, const char *guest, const char *text, char message[TOP_ERROR_MAX])
 {
-	struct live_guest *g = own(l, guest);
-	virDomainPtr dom = guest_to_change(l, guest, message);
+	struct live_guest *g;
+	virDomainPtr dom = guest_to_change(l, guest, &g, message);
 	unsigned char map[CPULIST_MAX] = {0};
 	long vcpu;
 	int status = 0;
 
-	if (!dom || !g || read_pin(l, g, text, &vcpu, map, message)) {
-		if (dom)
-			virDomainFree(dom);
+	if (!dom)
+		return -1;
+	if (read_pin(l, g, text, &vcpu, map, message)) {
+		virDomainFree(dom);
 		return -1;
 	}
 	for (size_t v = 0; v < g->ncurrent && !status; v++) {
@@ -88,12 +83,12 @@ int live_pin(struct live *l, const char *guest, const char *text, char message[T
 
 int live_memory(struct live *l, const char *guest, const char *text, char message[TOP_ERROR_MAX])
 {
-	struct live_guest *g = own(l, guest);
-	virDomainPtr dom = guest_to_change(l, guest, message);
+	struct live_guest *g;
+	virDomainPtr dom = guest_to_change(l, guest, &g, message);
 	uint64_t kib;
 	int status = -1;
 
-	if (!dom || !g)
+	if (!dom)
 		return -1;
 	if (parse_size(text, &kib) || kib < 32 * KIB_PER_MIB) {
 		snprintf(message, TOP_ERROR_MAX,
@@ -116,20 +111,17 @@ int live_memory(struct live *l, const char *guest, const char *text, char messag
 
 int live_load(struct live *l, const char *guest, const char *text, char message[TOP_ERROR_MAX])
 {
-	struct live_guest *g = own(l, guest);
-	virDomainPtr dom = guest_to_change(l, guest, message);
+	struct live_guest *g;
+	virDomainPtr dom = guest_to_change(l, guest, &g, message);
 	char error[SCENARIO_ERROR_MAX];
 	struct phase phase = {0};
 	json_t *ended = NULL;
 	int status = -1;
 
-	if (!dom || !g)
+	if (!dom)
 		return -1;
-	if (phase_parse_now(text, &phase, error)) {
+	if (phase_parse_load(text, &phase, error)) {
 		snprintf(message, TOP_ERROR_MAX, "%.250s", error);
-	} else if (!phase_sets_load(phase.verb)) {
-		snprintf(message, TOP_ERROR_MAX,
-			 "'%s' is no load; cpu 40%%, memory 1G 20M/s or idle would be", text);
 	} else if (load_prepare(dom, l->args.loads, error) ||
 		   load_begin(dom, &phase, &ended, error)) {
 		snprintf(message, TOP_ERROR_MAX, "%.64s: %.180s", guest, error);

@@ -2,6 +2,7 @@
 /* A run from its beginning to its end: the program is started, watched and told to stop. */
 #include "host.h"
 
+#include "beside.h"
 #include "lab/contain/command.h"
 #include "launch.h"
 #include "log.h"
@@ -469,13 +470,7 @@ static int make_page(struct host *h)
 /* The library lies beside us, wherever that is. */
 static int find_library(char path[PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(LIBRARY) - 1);
-
-	if (n < 0)
-		return -1;
-	path[n] = '\0';
-	strcpy(strrchr(path, '/') + 1, LIBRARY);
-	return access(path, R_OK);
+	return beside_program(path, LIBRARY) ? -1 : access(path, R_OK);
 }
 
 /* Spaces and colons part the names in LD_PRELOAD: the library goes by a link without. */

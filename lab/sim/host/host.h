@@ -130,8 +130,6 @@ int turns_begin(struct host *h);
 /* Gives the turn to whoever can run, after moving time as far as it takes, unless somebody has it.
  */
 void turns_settle(struct host *h);
-/* Whether the program's first process is gone, for which its parent waits. */
-bool turns_first_gone(const struct host *h);
 /* Where time goes as the machine's: on to next at most. False: it is not there yet. */
 bool turns_follow_clock(struct host *h, uint64_t next);
 /* How long to listen until something is due, ms. */

@@ -98,12 +98,6 @@ int turns_begin(struct host *h)
 	return ends[1];
 }
 
-/* The first process is the first of the list as long as it is there. */
-bool turns_first_gone(const struct host *h)
-{
-	return h->group && (!h->processes || h->processes->pid != h->group);
-}
-
 bool turns_knows(const struct host *h, pid_t pid)
 {
 	for (const struct process *p = h->processes; p; p = p->next) {
