@@ -332,9 +332,11 @@ for ask in (lambda: d.blockInfo("vda"), lambda: d.managedSave(), lambda: c.listN
 	"${CC:-cc}" -w -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c"
 	ln -s /run/libvirt/libvirt-sock "$BATS_TEST_TMPDIR/link"
 	# Where libvirtd runs, its socket has another name, too.
-	ln /run/libvirt/libvirt-sock "/run/libvirt/ballast-test-$$" 2>/dev/null || ln -s /run/libvirt/libvirt-sock "$BATS_TEST_TMPDIR/hard"
-	[ -e "$BATS_TEST_TMPDIR/hard" ] || [ -L "$BATS_TEST_TMPDIR/hard" ] ||
-		mv "/run/libvirt/ballast-test-$$" "/run/ballast-test-$$" && ln -sfn "/run/ballast-test-$$" "$BATS_TEST_TMPDIR/hard"
+	if [ -S /run/libvirt/libvirt-sock ] && ln /run/libvirt/libvirt-sock "/run/ballast-test-$$"; then
+		ln -s "/run/ballast-test-$$" "$BATS_TEST_TMPDIR/hard"
+	else
+		ln -s link "$BATS_TEST_TMPDIR/hard"
+	fi
 	socket "$BATS_TEST_TMPDIR/p" /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock-ro "$BATS_TEST_TMPDIR/link" \
 		"$BATS_TEST_TMPDIR/hard" /run/libvirt/virtlogd-sock
 	rm -f "/run/ballast-test-$$"

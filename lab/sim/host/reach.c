@@ -147,6 +147,38 @@ static bool is_ours(const struct host *h, const char *path)
 	return !strncmp(path, h->folder, len) && path[len] == '/';
 }
 
+/* More links than this in a row are a circle. */
+#define LINKS_MAX 8
+
+/*
+ * What a process means by a path: there is how we reach it, resolved what links make of it. Where
+ * nothing is at their end, as where no libvirtd runs, it is the name at their end.
+ */
+static void resolve(pid_t pid, const char *path, char there[PATH_MAX], char resolved[PATH_MAX])
+{
+	char link[PATH_MAX];
+
+	snprintf(resolved, PATH_MAX, "%s", path);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		char *name = strrchr(resolved, '/');
+		ssize_t n;
+
+		if (snprintf(there, PATH_MAX, "/proc/%d/%s/%s", (int)pid,
+			     *resolved == '/' ? "root" : "cwd", resolved) >= PATH_MAX)
+			return;
+		if (realpath(there, link)) {
+			strcpy(resolved, link);
+			return;
+		}
+		n = readlink(there, link, sizeof(link) - 1);
+		if (n < 0)
+			return;
+		link[n] = '\0';
+		name = *link == '/' || !name ? resolved : name + 1;
+		snprintf(name, (size_t)(resolved + PATH_MAX - name), "%s", link);
+	}
+}
+
 static enum reach look_unix(const struct host *h, pid_t pid, const char *path, bool *readonly)
 {
 	char there[PATH_MAX], resolved[PATH_MAX];
@@ -154,10 +186,7 @@ static enum reach look_unix(const struct host *h, pid_t pid, const char *path, b
 
 	if (!*path) /* abstract: nothing of libvirt's is */
 		return REACH_OTHER;
-	snprintf(there, sizeof(there), "/proc/%d/%s/%s", (int)pid, *path == '/' ? "root" : "cwd",
-		 path);
-	if (!realpath(there, resolved))
-		snprintf(resolved, sizeof(resolved), "%s", path);
+	resolve(pid, path, there, resolved);
 	if (is_ours(h, resolved))
 		return REACH_OTHER;
 	reach = by_path(resolved, readonly);
